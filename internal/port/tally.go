@@ -1,0 +1,215 @@
+package port
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Tally is what a walk over the sockets of one namespace leaves behind: facts
+// by tuple and by local address, no verdicts. Its size follows the number of
+// tuples, not of sockets. A socket seen twice counts once.
+type Tally struct {
+	// Tuples are the connected TCP sockets.
+	Tuples map[Tuple]*Uses
+	// Locals are all ports that bind() and UDP would meet, by local address.
+	Locals map[Local]*Ports
+
+	// BindHeld are the TCP ports whose bucket is bind-held, VRFs aside.
+	BindHeld Set
+	// Listening are the TCP ports with a listener.
+	Listening Set
+	// Bound are the bind-held TCP ports of connected sockets: of accepted
+	// ones, and of those that called bind() before connect().
+	Bound Set
+	// Blind is set when the bucket of a connected TCP socket was not to be seen.
+	Blind bool
+
+	ripeAfter time.Duration
+	local     Local  // the key of localPorts: most sockets share one
+	ports     *Ports // Locals[local]
+}
+
+// Local is the key under which bind() and UDP find their conflicts: a local
+// address, the unspecified ones included. V6Only matters for IPv6 sockets alone.
+type Local struct {
+	Proto   Proto
+	Addr    netip.Addr
+	Family6 bool
+	V6Only  bool
+}
+
+// Uses is how the sockets of one tuple use ports.
+type Uses struct {
+	States []StatePorts
+	// Ripe are the ports in TIME_WAIT that tcp_tw_reuse may hand out now,
+	// where it is switched on for the tuple.
+	Ripe Ports
+}
+
+// StatePorts are the ports of one tuple in one state.
+type StatePorts struct {
+	State State
+	Ports Ports
+}
+
+// NewTally returns an empty tally. A TIME_WAIT port is ripe for reuse when its
+// last packet is longer ago than settings.TWReuseDelay.
+func NewTally(settings Settings) *Tally {
+	return &Tally{
+		Tuples:    map[Tuple]*Uses{},
+		Locals:    map[Local]*Ports{},
+		ripeAfter: settings.TWReuseDelay,
+	}
+}
+
+// Add counts one socket. TCP sockets within a VRF draw on buckets of their own
+// and are left out.
+func (t *Tally) Add(s *Socket) {
+	p := s.Local.Port()
+	if s.Proto == TCP {
+		if s.Hold == NotHeld || s.L3Mdev != 0 {
+			return
+		}
+		t.addBucket(s, p)
+		if s.Connected() && s.State != BoundInactive {
+			t.uses(s.Tuple()).add(s, p, t.ripeAfter)
+		}
+	}
+	t.localPorts(s).Add(p)
+}
+
+func (t *Tally) addBucket(s *Socket, p uint16) {
+	if s.State == Listen {
+		t.Listening.Add(p)
+	}
+	switch {
+	case s.Hold == HoldUnknown && s.Connected():
+		t.Blind = true
+	case s.Hold == BindHeld:
+		t.BindHeld.Add(p)
+		if s.Connected() && s.State != BoundInactive {
+			t.Bound.Add(p)
+		}
+	}
+}
+
+func (t *Tally) uses(tuple Tuple) *Uses {
+	uses, known := t.Tuples[tuple]
+	if !known {
+		uses = &Uses{}
+		t.Tuples[tuple] = uses
+	}
+	return uses
+}
+
+func (t *Tally) localPorts(s *Socket) *Ports {
+	key := Local{Proto: s.Proto, Addr: s.Local.Addr(), Family6: s.Family6, V6Only: s.Family6 && s.V6Only}
+	if t.ports != nil && key == t.local {
+		return t.ports
+	}
+	ports, known := t.Locals[key]
+	if !known {
+		ports = &Ports{}
+		t.Locals[key] = ports
+	}
+	t.local, t.ports = key, ports
+	return ports
+}
+
+func (u *Uses) add(s *Socket, p uint16, ripeAfter time.Duration) {
+	state := -1
+	for i := range u.States {
+		if u.States[i].Ports.Contains(p) {
+			return
+		}
+		if u.States[i].State == s.State {
+			state = i
+		}
+	}
+	if state < 0 {
+		state = len(u.States)
+		u.States = append(u.States, StatePorts{State: s.State})
+	}
+	u.States[state].Ports.Add(p)
+	if s.Mini && s.State == TimeWait && s.Stamped && s.Quiet > ripeAfter {
+		u.Ripe.Add(p)
+	}
+}
+
+// Holdings are the processes that hold ports, as a walk over open files finds them.
+type Holdings struct {
+	// Owners counts the sockets of a tuple by PID.
+	Owners map[Tuple]map[int]int
+	// Bound are the bind-held ports of connected TCP sockets by PID.
+	Bound map[int]*Ports
+	// Commands names the processes.
+	Commands map[int]string
+
+	counts *Set
+}
+
+// NewHoldings returns empty holdings; only sockets on the given ports count as
+// a tuple's owners.
+func NewHoldings(counts *Set) *Holdings {
+	return &Holdings{
+		Owners:   map[Tuple]map[int]int{},
+		Bound:    map[int]*Ports{},
+		Commands: map[int]string{},
+		counts:   counts,
+	}
+}
+
+// Add counts one socket of one process.
+func (h *Holdings) Add(held *Holder) {
+	s := &held.Socket
+	if s.Proto != TCP || !s.Connected() || s.State == BoundInactive {
+		return
+	}
+	h.Commands[held.Process.PID] = held.Process.Command
+	if s.Hold == BindHeld {
+		h.addBound(held.Process.PID, s.Local.Port())
+		return
+	}
+	if h.counts.Contains(s.Local.Port()) {
+		h.addOwner(s.Tuple(), held.Process.PID)
+	}
+}
+
+func (h *Holdings) addBound(pid int, p uint16) {
+	ports, known := h.Bound[pid]
+	if !known {
+		ports = &Ports{}
+		h.Bound[pid] = ports
+	}
+	ports.Add(p)
+}
+
+func (h *Holdings) addOwner(tuple Tuple, pid int) {
+	owners, known := h.Owners[tuple]
+	if !known {
+		owners = make(map[int]int, 1)
+		h.Owners[tuple] = owners
+	}
+	owners[pid]++
+}
+
+// Snapshot is one look at the host: what was read, and what could not be.
+type Snapshot struct {
+	TakenAt    time.Time
+	Host       string
+	Kernel     string // release, as uname -r prints it
+	Namespaces []Namespace
+	Gaps       []Gap
+}
+
+// Namespace is what was read of one network namespace.
+type Namespace struct {
+	ID   uint64 // inode number of the namespace
+	Name string // "host", the name given by ip netns, or its first process
+	// Source names the door the sockets came through: "bpf" or "netlink".
+	Source   string
+	Settings Settings
+	Tally    *Tally
+	Holdings *Holdings // nil where owners were not asked for
+	Devices  map[uint32]string
+}
