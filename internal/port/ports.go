@@ -60,8 +60,11 @@ func (ps *Ports) Len() int {
 
 // CountIn is the number of ports that are also in the other set.
 func (ps *Ports) CountIn(other *Set) int {
+	if ps.dense != nil {
+		return ps.dense.CountIn(other)
+	}
 	n := 0
-	for p := range ps.All() {
+	for _, p := range ps.sparse {
 		if other.Contains(p) {
 			n++
 		}

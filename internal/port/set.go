@@ -103,6 +103,15 @@ func (s *Set) Intersect(other *Set) {
 	}
 }
 
+// CountIn is the number of ports that are also in other.
+func (s *Set) CountIn(other *Set) int {
+	n := 0
+	for i, word := range other.words {
+		n += bits.OnesCount64(s.words[i] & word)
+	}
+	return n
+}
+
 // Clone is an independent copy.
 func (s *Set) Clone() *Set {
 	clone := *s

@@ -136,6 +136,16 @@ func (u *Uses) add(s *Socket, p uint16, ripeAfter time.Duration) {
 	}
 }
 
+// Contains reports whether one of the tuple's sockets has port p.
+func (u *Uses) Contains(p uint16) bool {
+	for i := range u.States {
+		if u.States[i].Ports.Contains(p) {
+			return true
+		}
+	}
+	return false
+}
+
 // Holdings are the processes that hold ports, as a walk over open files finds them.
 type Holdings struct {
 	// Owners counts the sockets of a tuple by PID.
@@ -207,9 +217,12 @@ type Namespace struct {
 	ID   uint64 // inode number of the namespace
 	Name string // "host", the name given by ip netns, or its first process
 	// Source names the door the sockets came through: "bpf" or "netlink".
-	Source   string
+	Source string
+	// Partial is set when a part of the sockets could not be read: a gap says which.
+	Partial  bool
 	Settings Settings
 	Tally    *Tally
 	Holdings *Holdings // nil where owners were not asked for
-	Devices  map[uint32]string
+	// Devices names the interfaces that sockets are bound to, by index.
+	Devices map[uint32]string
 }

@@ -1,0 +1,176 @@
+package judge
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"portrange/internal/port"
+)
+
+// The shares of a pool in use from which it is worth a word. Past one half
+// connect() has used up the parity that it tries first, and walks all of it
+// before it finds a port of the other; near the wall a burst is enough.
+const (
+	slowRatio = 0.5
+	nearRatio = 0.85
+)
+
+// The codes of findings.
+const (
+	PoolFull          = "pool-full"
+	PoolNearFull      = "pool-near-full"
+	PoolPastHalf      = "pool-past-half"
+	LocalPoolFull     = "local-pool-full"
+	LocalPoolNearFull = "local-pool-near-full"
+	BindBeforeConnect = "bind-before-connect"
+)
+
+// findings lists what is wrong, worst first.
+func (r *rules) findings(v *Verdict) []Finding {
+	found := []Finding{}
+	for i := range v.Pools {
+		if f, worth := poolFinding(&v.Pools[i]); worth {
+			found = append(found, f)
+		}
+	}
+	for i := range v.LocalPools {
+		if f, worth := localPoolFinding(&v.LocalPools[i]); worth {
+			found = append(found, f)
+		}
+	}
+	if f, worth := r.bindBeforeConnect(); worth {
+		found = append(found, f)
+	}
+	SortFindings(found)
+	return found
+}
+
+var severityRank = map[Severity]int{Critical: 0, Warning: 1, Info: 2}
+
+// SortFindings puts the worst first and keeps the order of equals.
+func SortFindings(findings []Finding) {
+	slices.SortStableFunc(findings, func(a, b Finding) int {
+		return cmp.Compare(severityRank[a.Severity], severityRank[b.Severity])
+	})
+}
+
+// Reaches reports whether s is at least as severe as floor.
+func (s Severity) Reaches(floor Severity) bool { return severityRank[s] <= severityRank[floor] }
+
+func poolFinding(p *Pool) (Finding, bool) {
+	f := Finding{Subject: p.Subject(), Evidence: p.evidence(), Severity: Warning}
+	switch taken := p.Size - p.Left; {
+	case p.Left == 0:
+		f.Code, f.Severity = PoolFull, Critical
+		f.Advice = "connect() to this destination fails with EADDRNOTAVAIL now: " + morePorts
+	case ratio(taken, p.Size) >= nearRatio:
+		f.Code = PoolNearFull
+		f.Advice = "before it is full: " + morePorts
+	case ratio(taken, p.Size) >= slowRatio:
+		f.Code = PoolPastHalf
+		f.Advice = "every connect() now searches half of the range before it finds a port: " + morePorts
+	default:
+		return f, false
+	}
+	return f, true
+}
+
+const morePorts = "widen the range (`sysctl -w net.ipv4.ip_local_port_range=\"15000 64000\"`, listeners in it reserved first), " +
+	"keep connections open and reuse them, or add source addresses or destination ports"
+
+// Subject names the pool: protocol, local address, remote address and port.
+func (p *Pool) Subject() string {
+	local := p.Local
+	if p.Device != "" {
+		local += "%" + p.Device
+	}
+	return p.Proto + " " + local + " → " + p.Remote
+}
+
+func (p *Pool) evidence() string {
+	text := fmt.Sprintf("%d of %d ports in use, %d left", p.Used, p.Size, p.Left)
+	if waiting := p.States[port.TimeWait.String()]; waiting > 0 {
+		text += fmt.Sprintf("; %d in TIME_WAIT", waiting)
+	}
+	if p.Recyclable > 0 {
+		text += fmt.Sprintf(", %d of them reusable", p.Recyclable)
+	}
+	if len(p.Owners) > 0 {
+		text += fmt.Sprintf("; most by %s (pid %d)", p.Owners[0].Command, p.Owners[0].PID)
+	}
+	return text
+}
+
+func localPoolFinding(p *LocalPool) (Finding, bool) {
+	f := Finding{
+		Severity: Warning, Subject: p.Proto + " " + p.Local,
+		Evidence: fmt.Sprintf("%d of %d ports in use, %d left", p.Used, p.Size, p.Left),
+	}
+	switch {
+	case p.Left == 0:
+		f.Code, f.Severity = LocalPoolFull, Critical
+	case ratio(p.Used, p.Size) >= nearRatio:
+		f.Code = LocalPoolNearFull
+	default:
+		return f, false
+	}
+	f.Advice = localPoolAdvice(p)
+	return f, true
+}
+
+func localPoolAdvice(p *LocalPool) string {
+	if p.Proto == port.UDP.String() {
+		return "UDP shares no port between destinations: widen the range, or bind sockets to more source addresses"
+	}
+	return "only bind(addr, 0) is concerned, connect() draws on its own pools: set IP_BIND_ADDRESS_NO_PORT where a program " +
+		"binds a source address before it connects, or widen the range"
+}
+
+// bindBeforeConnect finds connections whose port was taken through bind() on a
+// port without a listener: each such port is lost to every connect().
+func (r *rules) bindBeforeConnect() (Finding, bool) {
+	bound := r.ns.Tally.Bound.Clone()
+	bound.Subtract(&r.ns.Tally.Listening)
+	bound.Intersect(r.open)
+	n := bound.Len()
+	if n == 0 {
+		return Finding{}, false
+	}
+	severity := Info
+	if ratio(n, r.open.Len()) >= 0.1 {
+		severity = Warning
+	}
+	return Finding{
+		Code: BindBeforeConnect, Severity: severity, Subject: "tcp",
+		Evidence: fmt.Sprintf("%d ports of the range are held by connections bound to a port before connect(), "+
+			"so that no other connect() may use them%s", n, r.binders(bound)),
+		Advice: "set IP_BIND_ADDRESS_NO_PORT before bind(): HAProxy does so for `source` without a port range (1.7 and later, drop `usesrc` port ranges), " +
+			"nginx for `proxy_bind` (1.11.2 and later), Envoy for `source_address` of upstream_bind_config by default; in Go set it in " +
+			"net.Dialer.Control when LocalAddr has port 0",
+	}, true
+}
+
+// binders names the processes behind bound ports, the largest three.
+func (r *rules) binders(bound *port.Set) string {
+	if r.ns.Holdings == nil {
+		return ""
+	}
+	owners := []Owner{}
+	for pid, ports := range r.ns.Holdings.Bound {
+		if n := ports.CountIn(bound); n > 0 {
+			process := port.Process{PID: pid, Command: r.ns.Holdings.Commands[pid]}
+			owners = append(owners, Owner{Process: process, Used: n})
+		}
+	}
+	sortOwners(owners)
+	names := []string{}
+	for _, owner := range owners[:min(3, len(owners))] {
+		names = append(names, fmt.Sprintf("%s (pid %d): %d", owner.Command, owner.PID, owner.Used))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(names, ", ")
+}

@@ -1,0 +1,271 @@
+package judge
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"portrange/internal/port"
+)
+
+// loopbackIndex is the interface index of lo in every namespace
+// (LOOPBACK_IFINDEX, include/net/flow.h).
+const loopbackIndex = 1
+
+// rules are the sets that every pool of one namespace is measured against.
+type rules struct {
+	ns *port.Namespace
+	// open is the range without its reserved ports, usable what of it connect() may draw.
+	open     *port.Set
+	usable   *port.Set
+	bindHeld *port.Set // of open
+}
+
+func newRules(ns *port.Namespace) *rules {
+	open := ns.Settings.Range.Set()
+	open.Subtract(ns.Settings.Reserved)
+	held := ns.Tally.BindHeld.Clone()
+	held.Intersect(open)
+	usable := open.Clone()
+	usable.Subtract(held)
+	return &rules{ns: ns, open: open, usable: usable, bindHeld: held}
+}
+
+// pool judges one tuple, also one without any socket.
+func (r *rules) pool(tuple port.Tuple) Pool {
+	met := r.met(tuple)
+	used, states := met.count(r.usable)
+	size, recyclable := r.usable.Len(), 0
+	if r.reuses(tuple) {
+		recyclable = met.countRipe(r.usable)
+	}
+	return Pool{
+		Proto: tuple.Proto.String(), Local: tuple.Local.String(), Remote: tuple.Remote.String(),
+		Device: r.device(tuple.Device),
+		Size:   size, Used: used, Left: size - used + recyclable, Recyclable: recyclable,
+		UsedRatio: ratio(used, size), ErrorBound: r.parityBound(func(p uint16) bool {
+			return r.usable.Contains(p) && (!met.contains(p) || r.reuses(tuple) && met.ripe(p))
+		}),
+		States: states, Owners: r.owners(tuple), Tuple: tuple,
+	}
+}
+
+// met are the sockets that connect() meets when it looks for a port for tuple.
+// A socket bound to no device is met from every device, one bound to a device
+// only from the same one (inet_bound_dev_eq, include/net/inet_sock.h).
+func (r *rules) met(tuple port.Tuple) met {
+	var m met
+	if uses, known := r.ns.Tally.Tuples[tuple]; known {
+		m = append(m, uses)
+	}
+	anyDevice := tuple
+	anyDevice.Device = 0
+	if uses, known := r.ns.Tally.Tuples[anyDevice]; known && tuple.Device != 0 {
+		m = append(m, uses)
+	}
+	return m
+}
+
+// met is one or two groups of sockets; a port may be in both.
+type met []*port.Uses
+
+func (m met) contains(p uint16) bool {
+	return slices.ContainsFunc(m, func(u *port.Uses) bool { return u.Contains(p) })
+}
+
+func (m met) ripe(p uint16) bool {
+	return slices.ContainsFunc(m, func(u *port.Uses) bool { return u.Ripe.Contains(p) })
+}
+
+func (m met) count(usable *port.Set) (used int, states map[string]int) {
+	states = make(map[string]int, 2)
+	for i, uses := range m {
+		for j := range uses.States {
+			group := &uses.States[j]
+			n := group.Ports.CountIn(usable)
+			if i > 0 {
+				n -= countShared(&group.Ports, m[0].Contains, usable)
+			}
+			used += n
+			if n > 0 {
+				states[group.State.String()] += n
+			}
+		}
+	}
+	return used, states
+}
+
+func (m met) countRipe(usable *port.Set) int {
+	n := 0
+	for i, uses := range m {
+		n += uses.Ripe.CountIn(usable)
+		if i > 0 {
+			n -= countShared(&uses.Ripe, m[0].Ripe.Contains, usable)
+		}
+	}
+	return n
+}
+
+func countShared(ports *port.Ports, other func(uint16) bool, usable *port.Set) int {
+	n := 0
+	for p := range ports.All() {
+		if usable.Contains(p) && other(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// reuses reports whether tcp_tw_reuse applies to the tuple (tcp_twsk_unique).
+func (r *rules) reuses(tuple port.Tuple) bool {
+	switch r.ns.Settings.TWReuse {
+	case 1:
+		return true
+	case 2:
+		return tuple.Device == loopbackIndex || tuple.Local.IsLoopback() || tuple.Remote.Addr().IsLoopback()
+	}
+	return false
+}
+
+// parityBound is the number of free ports that a scan may pass over: with both
+// ends of the same parity the kernel rounds the length of the range down to an
+// even number, and the scan misses one end.
+func (r *rules) parityBound(free func(uint16) bool) int {
+	ends := r.ns.Settings.Range
+	if ends.SameParity() && (free(ends.Low) || free(ends.High)) {
+		return 1
+	}
+	return 0
+}
+
+func (r *rules) owners(tuple port.Tuple) []Owner {
+	owners := []Owner{}
+	if r.ns.Holdings == nil {
+		return owners
+	}
+	for pid, used := range r.ns.Holdings.Owners[tuple] {
+		process := port.Process{PID: pid, Command: r.ns.Holdings.Commands[pid]}
+		owners = append(owners, Owner{Process: process, Used: used})
+	}
+	sortOwners(owners)
+	return owners
+}
+
+func sortOwners(owners []Owner) {
+	slices.SortFunc(owners, func(a, b Owner) int {
+		return cmp.Or(cmp.Compare(b.Used, a.Used), cmp.Compare(a.PID, b.PID))
+	})
+}
+
+func (r *rules) device(index uint32) string {
+	if index == 0 {
+		return ""
+	}
+	if name, known := r.ns.Devices[index]; known {
+		return name
+	}
+	return "if" + strconv.FormatUint(uint64(index), 10)
+}
+
+// pools judges every tuple that holds a port of the range, fullest first.
+func (r *rules) pools() []Pool {
+	pools := make([]Pool, 0, len(r.ns.Tally.Tuples))
+	for tuple := range r.ns.Tally.Tuples {
+		if pool := r.pool(tuple); pool.Used > 0 {
+			pools = append(pools, pool)
+		}
+	}
+	SortPools(pools, ByUsed)
+	return pools
+}
+
+// localPool judges one local address. A namespace's TCP and UDP ports are
+// apart; within one protocol every socket whose address overlaps is in the way.
+func (r *rules) localPool(proto port.Proto, addr netip.Addr) LocalPool {
+	taken := &port.Set{}
+	for local, ports := range r.ns.Tally.Locals {
+		if local.Proto == proto && conflicts(addr, local) {
+			ports.AddTo(taken)
+		}
+	}
+	taken.Intersect(r.open)
+	free := r.open.Clone()
+	free.Subtract(taken)
+	bound := 0
+	if proto == port.TCP { // udp_lib_get_port covers the range whatever its length
+		bound = r.parityBound(free.Contains)
+	}
+	return LocalPool{
+		Proto: proto.String(), Local: addr.String(),
+		Size: r.open.Len(), Used: taken.Len(), Left: free.Len(), ErrorBound: bound,
+	}
+}
+
+// conflicts reports whether a new socket bound to addr meets a socket under the
+// key local (inet_rcv_saddr_equal and inet_bhash2_addr_any_conflict,
+// net/ipv4/inet_connection_sock.c). The new socket is AF_INET for an IPv4
+// address, else AF_INET6 without IPV6_V6ONLY.
+func conflicts(addr netip.Addr, local port.Local) bool {
+	switch {
+	case addr.Is6() && addr.IsUnspecified():
+		return true
+	case addr.Is4() && local.V6Only:
+		return false
+	case addr.IsUnspecified():
+		// An IPv6 socket that is not V6Only counts, even with an IPv6 address:
+		// ipv4_rcv_saddr_equal looks at nothing but that flag.
+		return true
+	case local.Addr.IsUnspecified():
+		return addr.Is4() || local.Addr.Is6()
+	}
+	return addr == local.Addr
+}
+
+// localPools judges every local address with a socket in the range.
+func (r *rules) localPools() []LocalPool {
+	type key struct {
+		proto port.Proto
+		addr  netip.Addr
+	}
+	seen := map[key]bool{}
+	for local, ports := range r.ns.Tally.Locals {
+		if ports.CountIn(r.open) > 0 {
+			seen[key{local.Proto, local.Addr}] = true
+		}
+	}
+	keys := slices.SortedFunc(maps.Keys(seen), func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.proto, b.proto), a.addr.Compare(b.addr))
+	})
+	pools := make([]LocalPool, 0, len(keys))
+	for _, k := range keys {
+		pools = append(pools, r.localPool(k.proto, k.addr))
+	}
+	return pools
+}
+
+// outside counts the connections whose connect-held port lies out of the
+// range: opened under another range, they keep their ports until they close.
+func (r *rules) outside() int {
+	n := 0
+	for _, uses := range r.ns.Tally.Tuples {
+		for i := range uses.States {
+			for p := range uses.States[i].Ports.All() {
+				if !r.ns.Settings.Range.Contains(p) && !r.ns.Tally.BindHeld.Contains(p) {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// ratio is part of whole rounded to three digits; a pool without ports is full.
+func ratio(part, whole int) float64 {
+	if whole == 0 {
+		return 1
+	}
+	return math.Round(float64(part)/float64(whole)*1000) / 1000
+}
