@@ -36,7 +36,7 @@ func (r *rules) findings(v *Verdict) []Finding {
 		}
 	}
 	for i := range v.LocalPools {
-		if f, worth := localPoolFinding(&v.LocalPools[i]); worth {
+		if f, worth := localPoolFinding(&v.LocalPools[i], r.localSeverity(&v.LocalPools[i])); worth {
 			found = append(found, f)
 		}
 	}
@@ -103,21 +103,36 @@ func (p *Pool) evidence() string {
 	return text
 }
 
-func localPoolFinding(p *LocalPool) (Finding, bool) {
+// localPoolFinding judges a pool shared by all destinations. severity is how bad
+// a full one is.
+func localPoolFinding(p *LocalPool, severity Severity) (Finding, bool) {
 	f := Finding{
-		Severity: Warning, Subject: p.Proto + " " + p.Local,
+		Severity: severity, Subject: p.Proto + " " + p.Local,
 		Evidence: fmt.Sprintf("%d of %d ports in use, %d left", p.Used, p.Size, p.Left),
 	}
 	switch {
 	case p.Left == 0:
-		f.Code, f.Severity = LocalPoolFull, Critical
+		f.Code = LocalPoolFull
 	case ratio(p.Used, p.Size) >= nearRatio:
 		f.Code = LocalPoolNearFull
+		if severity == Critical {
+			f.Severity = Warning
+		}
 	default:
 		return f, false
 	}
 	f.Advice = localPoolAdvice(p)
 	return f, true
+}
+
+// localSeverity is how bad it is when the pool is full. All of UDP draws on
+// such a pool. Of TCP only bind(addr, 0) does: where nothing on the host calls
+// it before connect(), that is only worth knowing.
+func (r *rules) localSeverity(p *LocalPool) Severity {
+	if p.Proto == port.TCP.String() && r.boundPorts().Len() == 0 {
+		return Info
+	}
+	return Critical
 }
 
 func localPoolAdvice(p *LocalPool) string {
@@ -128,12 +143,18 @@ func localPoolAdvice(p *LocalPool) string {
 		"binds a source address before it connects, or widen the range"
 }
 
-// bindBeforeConnect finds connections whose port was taken through bind() on a
-// port without a listener: each such port is lost to every connect().
-func (r *rules) bindBeforeConnect() (Finding, bool) {
+// boundPorts are the ports of the range that connections took through bind().
+// With a listener on the same port they are accepted ones.
+func (r *rules) boundPorts() *port.Set {
 	bound := r.ns.Tally.Bound.Clone()
 	bound.Subtract(&r.ns.Tally.Listening)
 	bound.Intersect(r.open)
+	return bound
+}
+
+// bindBeforeConnect reports the bound ports: each is lost to every connect().
+func (r *rules) bindBeforeConnect() (Finding, bool) {
+	bound := r.boundPorts()
 	n := bound.Len()
 	if n == 0 {
 		return Finding{}, false
@@ -146,9 +167,9 @@ func (r *rules) bindBeforeConnect() (Finding, bool) {
 		Code: BindBeforeConnect, Severity: severity, Subject: "tcp",
 		Evidence: fmt.Sprintf("%d ports of the range are held by connections bound to a port before connect(), "+
 			"so that no other connect() may use them%s", n, r.binders(bound)),
-		Advice: "set IP_BIND_ADDRESS_NO_PORT before bind(): HAProxy does so for `source` without a port range (1.7 and later, drop `usesrc` port ranges), " +
-			"nginx for `proxy_bind` (1.11.2 and later), Envoy for `source_address` of upstream_bind_config by default; in Go set it in " +
-			"net.Dialer.Control when LocalAddr has port 0",
+		Advice: "have the kernel pick the port at connect(): set IP_BIND_ADDRESS_NO_PORT before bind(). HAProxy and nginx do so for " +
+			"`source ADDR` and `proxy_bind ADDR` that name no port; Envoy with socket_options {level: 0, name: 24, int_value: 1, " +
+			"state: STATE_PREBIND} in upstream_bind_config; Go in net.Dialer.Control, beside a LocalAddr with port 0",
 	}, true
 }
 

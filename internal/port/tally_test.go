@@ -1,0 +1,135 @@
+package port
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func client(p uint16, edit ...func(*Socket)) *Socket {
+	s := &Socket{
+		Proto: TCP, State: Established, Hold: ConnectHeld,
+		Local:  netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), p),
+		Remote: netip.MustParseAddrPort("10.0.0.5:8080"),
+	}
+	for _, e := range edit {
+		e(s)
+	}
+	return s
+}
+
+func waiting(stamped bool, quiet time.Duration) func(*Socket) {
+	return func(s *Socket) { s.State, s.Mini, s.Stamped, s.Quiet = TimeWait, true, stamped, quiet }
+}
+
+func TestTallyCountsASocketOnce(t *testing.T) {
+	tally := NewTally(Settings{TWReuseDelay: time.Second})
+	tally.Add(client(40000))
+	tally.Add(client(40000, waiting(true, time.Minute))) // it moved on while the walk went by
+	tally.Add(client(40001))
+	uses := tally.Tuples[client(1).Tuple()]
+	if len(uses.States) != 1 || uses.States[0].Ports.Len() != 2 || uses.Ripe.Len() != 0 {
+		t.Errorf("uses %+v, want two established ports and nothing else", uses)
+	}
+}
+
+func TestTallyRipe(t *testing.T) {
+	tally := NewTally(Settings{TWReuseDelay: time.Second})
+	tally.Add(client(1, waiting(true, 1001*time.Millisecond)))
+	tally.Add(client(2, waiting(true, time.Second))) // time_after32 is strict
+	tally.Add(client(3, waiting(false, time.Minute)))
+	tally.Add(client(4, waiting(true, time.Minute), func(s *Socket) { s.State = FinWait2 }))
+	if got := tally.Tuples[client(1).Tuple()].Ripe.Set().String(); got != "1" {
+		t.Errorf("ripe ports %q, want 1", got)
+	}
+}
+
+func TestTallyBuckets(t *testing.T) {
+	tally := NewTally(Settings{})
+	bound := func(s *Socket) { s.Hold = BindHeld }
+	tally.Add(client(1))
+	tally.Add(client(2, bound))
+	tally.Add(client(3, bound, func(s *Socket) { s.State, s.Remote = Listen, netip.AddrPort{} }))
+	tally.Add(client(4, bound, func(s *Socket) { s.State, s.Remote = BoundInactive, netip.AddrPort{} }))
+	tally.Add(client(5, bound, func(s *Socket) { s.L3Mdev = 7 }))
+	tally.Add(client(6, func(s *Socket) { s.Hold, s.State = NotHeld, NewSynRecv }))
+	for _, tt := range []struct{ name, got, want string }{
+		{"bind-held", tally.BindHeld.String(), "2-4"},
+		{"listening", tally.Listening.String(), "3"},
+		{"bound", tally.Bound.String(), "2"},
+		{"local", tally.Locals[Local{Proto: TCP, Addr: client(1).Local.Addr()}].Set().String(), "1-4"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s ports %q, want %q", tt.name, tt.got, tt.want)
+		}
+	}
+	if tally.Blind {
+		t.Error("blind although every bucket was seen")
+	}
+	tally.Add(client(7, func(s *Socket) { s.Hold = HoldUnknown }))
+	if !tally.Blind {
+		t.Error("not blind although a bucket was not seen")
+	}
+}
+
+func TestTallyKeepsLocalsApart(t *testing.T) {
+	tally := NewTally(Settings{})
+	any6 := func(v6only bool) func(*Socket) {
+		return func(s *Socket) {
+			s.Proto, s.Hold, s.Family6, s.V6Only = UDP, HoldUnknown, true, v6only
+			s.Local = netip.AddrPortFrom(netip.IPv6Unspecified(), s.Local.Port())
+		}
+	}
+	tally.Add(client(1, any6(true)))
+	tally.Add(client(2, any6(false)))
+	tally.Add(client(3, any6(true)))
+	if len(tally.Locals) != 2 || len(tally.Tuples) != 0 {
+		t.Fatalf("%d locals and %d tuples, want 2 and 0", len(tally.Locals), len(tally.Tuples))
+	}
+	only := tally.Locals[Local{Proto: UDP, Addr: netip.IPv6Unspecified(), Family6: true, V6Only: true}]
+	if got := only.Set().String(); got != "1,3" {
+		t.Errorf("V6Only ports %q, want 1,3", got)
+	}
+}
+
+func TestHoldings(t *testing.T) {
+	holdings := NewHoldings(Range{40000, 40010}.Set())
+	hold := func(pid int, s *Socket) {
+		holdings.Add(&Holder{Socket: *s, Process: Process{PID: pid, Command: "haproxy"}})
+	}
+	hold(1, client(40000))
+	hold(1, client(40001))
+	hold(2, client(40001))
+	hold(1, client(1024)) // out of the range
+	hold(2, client(40002, func(s *Socket) { s.Hold = BindHeld }))
+	hold(3, client(40003, func(s *Socket) { s.State, s.Remote = Listen, netip.AddrPort{} }))
+	owners := holdings.Owners[client(1).Tuple()]
+	if len(owners) != 2 || owners[1] != 2 || owners[2] != 1 {
+		t.Errorf("owners %v, want 2 sockets of process 1 and 1 of process 2", owners)
+	}
+	if got := holdings.Bound[2].Set().String(); got != "40002" {
+		t.Errorf("bound ports of process 2 %q", got)
+	}
+	if holdings.Commands[1] != "haproxy" || len(holdings.Commands) != 2 {
+		t.Errorf("commands %v", holdings.Commands)
+	}
+}
+
+func TestStateNames(t *testing.T) {
+	for state := Established; int(state) < States; state++ {
+		if got, known := ParseState(state.String()); !known || got != state {
+			t.Errorf("ParseState(%q) = %v, %v", state, got, known)
+		}
+	}
+	if got, known := ParseState("fin-wait2"); !known || got != FinWait2 {
+		t.Errorf("ParseState(fin-wait2) = %v, %v", got, known)
+	}
+	for _, name := range []string{"", "unknown", "ESTAB!"} {
+		if got, known := ParseState(name); known {
+			t.Errorf("ParseState(%q) = %v", name, got)
+		}
+	}
+	if State(99).String() != "unknown" || TimerKind(99).String() != "off" {
+		t.Error("numbers out of bounds have no safe name")
+	}
+}
