@@ -1,0 +1,116 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"portrange/internal/judge"
+)
+
+// labelCells is the width of the longest severity, and of the gap behind it.
+const labelCells = len("CRITICAL") + columnGap
+
+// findings prints what is wrong in one namespace, worst first. An advice that
+// several findings in a row share is printed once; the one that the closing
+// line gives is left to it.
+func (p *printer) findings(found []judge.Finding, closing *judge.Finding) {
+	if len(found) == 0 {
+		return
+	}
+	p.line("")
+	shown := found[:min(len(found), maxFindings)]
+	for i := range shown {
+		p.finding(&shown[i])
+		advice := shown[i].Advice
+		repeated := i+1 < len(shown) && shown[i+1].Advice == advice
+		if !repeated && (closing == nil || closing.Advice != advice) {
+			p.line("%*s-> %s", labelCells, "", p.wrap(printable(advice), labelCells+3, labelCells+3))
+		}
+	}
+	if hidden := len(found) - len(shown); hidden > 0 {
+		p.line("%s", p.wrap(fmt.Sprintf("%s not shown (--json lists all)", count(hidden, "finding")), 0, 2))
+	}
+}
+
+func (p *printer) finding(f *judge.Finding) {
+	label := fmt.Sprintf("%-*s", labelCells, strings.ToUpper(string(f.Severity)))
+	text := fmt.Sprintf("%s: %s", printable(f.Subject), printable(f.Evidence))
+	p.line("%s%s", p.paint(severityInk(f.Severity), label), p.wrap(text, labelCells, labelCells))
+}
+
+func severityInk(s judge.Severity) ink {
+	switch s {
+	case judge.Critical:
+		return red
+	case judge.Warning:
+		return yellow
+	}
+	return green
+}
+
+// worstFinding is the first of the most severe findings that call for
+// something to be done; nil where there is none.
+func worstFinding(verdicts []judge.Verdict) *judge.Finding {
+	var worst *judge.Finding
+	for i := range verdicts {
+		for j := range verdicts[i].Findings {
+			f := &verdicts[i].Findings[j]
+			if f.Severity.Reaches(judge.Warning) && (worst == nil || !worst.Severity.Reaches(f.Severity)) {
+				worst = f
+			}
+		}
+	}
+	return worst
+}
+
+// closing says in words whether all is well, and what to do if not.
+func (p *printer) closing(doc *Show, worst *judge.Finding) {
+	if worst == nil {
+		text := "All is well: " + fullest(doc.Namespaces)
+		if len(doc.Gaps) > 0 {
+			text = "As far as could be read, all is well: " + fullest(doc.Namespaces)
+		}
+		p.line("%s", p.paint(green, p.wrap(text, 0, 2)))
+		return
+	}
+	text := fmt.Sprintf("Not well: %s. First, %s: %s.", tallyFindings(doc.Namespaces), worst.Subject, worst.Advice)
+	p.line("%s", p.paint(severityInk(worst.Severity), p.wrap(printable(text), 0, 2)))
+}
+
+func tallyFindings(verdicts []judge.Verdict) string {
+	critical, warnings := 0, 0
+	for i := range verdicts {
+		for _, f := range verdicts[i].Findings {
+			switch f.Severity {
+			case judge.Critical:
+				critical++
+			case judge.Warning:
+				warnings++
+			}
+		}
+	}
+	switch {
+	case warnings == 0:
+		return fmt.Sprintf("%d critical", critical)
+	case critical == 0:
+		return count(warnings, "warning")
+	}
+	return fmt.Sprintf("%d critical, %s", critical, count(warnings, "warning"))
+}
+
+// fullest names the pool with the largest share in use.
+func fullest(verdicts []judge.Verdict) string {
+	var worst *judge.Pool
+	for i := range verdicts {
+		for j := range verdicts[i].Pools {
+			pool := &verdicts[i].Pools[j]
+			if worst == nil || pool.UsedRatio > worst.UsedRatio {
+				worst = pool
+			}
+		}
+	}
+	if worst == nil {
+		return "no connection uses a port of the range."
+	}
+	return fmt.Sprintf("the fullest pool, %s, has %s of %s left.", worst.Subject(), Thousands(worst.Left), count(worst.Size, "port"))
+}

@@ -1,0 +1,199 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portrange/internal/judge"
+	"portrange/internal/port"
+	"portrange/internal/report"
+)
+
+func TestJSONGoldens(t *testing.T) {
+	origin := report.Origin{NetNS: 4026531840, Name: "host", Source: "bpf", Exact: true}
+	tcp := &report.Left{SchemaVersion: report.SchemaVersion, Pools: []report.LeftPool{{Origin: origin, Pool: busyNamespace().Pools[0]}}, LocalPools: []report.LeftLocal{}, Gaps: []port.Gap{}}
+	udp := &report.Left{SchemaVersion: report.SchemaVersion, Pools: []report.LeftPool{}, LocalPools: []report.LeftLocal{{Origin: origin, LocalPool: busyNamespace().LocalPools[1]}}, Gaps: []port.Gap{}}
+	summary := &report.Summary{SchemaVersion: report.SchemaVersion, Namespaces: []port.Totals{someTotals()}, Gaps: []port.Gap{}}
+	for name, document := range map[string]any{
+		"show.json": busyHost(), "left-tcp.json": tcp.Single(), "left-udp.json": udp.Single(), "left-all.json": tcp, "summary.json": summary,
+	} {
+		var out bytes.Buffer
+		if err := report.WriteJSON(&out, document); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, out.String())
+	}
+	golden(t, "sockets.json", streamed(t, someSockets(), []port.Gap{{What: "owners", Why: "operation not permitted"}}))
+}
+
+func streamed(t *testing.T, sockets []report.Socket, gaps []port.Gap) string {
+	t.Helper()
+	var out bytes.Buffer
+	printer := report.NewSocketsJSON(&out)
+	for _, s := range sockets {
+		if err := printer.Write(&s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := printer.Close(gaps); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestStreamIsOneDocument(t *testing.T) {
+	for n := range 3 {
+		text := streamed(t, someSockets()[:n], []port.Gap{})
+		var document struct {
+			Version int             `json:"schema_version"`
+			Sockets []report.Socket `json:"sockets"`
+			Gaps    []port.Gap      `json:"gaps"`
+		}
+		if err := json.Unmarshal([]byte(text), &document); err != nil {
+			t.Fatalf("%d sockets: %v in\n%s", n, err, text)
+		}
+		if document.Version != report.SchemaVersion || document.Gaps == nil {
+			t.Errorf("%d sockets: version %d, gaps %v", n, document.Version, document.Gaps)
+		}
+		if diff := cmp.Diff(someSockets()[:n], document.Sockets); diff != "" {
+			t.Errorf("%d sockets (-written +read):\n%s", n, diff)
+		}
+	}
+}
+
+// promised are the names that the documents had in their first version: none
+// may go away within schema version 1.
+var promised = []string{
+	"schema_version", "taken_at", "host", "kernel",
+	"namespaces[].netns", "namespaces[].name", "namespaces[].source", "namespaces[].exact",
+	"namespaces[].range.low", "namespaces[].range.high", "namespaces[].range.size", "namespaces[].range.default",
+	"namespaces[].reserved", "namespaces[].reserved_in_range", "namespaces[].bind_held", "namespaces[].usable", "namespaces[].outside_range",
+	"namespaces[].settings.tcp_tw_reuse", "namespaces[].settings.tcp_tw_reuse_delay_ms", "namespaces[].settings.ip_unprivileged_port_start",
+	"namespaces[].pools[].proto", "namespaces[].pools[].local", "namespaces[].pools[].remote",
+	"namespaces[].pools[].size", "namespaces[].pools[].used", "namespaces[].pools[].left", "namespaces[].pools[].recyclable", "namespaces[].pools[].used_ratio",
+	"namespaces[].pools[].states{}",
+	"namespaces[].pools[].owners[].pid", "namespaces[].pools[].owners[].command", "namespaces[].pools[].owners[].used",
+	"namespaces[].local_pools[].proto", "namespaces[].local_pools[].local", "namespaces[].local_pools[].size", "namespaces[].local_pools[].used", "namespaces[].local_pools[].left",
+	"namespaces[].findings[].code", "namespaces[].findings[].severity", "namespaces[].findings[].subject", "namespaces[].findings[].evidence", "namespaces[].findings[].advice",
+	"gaps[].what", "gaps[].namespace", "gaps[].why",
+}
+
+func TestShowKeepsItsPromise(t *testing.T) {
+	var out bytes.Buffer
+	if err := report.WriteJSON(&out, busyHost()); err != nil {
+		t.Fatal(err)
+	}
+	var document any
+	if err := json.Unmarshal(out.Bytes(), &document); err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	leaves(document, "", there)
+	for _, path := range promised {
+		if !there[path] {
+			t.Errorf("show --json has no %s; it has %q", path, slices.Sorted(maps.Keys(there)))
+		}
+	}
+}
+
+// leaves notes the path of every field that is no list or object.
+func leaves(value any, path string, there map[string]bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, field := range value {
+			next := strings.TrimPrefix(path+"."+name, ".")
+			if strings.HasSuffix(path, ".states") {
+				next = path + "{}"
+			}
+			leaves(field, next, there)
+		}
+	case []any:
+		for _, element := range value {
+			leaves(element, path+"[]", there)
+		}
+	default:
+		there[path] = true
+	}
+}
+
+func TestEveryFieldIsDocumented(t *testing.T) {
+	types := map[string]reflect.Type{
+		"show":    reflect.TypeFor[report.Show](),
+		"left":    reflect.TypeOf((&report.Left{Pools: []report.LeftPool{{}}}).Single()),
+		"sockets": reflect.TypeFor[socketsDocument](),
+		"summary": reflect.TypeFor[report.Summary](),
+	}
+	for _, document := range report.Documents() {
+		var documented []string
+		for _, field := range document.Fields {
+			documented = append(documented, field.Path)
+			if field.Meaning == "" {
+				t.Errorf("%s: %s has no meaning", document.Command, field.Path)
+			}
+		}
+		var real []string
+		paths(types[document.Command], "", &real)
+		slices.Sort(documented)
+		slices.Sort(real)
+		if diff := cmp.Diff(real, documented); diff != "" {
+			t.Errorf("%s (-fields +documented):\n%s", document.Command, diff)
+		}
+	}
+}
+
+// socketsDocument is what SocketsJSON writes piece by piece.
+type socketsDocument struct {
+	SchemaVersion int             `json:"schema_version"`
+	Sockets       []report.Socket `json:"sockets"`
+	Gaps          []port.Gap      `json:"gaps"`
+}
+
+// paths lists the JSON fields of a struct as the documentation names them.
+// Objects are listed only where they can be absent.
+func paths(of reflect.Type, prefix string, list *[]string) {
+	for field := range of.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		switch kind := field.Type; {
+		case name == "-":
+		case field.Anonymous && name == "":
+			paths(kind, prefix, list)
+		case kind.Kind() == reflect.Slice:
+			*list = append(*list, prefix+name+"[]")
+			paths(kind.Elem(), prefix+name+"[].", list)
+		case kind.Kind() == reflect.Map:
+			*list = append(*list, prefix+name+"{}")
+		case kind == reflect.TypeFor[*report.Timer]():
+			*list = append(*list, prefix+name)
+			paths(kind.Elem(), prefix+name+".", list)
+		case kind.PkgPath() == reflect.TypeFor[judge.Range]().PkgPath() && kind.Kind() == reflect.Struct,
+			kind == reflect.TypeFor[port.TCPTotals](), kind == reflect.TypeFor[port.PortTotals]():
+			paths(kind, prefix+name+".", list)
+		default:
+			*list = append(*list, prefix+name)
+		}
+	}
+}
+
+func TestDocsListEveryField(t *testing.T) {
+	const path = "../../docs/json.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(report.Markdown()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(text), report.Markdown()); diff != "" {
+		t.Errorf("docs/json.md is stale, `go test ./internal/report -update` writes it:\n%s", diff)
+	}
+}

@@ -1,0 +1,70 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"portrange/internal/judge"
+)
+
+// WriteLeft prints the text of `portrange left`: for each namespace a sentence
+// with the number asked for, then how it comes about.
+func WriteLeft(w io.Writer, doc *Left, style Style) error {
+	p := newPrinter(w, style)
+	for i := range doc.Pools {
+		p.leftPool(&doc.Pools[i])
+	}
+	for i := range doc.LocalPools {
+		p.leftLocal(&doc.LocalPools[i])
+	}
+	return p.flush()
+}
+
+func (p *printer) leftPool(l *LeftPool) {
+	p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, "from "+onDevice(&l.Pool)+" to "+l.Remote+" ("+l.Proto+")")
+	p.field("Usable", count(l.Size, "port"))
+	used := Thousands(l.Used)
+	if l.Used > 0 {
+		used += ", " + percent(l.UsedRatio) + ": " + statesText(l.States)
+	}
+	p.field("Used", used)
+	if l.Recyclable > 0 {
+		p.field("Recyclable", Thousands(l.Recyclable)+" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
+	}
+	if len(l.Owners) > 0 {
+		p.field("Top process", ownersText(l.Owners))
+	}
+	p.note(&l.Origin)
+}
+
+func (p *printer) leftLocal(l *LeftLocal) {
+	p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, "at "+l.Local+" ("+l.Proto+"), shared by all destinations")
+	p.field("In range", count(l.Size, "port")+", reserved ones left out")
+	p.field("Used", Thousands(l.Used))
+	p.note(&l.Origin)
+}
+
+func (p *printer) leftHead(o *Origin, left, size, bound int, where string) {
+	number := p.paint(shareInk(1-share(left, size)), count(left, "port")+" left")
+	if bound > 0 {
+		number += fmt.Sprintf(" (or %d fewer: the ends of the range have the same parity)", bound)
+	}
+	p.line("%s %s, network namespace %s", number, where, printable(o.Name))
+}
+
+func (p *printer) note(o *Origin) {
+	if !o.Exact {
+		p.field("Source", notExact(o.Source))
+	}
+}
+
+func notExact(source string) string {
+	return source + ", not exact: ports bound before connect() cannot be told apart, fewer may be left"
+}
+
+func onDevice(pool *judge.Pool) string {
+	if pool.Device == "" {
+		return pool.Local
+	}
+	return pool.Local + "%" + printable(pool.Device)
+}

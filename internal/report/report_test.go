@@ -1,0 +1,293 @@
+package report_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portrange/internal/judge"
+	"portrange/internal/port"
+	"portrange/internal/report"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// golden compares output with testdata/name.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// busyHost is a document with everything in it: two namespaces, a full, a
+// nearly full and a quiet pool, a device, local pools, findings and a gap.
+func busyHost() *report.Show {
+	return &report.Show{
+		SchemaVersion: report.SchemaVersion,
+		TakenAt:       time.Date(2026, 11, 22, 20, 43, 44, 0, time.UTC),
+		Host:          "lb1", Kernel: "6.18.44",
+		Namespaces: []judge.Verdict{busyNamespace(), quietNamespace()},
+		Gaps:       []port.Gap{{What: "bind buckets", Namespace: 4026532450, Why: "operation not permitted"}},
+	}
+}
+
+func busyNamespace() judge.Verdict {
+	const advice = "widen the range, or add source addresses"
+	return judge.Verdict{
+		NetNS: 4026531840, Name: "host", Source: "bpf", Exact: true,
+		Range:    judge.Range{Low: 32768, High: 60999, Size: 28232, Default: true},
+		Reserved: "8080,40000-40003", ReservedInRange: 4, BindHeld: 14, Usable: 28214, OutsideRange: 3,
+		Settings: judge.Settings{TWReuse: 2, TWReuseDelayMS: 1000, UnprivilegedStart: 1024},
+		Pools: []judge.Pool{
+			{
+				Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:8080", Size: 28214, Used: 28214, UsedRatio: 1,
+				States: map[string]int{"established": 3000, "time_wait": 25214},
+				Owners: []judge.Owner{{Process: port.Process{PID: 812, Command: "haproxy"}, Used: 2500}, {Process: port.Process{PID: 813, Command: "haproxy"}, Used: 500}},
+			},
+			{
+				Proto: "tcp", Local: "10.0.0.2", Device: "eth1", Remote: "[2001:db8::1234:5678]:443", Size: 28214, Used: 15000, Left: 13214, UsedRatio: 0.532,
+				States: map[string]int{"established": 15000},
+				Owners: []judge.Owner{{Process: port.Process{PID: 90, Command: "ev\x1b[31mil"}, Used: 15000}},
+			},
+			{
+				Proto: "tcp", Local: "127.0.0.1", Remote: "127.0.0.1:5432", Size: 28214, Used: 12, Left: 28209, Recyclable: 7, UsedRatio: 0,
+				States: map[string]int{"time_wait": 7, "established": 5}, Owners: []judge.Owner{},
+			},
+		},
+		LocalPools: []judge.LocalPool{
+			{Proto: "tcp", Local: "127.0.0.1", Size: 28228, Used: 12, Left: 28216},
+			{Proto: "udp", Local: "10.0.0.2", Size: 28228, Used: 20000, Left: 8228},
+		},
+		Findings: []judge.Finding{
+			{Code: judge.PoolFull, Severity: judge.Critical, Subject: "tcp 10.0.0.2 → 10.0.0.5:8080", Evidence: "28214 of 28214 ports in use, 0 left", Advice: advice},
+			{Code: judge.PoolPastHalf, Severity: judge.Warning, Subject: "tcp 10.0.0.2%eth1 → [2001:db8::1234:5678]:443", Evidence: "15000 of 28214 ports in use, 13214 left", Advice: "keep connections open"},
+			{Code: judge.BindBeforeConnect, Severity: judge.Info, Subject: "tcp", Evidence: "9 ports of the range are held by connections bound to a port before connect()", Advice: "set IP_BIND_ADDRESS_NO_PORT"},
+		},
+	}
+}
+
+func quietNamespace() judge.Verdict {
+	return judge.Verdict{
+		NetNS: 4026532450, Name: "nginx (4711)", Source: "netlink",
+		Range:  judge.Range{Low: 15000, High: 64000, Size: 49001},
+		Usable: 49001, Pools: []judge.Pool{}, LocalPools: []judge.LocalPool{}, Findings: []judge.Finding{},
+	}
+}
+
+func TestShowText(t *testing.T) {
+	tests := []struct {
+		name  string
+		limit int
+		style report.Style
+	}{
+		{name: "show-pipe.txt", limit: 10},
+		{name: "show-limit.txt", limit: 1},
+		{name: "show-wide-colour.txt", style: report.Style{Width: 160, Colour: true, Bars: true}},
+		{name: "show-80.txt", style: report.Style{Width: 80, Bars: true}},
+		{name: "show-40.txt", style: report.Style{Width: 40}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := report.WriteShow(&out, busyHost(), test.limit, test.style); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, test.name, out.String())
+		})
+	}
+}
+
+func TestShowFitsTheTerminal(t *testing.T) {
+	for _, width := range []int{72, 80, 100, 132, 200} {
+		var out bytes.Buffer
+		if err := report.WriteShow(&out, busyHost(), 0, report.Style{Width: width, Bars: true}); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
+				t.Errorf("width %d: %d cells in %q", width, n, line)
+			}
+		}
+	}
+}
+
+func TestNamesCannotMoveTheCursor(t *testing.T) {
+	var out bytes.Buffer
+	if err := report.WriteShow(&out, busyHost(), 0, report.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsRune(out.String(), '\x1b') {
+		t.Errorf("an escape sequence of a process name came through:\n%q", out.String())
+	}
+}
+
+func TestClosingLine(t *testing.T) {
+	quiet := quietNamespace()
+	used := busyNamespace()
+	used.Findings = nil
+	tests := []struct {
+		name string
+		doc  report.Show
+		want string
+	}{
+		{"no pools", report.Show{Namespaces: []judge.Verdict{quiet}}, "All is well: no connection uses a port of the range."},
+		{"a gap", report.Show{Namespaces: []judge.Verdict{quiet}, Gaps: []port.Gap{{}}}, "As far as could be read, all is well: no connection uses a port of the range."},
+		{"only notes", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Info)}}, "All is well: the fullest pool, tcp 10.0.0.2 → 10.0.0.5:8080, has 0 of 28,214 ports left."},
+		{"warnings", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Warning, judge.Warning)}}, "Not well: 2 warnings. First, s0: a0."},
+		{"critical in the second namespace", report.Show{Namespaces: []judge.Verdict{withFindings(quiet, judge.Warning), withFindings(used, judge.Info, judge.Critical)}}, "Not well: 1 critical, 1 warning. First, s1: a1."},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := report.WriteShow(&out, &test.doc, 0, report.Style{}); err != nil {
+				t.Fatal(err)
+			}
+			lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+			if got := lines[len(lines)-1]; got != test.want {
+				t.Errorf("closing line\n got %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func withFindings(v judge.Verdict, severities ...judge.Severity) judge.Verdict {
+	v.Findings = nil
+	for i, severity := range severities {
+		digit := string(rune('0' + i))
+		v.Findings = append(v.Findings, judge.Finding{Severity: severity, Subject: "s" + digit, Advice: "a" + digit})
+	}
+	return v
+}
+
+func TestLeftText(t *testing.T) {
+	doc := &report.Left{
+		Pools: []report.LeftPool{
+			{Origin: report.Origin{Name: "host", Source: "bpf", Exact: true}, Pool: judge.Pool{
+				Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:8080", Size: 28218, Used: 21870, Left: 6358, Recyclable: 10, UsedRatio: 0.775,
+				States: map[string]int{"established": 3000, "time_wait": 18870},
+				Owners: []judge.Owner{{Process: port.Process{PID: 812, Command: "haproxy"}, Used: 3000}},
+			}},
+			{Origin: report.Origin{Name: "lb1", Source: "netlink"}, Pool: judge.Pool{
+				Proto: "tcp", Local: "fe80::1", Device: "eth0", Remote: "[fe80::2]:80", Size: 1, Left: 1, ErrorBound: 1,
+			}},
+		},
+		LocalPools: []report.LeftLocal{{Origin: report.Origin{Name: "host", Source: "bpf", Exact: true}, LocalPool: judge.LocalPool{
+			Proto: "udp", Local: "0.0.0.0", Size: 28232, Used: 28232,
+		}}},
+	}
+	var out bytes.Buffer
+	if err := report.WriteLeft(&out, doc, report.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "left.txt", out.String())
+}
+
+func someSockets() []report.Socket {
+	uid, nobody := uint32(0), uint32(4242)
+	return []report.Socket{
+		{NetNS: 1, Name: "host", Proto: "tcp", Family: "inet", Local: "0.0.0.0:22", State: "listen", UID: &uid, User: "root", Inode: 7, Processes: []port.Process{{PID: 1, Command: "systemd"}, {PID: 300, Command: "sshd"}}},
+		{NetNS: 1, Name: "host", Proto: "tcp", Family: "inet6", Local: "10.0.0.2:40000", Remote: "10.0.0.5:8080", State: "established", UID: &nobody, Inode: 8, Timer: &report.Timer{Kind: "keepalive", ExpiresMS: 7_199_600}, Processes: []port.Process{}},
+		{NetNS: 2, Name: "nginx (4711)", Proto: "tcp", Family: "inet6", Local: "[2001:db8::1234:5678:9abc]:40000", Device: "eth0", Remote: "[2001:db8::2]:443", State: "time_wait", Timer: &report.Timer{Kind: "timewait", ExpiresMS: 59_940}, Processes: []port.Process{}},
+		{NetNS: 2, Name: "nginx (4711)", Proto: "udp", Family: "inet", Local: "0.0.0.0:53", State: "close", UID: &uid, User: "root", Processes: []port.Process{}},
+		{NetNS: 2, Name: "nginx (4711)", Proto: "tcp", Family: "inet", Local: "10.0.0.2:40001", Remote: "10.0.0.5:8080", State: "syn_sent", UID: &uid, User: "root", Timer: &report.Timer{Kind: "on", ExpiresMS: 1500, Retries: 3}, Processes: []port.Process{}},
+	}
+}
+
+func TestSocketsText(t *testing.T) {
+	for name, namespaces := range map[string]bool{"sockets.txt": false, "sockets-all.txt": true} {
+		var out bytes.Buffer
+		w := bufio.NewWriter(&out)
+		printer := report.NewSocketsText(w, namespaces, report.Style{})
+		for _, s := range someSockets() {
+			if err := printer.Write(&s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, out.String())
+	}
+}
+
+func TestSummaryText(t *testing.T) {
+	doc := &report.Summary{Namespaces: []port.Totals{someTotals()}}
+	var out bytes.Buffer
+	if err := report.WriteSummary(&out, doc, report.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "summary.txt", out.String())
+
+	other := someTotals()
+	other.Name, other.NetNS = "lb1", 4026532450
+	doc.Namespaces = append(doc.Namespaces, other)
+	out.Reset()
+	if err := report.WriteSummary(&out, doc, report.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "summary-all.txt", out.String())
+}
+
+func someTotals() port.Totals {
+	return port.Totals{
+		NetNS: 4026531840, Name: "host", Sockets: 177,
+		TCP: port.TCPTotals{Total: 12012, Established: 3000, Closed: 2, Orphaned: 1, TimeWait: 9000},
+		Transports: []port.Transport{
+			{Name: "raw"}, {Name: "udp", Total: 3, IPv4: 2, IPv6: 1}, {Name: "tcp", Total: 3010, IPv4: 3007, IPv6: 3},
+			{Name: "inet", Total: 3013, IPv4: 3009, IPv6: 4}, {Name: "frag"},
+		},
+		Ports: port.PortTotals{Bound: 6020, InRange: 6000, RangeSize: 28232},
+	}
+}
+
+// brokenPipe fails every write.
+type brokenPipe struct{}
+
+var errPipe = errors.New("broken pipe")
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errPipe }
+
+func TestWriteErrorsComeOut(t *testing.T) {
+	writers := map[string]func(io.Writer) error{
+		"show": func(w io.Writer) error { return report.WriteShow(w, busyHost(), 0, report.Style{}) },
+		"left": func(w io.Writer) error {
+			return report.WriteLeft(w, &report.Left{Pools: []report.LeftPool{{}}}, report.Style{})
+		},
+		"summary": func(w io.Writer) error {
+			return report.WriteSummary(w, &report.Summary{Namespaces: []port.Totals{{}}}, report.Style{})
+		},
+		"json":         func(w io.Writer) error { return report.WriteJSON(w, busyHost()) },
+		"sockets json": func(w io.Writer) error { return report.NewSocketsJSON(w).Write(&report.Socket{}) },
+		"sockets end":  func(w io.Writer) error { return report.NewSocketsJSON(w).Close(nil) },
+		"sockets text": func(w io.Writer) error {
+			printer := report.NewSocketsText(bufio.NewWriterSize(w, 16), false, report.Style{})
+			return printer.Write(&report.Socket{})
+		},
+	}
+	for name, write := range writers {
+		if err := write(brokenPipe{}); !errors.Is(err, errPipe) {
+			t.Errorf("%s: error %v, want %v", name, err, errPipe)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portrange/internal/judge"
+)
+
+// worthShowing is the share in use from which a local pool gets a line in text.
+const worthShowing = 0.1
+
+// maxFindings is how many findings of one namespace text prints.
+const maxFindings = 10
+
+// WriteShow prints the text of `portrange show`: for each namespace its range,
+// the fullest limit pools (0 for all of them) in the document's order, and what
+// is wrong; at the end whether all is well.
+func WriteShow(w io.Writer, doc *Show, limit int, style Style) error {
+	p := newPrinter(w, style)
+	p.line("%s, Linux %s, %s", p.paint(bold, printable(doc.Host)), printable(doc.Kernel),
+		doc.TakenAt.UTC().Format("2006-01-02 15:04:05 MST"))
+	worst := worstFinding(doc.Namespaces)
+	for i := range doc.Namespaces {
+		p.line("")
+		p.namespace(&doc.Namespaces[i], limit, worst)
+	}
+	p.line("")
+	p.closing(doc, worst)
+	return p.flush()
+}
+
+func (p *printer) namespace(v *judge.Verdict, limit int, worst *judge.Finding) {
+	p.header(v)
+	if len(v.Pools) > 0 {
+		p.line("")
+		p.pools(v.Pools, limit)
+	}
+	p.localPools(v.LocalPools, limit)
+	p.findings(v.Findings, worst)
+}
+
+func (p *printer) header(v *judge.Verdict) {
+	p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", printable(v.Name), v.NetNS)))
+	p.field("Range", rangeText(v.Range))
+	p.field("Reserved", reservedText(v))
+	p.field("Bind-held", bindHeldText(v))
+	p.field("Usable", count(v.Usable, "port")+" to each destination")
+	if v.OutsideRange > 0 {
+		p.field("Outside", count(v.OutsideRange, "connection")+" on ports outside the range, from before it moved")
+	}
+	if !v.Exact {
+		p.field("Source", notExact(v.Source))
+	}
+}
+
+func rangeText(r judge.Range) string {
+	text := fmt.Sprintf("%d-%d, %s", r.Low, r.High, count(r.Size, "port"))
+	if r.Default {
+		text += ", the kernel's default"
+	}
+	if r.Low%2 == r.High%2 && r.Size > 1 {
+		text += "; ends of the same parity: a search can miss one port"
+	}
+	return text
+}
+
+func reservedText(v *judge.Verdict) string {
+	if v.Reserved == "" {
+		return "none"
+	}
+	return fmt.Sprintf("%s (%s in the range)", strings.ReplaceAll(v.Reserved, ",", ", "), Thousands(v.ReservedInRange))
+}
+
+func bindHeldText(v *judge.Verdict) string {
+	if v.BindHeld == 0 {
+		return "none"
+	}
+	return count(v.BindHeld, "port") + " of the range taken through bind(), withheld from every connect()"
+}
+
+func (p *printer) pools(pools []judge.Pool, limit int) {
+	shown := pools
+	if limit > 0 && len(pools) > limit {
+		shown = pools[:limit]
+	}
+	t := table{columns: []column{
+		{title: "PROTO", yields: 1}, {title: "LOCAL", yields: 2}, {title: "REMOTE"},
+		{title: "USED", right: true}, {title: "LEFT", right: true},
+		{title: "SHARE", right: true}, {yields: 5}, {title: "STATES", yields: 4}, {title: "TOP PROCESS", yields: 3},
+	}}
+	for i := range shown {
+		t.rows = append(t.rows, p.poolRow(&shown[i]))
+	}
+	p.table(&t)
+	p.total(pools, len(shown))
+}
+
+func (p *printer) poolRow(pool *judge.Pool) []cell {
+	ink := shareInk(1 - share(pool.Left, pool.Size))
+	return []cell{
+		{text: pool.Proto}, {text: onDevice(pool)}, {text: pool.Remote},
+		{text: Thousands(pool.Used)}, {text: Thousands(pool.Left), ink: ink},
+		{text: percent(pool.UsedRatio), ink: ink}, p.barCell(pool.UsedRatio, ink),
+		{text: statesText(pool.States)}, {text: ownersText(pool.Owners)},
+	}
+}
+
+func (p *printer) barCell(share float64, in ink) cell {
+	if !p.Bars {
+		return cell{}
+	}
+	return cell{bar(share), cmp.Or(in, green)}
+}
+
+func share(part, whole int) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
+
+// statesText lists the states, most frequent first.
+func statesText(states map[string]int) string {
+	names := slices.SortedFunc(maps.Keys(states), func(a, b string) int {
+		return cmp.Or(cmp.Compare(states[b], states[a]), cmp.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = Thousands(states[name]) + " " + name
+	}
+	return strings.Join(names, ", ")
+}
+
+// ownersText names the process with most ports, and how many there are besides.
+func ownersText(owners []judge.Owner) string {
+	if len(owners) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s (%d)", printable(owners[0].Command), owners[0].PID)
+	if more := len(owners) - 1; more > 0 {
+		text += " +" + strconv.Itoa(more)
+	}
+	return text
+}
+
+func (p *printer) total(pools []judge.Pool, shown int) {
+	used := 0
+	for i := range pools {
+		used += pools[i].Used
+	}
+	text := fmt.Sprintf("Total: %s, %s in use in them", count(len(pools), "pool"), count(used, "port"))
+	if hidden := len(pools) - shown; hidden > 0 {
+		text += fmt.Sprintf("; %s not shown (--limit 0 shows all)", count(hidden, "pool"))
+	}
+	p.line("%s", p.paint(bold, p.wrap(text, 0, 2)))
+}
+
+// localPools prints those that are somewhat full. An idle one says nothing, and
+// every host has a few.
+func (p *printer) localPools(pools []judge.LocalPool, limit int) {
+	full := slices.DeleteFunc(slices.Clone(pools), func(pool judge.LocalPool) bool {
+		return share(pool.Used, pool.Size) < worthShowing
+	})
+	if len(full) == 0 {
+		return
+	}
+	slices.SortStableFunc(full, func(a, b judge.LocalPool) int { return cmp.Compare(b.Used, a.Used) })
+	shown := full
+	if limit > 0 && len(full) > limit {
+		shown = full[:limit]
+	}
+	p.line("")
+	p.line("%s", p.wrap("Shared by all destinations, drawn on by bind() to port 0 and by UDP:", 0, 2))
+	p.localTable(shown)
+	if hidden := len(full) - len(shown); hidden > 0 {
+		p.line("%s", p.wrap(count(hidden, "local pool")+" not shown (--limit 0 shows all)", 0, 2))
+	}
+}
+
+func (p *printer) localTable(pools []judge.LocalPool) {
+	t := table{columns: []column{
+		{title: "PROTO"}, {title: "LOCAL"}, {title: "USED", right: true}, {title: "LEFT", right: true},
+		{title: "SHARE", right: true}, {yields: 1},
+	}}
+	for i := range pools {
+		pool := &pools[i]
+		used := share(pool.Used, pool.Size)
+		ink := shareInk(used)
+		t.rows = append(t.rows, []cell{
+			{text: pool.Proto}, {text: pool.Local}, {text: Thousands(pool.Used)}, {text: Thousands(pool.Left), ink: ink},
+			{text: percent(used), ink: ink}, p.barCell(used, ink),
+		})
+	}
+	p.table(&t)
+}
