@@ -1,0 +1,73 @@
+// Package netns finds the network namespaces of a machine and runs functions
+// inside them.
+//
+// Ports belong to a network namespace: each has its own range, its own sockets
+// and its own settings, and the kernel shows those of the namespace in which
+// the asking thread is. A namespace has no name of its own. It is an inode of
+// the nsfs file system, held by the processes inside, by bind mounts (that is
+// what ip-netns(8) and Docker keep in their directories) and by open files; the
+// last kind, held by nothing else, cannot be found from outside.
+//
+// The package knows where namespaces show, what to call them, and how to go in
+// and come back out. It refuses to know what is read inside.
+package netns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"portrange/internal/port"
+)
+
+// HostName is the name of the namespace that process 1 lives in.
+const HostName = "host"
+
+// ErrGone says that a namespace ended between being found and being entered.
+var ErrGone = errors.New("network namespace is gone")
+
+// Namespace is one network namespace as it was found.
+type Namespace struct {
+	// ID is the inode number, as in /proc/PID/ns/net.
+	ID uint64
+	// Name is "host", else the name that ip-netns(8) knows, else the first
+	// process, as "nginx (812)", else where Docker keeps it.
+	Name string
+	// Path leads to the namespace: a bind mount, or /proc/PID/ns/net.
+	Path string
+	// PID and Command are the process in it that started first, 0 where none
+	// was to be seen.
+	PID     int
+	Command string
+	// Container is the container that this process belongs to, where its
+	// control group says so.
+	Container Container
+}
+
+// String is the name, with the container where there is one.
+func (n Namespace) String() string {
+	if n.Container.ID == "" {
+		return n.Name
+	}
+	return fmt.Sprintf("%s, %s", n.Name, n.Container)
+}
+
+// Find lists the network namespaces that are named in /run/netns or
+// /var/run/docker/netns or in which a process lives, each once, the host's
+// first, the others by name. Gaps say which namespaces may be missing, and why.
+func Find(ctx context.Context) ([]Namespace, []port.Gap) {
+	return newFinder().find(ctx)
+}
+
+// Current is the namespace of the calling thread. It needs no privileges.
+func Current() (Namespace, error) {
+	return newFinder().current()
+}
+
+// Open opens the namespace that a user refers to: by a name that ip-netns(8) or
+// Docker knows, by a path, by the id of a process inside, or as "host". The
+// error of an unknown name lists the known ones, the one of a lack of
+// permission the capability that would help.
+func Open(ref string) (*Handle, error) {
+	return newFinder().open(ref)
+}
