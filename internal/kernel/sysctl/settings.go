@@ -1,0 +1,99 @@
+package sysctl
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"portrange/internal/port"
+)
+
+// What holds where the kernel has no file for it.
+const (
+	// oldUnprivilegedStart is PROT_SOCK, fixed until Linux 4.11.
+	oldUnprivilegedStart = 1024
+	// oldTWReuseDelay was compiled in until Linux 6.14 (tcp_twsk_unique).
+	oldTWReuseDelay = time.Second
+)
+
+// Read returns the port settings of the calling thread's network namespace. The
+// error names the setting that could not be read or understood.
+func Read() (port.Settings, error) { return live.settings() }
+
+func (t tree) settings() (port.Settings, error) {
+	r := reader{tree: t}
+	var s port.Settings
+	s.Range, _ = value(&r, KeyRange, port.ParseRange)
+	s.Reserved, _ = value(&r, KeyReserved, port.ParseSet)
+	s.TWReuse, _ = value(&r, KeyTWReuse, numberUpTo(2))
+	s.Timestamps, _ = value(&r, KeyTimestamps, numberUpTo(math.MaxUint8))
+
+	var found bool
+	if s.UnprivilegedStart, found = optional(&r, KeyUnprivilegedStart, numberUpTo(math.MaxUint16)); !found {
+		s.UnprivilegedStart = oldUnprivilegedStart
+	}
+	if s.TWReuseDelay, s.HasTWReuseDelay = optional(&r, KeyTWReuseDelay, parseMilliseconds); !s.HasTWReuseDelay {
+		s.TWReuseDelay = oldTWReuseDelay
+	}
+	s.StepWidth, _ = optional(&r, KeyStepWidth, numberUpTo(math.MaxInt32))
+	if r.err != nil {
+		return port.Settings{}, r.err
+	}
+	return s, nil
+}
+
+// reader remembers the first error, so that settings reads like a list.
+type reader struct {
+	tree
+	err error
+}
+
+// optional reads a setting that older kernels do not have.
+func optional[T any](r *reader, key string, parse func(string) (T, error)) (T, bool) {
+	before := r.err
+	v, ok := value(r, key, parse)
+	if !ok && before == nil && errors.Is(r.err, fs.ErrNotExist) {
+		r.err = nil
+	}
+	return v, ok
+}
+
+func value[T any](r *reader, key string, parse func(string) (T, error)) (T, bool) {
+	var none T
+	if r.err != nil {
+		return none, false
+	}
+	text, err := r.read(key)
+	if err != nil {
+		r.err = err
+		return none, false
+	}
+	v, err := parse(text)
+	if err != nil {
+		r.err = fmt.Errorf("read %s: %w", key, err)
+		return none, false
+	}
+	return v, true
+}
+
+func numberUpTo(high int) func(string) (int, error) {
+	return func(text string) (int, error) {
+		text = strings.TrimSpace(text)
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > high {
+			return 0, fmt.Errorf("%q is not a number from 0 to %d", text, high)
+		}
+		return n, nil
+	}
+}
+
+// parseMilliseconds reads tcp_tw_reuse_delay, which the kernel keeps below
+// TCP_PAWS_MSL, a minute.
+func parseMilliseconds(text string) (time.Duration, error) {
+	n, err := numberUpTo(int(time.Hour / time.Millisecond))(text)
+	return time.Duration(n) * time.Millisecond, err
+}

@@ -1,0 +1,265 @@
+package sysctl
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portrange/internal/port"
+)
+
+// fixture is a tree with the settings of a 6.18 kernel, some of them changed; an
+// empty value takes a setting away.
+func fixture(t *testing.T, changed map[string]string) tree {
+	t.Helper()
+	values := map[string]string{
+		KeyRange:             "32768\t60999\n",
+		KeyReserved:          "\n",
+		KeyUnprivilegedStart: "1024\n",
+		KeyTWReuse:           "2\n",
+		KeyTWReuseDelay:      "1000\n",
+		KeyTimestamps:        "1\n",
+	}
+	for key, value := range changed {
+		values[key] = value
+	}
+	at := tree{root: t.TempDir()}
+	for key, value := range values {
+		path := at.path(key)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if value == "" {
+			continue
+		}
+		if err := os.WriteFile(path, []byte(value), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return at
+}
+
+func reserved(t *testing.T, list string) *port.Set {
+	t.Helper()
+	set, err := port.ParseSet(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func TestSettings(t *testing.T) {
+	modern := func() port.Settings {
+		return port.Settings{
+			Range: port.DefaultRange, Reserved: &port.Set{}, UnprivilegedStart: 1024,
+			TWReuse: 2, TWReuseDelay: time.Second, HasTWReuseDelay: true, Timestamps: 1,
+		}
+	}
+	tests := []struct {
+		name    string
+		changed map[string]string
+		want    func(*port.Settings)
+	}{
+		{"a fresh namespace", nil, func(*port.Settings) {}},
+		{"everything changed", map[string]string{
+			KeyRange: "15000\t64001\n", KeyReserved: "8080,9148-9150\n", KeyUnprivilegedStart: "0\n",
+			KeyTWReuse: "1\n", KeyTWReuseDelay: "250\n", KeyTimestamps: "0\n", KeyStepWidth: "64\n",
+		}, func(s *port.Settings) {
+			s.Range = port.Range{Low: 15000, High: 64001}
+			s.Reserved = reserved(t, "8080,9148-9150")
+			s.UnprivilegedStart = 0
+			s.TWReuse = 1
+			s.TWReuseDelay = 250 * time.Millisecond
+			s.Timestamps = 0
+			s.StepWidth = 64
+		}},
+		{"an old kernel", map[string]string{KeyUnprivilegedStart: "", KeyTWReuseDelay: ""}, func(s *port.Settings) {
+			s.HasTWReuseDelay = false
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			want := modern()
+			test.want(&want)
+			got, err := fixture(t, test.changed).settings()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(port.Set{})); diff != "" {
+				t.Errorf("settings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSettingsErrorsNameTheFile(t *testing.T) {
+	tests := []struct{ key, value, want string }{
+		{KeyRange, "", "read net.ipv4.ip_local_port_range: no such file or directory; this kernel does not have the setting"},
+		{KeyRange, "32768\n", `read net.ipv4.ip_local_port_range: parse port range "32768\n": want two numbers, low and high`},
+		{KeyReserved, "8080,x\n", `read net.ipv4.ip_local_reserved_ports: parse port list: "x" is not a port number from 0 to 65535`},
+		{KeyUnprivilegedStart, "70000\n", `read net.ipv4.ip_unprivileged_port_start: "70000" is not a number from 0 to 65535`},
+		{KeyTWReuse, "3\n", `read net.ipv4.tcp_tw_reuse: "3" is not a number from 0 to 2`},
+		{KeyTWReuseDelay, "soon\n", `read net.ipv4.tcp_tw_reuse_delay: "soon" is not a number from 0 to 3600000`},
+		{KeyTimestamps, "\n", `read net.ipv4.tcp_timestamps: "" is not a number from 0 to 255`},
+		{KeyStepWidth, "-1\n", `read net.ipv4.ip_local_port_step_width: "-1" is not a number from 0 to 2147483647`},
+	}
+	for _, test := range tests {
+		_, err := fixture(t, map[string]string{test.key: test.value}).settings()
+		if err == nil || err.Error() != test.want {
+			t.Errorf("got  %v\nwant %s", err, test.want)
+		}
+	}
+}
+
+func TestSandboxWithoutProcSys(t *testing.T) {
+	at := tree{root: filepath.Join(t.TempDir(), "proc/sys")}
+	if _, err := at.settings(); !errors.Is(err, ErrNoSysctl) {
+		t.Errorf("settings: %v", err)
+	}
+	if _, err := at.get("net.core.somaxconn"); !errors.Is(err, ErrNoSysctl) {
+		t.Errorf("get: %v", err)
+	}
+	if err := at.set(KeyRange, "1 2"); !errors.Is(err, ErrNoSysctl) {
+		t.Errorf("set: %v", err)
+	}
+}
+
+func TestPath(t *testing.T) {
+	tests := map[string]string{
+		"net.ipv4.ip_local_port_range":         "/proc/sys/net/ipv4/ip_local_port_range",
+		"net/ipv4/ip_local_port_range":         "/proc/sys/net/ipv4/ip_local_port_range",
+		"net.ipv4.conf.eth0/100.forwarding":    "/proc/sys/net/ipv4/conf/eth0.100/forwarding",
+		"net/ipv4/conf/eth0.100/forwarding":    "/proc/sys/net/ipv4/conf/eth0.100/forwarding",
+		"net.netfilter.nf_conntrack_max":       "/proc/sys/net/netfilter/nf_conntrack_max",
+		"net.ipv4.ip_local_reserved_ports/.x/": "/proc/sys/net/ipv4/ip_local_reserved_ports./x.",
+	}
+	for key, want := range tests {
+		if got := Path(key); got != want {
+			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
+}
+
+func TestGetHasOneSpaceBetweenNumbers(t *testing.T) {
+	got, err := fixture(t, nil).get(KeyRange)
+	if err != nil || got != "32768 60999" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := fixture(t, nil).get("net.ipv4.no_such_key"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("unknown key: %v", err)
+	}
+}
+
+// kernelFile cuts a value off at the end of the reader's buffer, and has nothing
+// for a read that does not start at the beginning, as proc_sysctl.c does.
+type kernelFile string
+
+func (k kernelFile) ReadAt(buf []byte, offset int64) (int, error) {
+	if offset > 0 {
+		return 0, io.EOF
+	}
+	n := copy(buf, k)
+	if n < len(buf) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func TestReadWhole(t *testing.T) {
+	for _, length := range []int{0, 1, firstBuffer - 1, firstBuffer, firstBuffer + 1, 262_144, lastBuffer} {
+		value := ""
+		if length > 0 {
+			value = strings.Repeat("1", length-1) + "\n"
+		}
+		if got, err := readWhole(kernelFile(value)); err != nil || got != value {
+			t.Errorf("%d bytes: got %d, %v", length, len(got), err)
+		}
+	}
+	if got, err := readWhole(kernelFile(strings.Repeat("1", lastBuffer) + "\n")); err == nil {
+		t.Errorf("a value too long was read as %d bytes", len(got))
+	}
+}
+
+func FuzzReadWhole(f *testing.F) {
+	f.Add("", 1)
+	f.Add("8080,9148-9150", 1000)
+	f.Fuzz(func(t *testing.T, text string, times int) {
+		if strings.Contains(text, "\n") || times < 0 || len(text)*times >= lastBuffer {
+			t.Skip()
+		}
+		value := strings.Repeat(text, times) + "\n"
+		if got, err := readWhole(kernelFile(value)); err != nil || got != value {
+			t.Errorf("%d bytes: got %d, %v", len(value), len(got), err)
+		}
+	})
+}
+
+func TestChunkList(t *testing.T) {
+	tests := []struct {
+		list string
+		size int
+		want []string
+	}{
+		{"", 10, []string{""}},
+		{"1,2,3", 10, []string{"1,2,3"}},
+		{"1,2,3", 3, []string{"1,2", "3"}},
+		{"10,20,30", 4, []string{"10", "20", "30"}},
+		{"100-200,300", 7, []string{"100-200", "300"}},
+	}
+	for _, test := range tests {
+		if diff := cmp.Diff(test.want, chunkList(test.list, test.size)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", test.list, diff)
+		}
+	}
+}
+
+func FuzzChunkList(f *testing.F) {
+	f.Add([]byte{1, 0, 3, 200, 7}, 12)
+	f.Fuzz(func(t *testing.T, ports []byte, size int) {
+		const longestItem = len("65535-65535")
+		if size < longestItem || size > maxChunk {
+			t.Skip()
+		}
+		want := &port.Set{}
+		for i, p := range ports {
+			want.Add(uint16(i)<<8 | uint16(p))
+		}
+		got := &port.Set{}
+		for _, chunk := range chunkList(want.String(), size) {
+			if len(chunk) > size {
+				t.Errorf("chunk of %d bytes, want at most %d", len(chunk), size)
+			}
+			got.Union(reserved(t, chunk))
+		}
+		if *got != *want {
+			t.Errorf("chunks of %q hold %q", want, got)
+		}
+	})
+}
+
+func FuzzSettings(f *testing.F) {
+	f.Add("32768\t60999\n", "8080\n", "1000\n")
+	f.Add("", "", "-1")
+	f.Fuzz(func(t *testing.T, portRange, list, delay string) {
+		got, err := fixture(t, map[string]string{KeyRange: portRange, KeyReserved: list, KeyTWReuseDelay: delay}).settings()
+		if err != nil {
+			return
+		}
+		again, err := fixture(t, map[string]string{
+			KeyRange: got.Range.String(), KeyReserved: got.Reserved.String() + "\n", KeyTWReuseDelay: delay,
+		}).settings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(got, again, cmp.AllowUnexported(port.Set{})); diff != "" {
+			t.Errorf("what was read reads differently when written down:\n%s", diff)
+		}
+	})
+}
