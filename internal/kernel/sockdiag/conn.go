@@ -1,0 +1,81 @@
+package sockdiag
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Kernel is what a Reader needs of the kernel. The package's own is the running
+// one; sockdiagtest has a fake.
+type Kernel interface {
+	// Dial opens sock_diag in the calling thread's network namespace. buffer is
+	// the size of the receive buffer in bytes.
+	Dial(buffer int) (Conn, error)
+	// Types opens the kernel's type information in BTF. The error is
+	// fs.ErrNotExist where it has none.
+	Types() (io.ReadCloser, error)
+}
+
+// Conn is one connection to sock_diag.
+type Conn interface {
+	Send(netlink.Message) (netlink.Message, error)
+	// ReadDatagram waits for the next datagram and reads it into p. A datagram
+	// larger than p is an error.
+	ReadDatagram(p []byte) (int, error)
+	// Close may be called at any time and ends a call under way.
+	Close() error
+}
+
+// running is the kernel the program runs on.
+type running struct{}
+
+func (running) Types() (io.ReadCloser, error) { return os.Open("/sys/kernel/btf/vmlinux") }
+
+func (running) Dial(buffer int) (Conn, error) {
+	c, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = c.SetReadBuffer(buffer)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &conn{Conn: c, raw: raw}, nil
+}
+
+// conn fetches datagrams itself, into one buffer. netlink.Conn.ReceiveIter
+// takes two system calls and an allocation for each, or with MessageBufferSize
+// a copy, and hides the end of a dump with what it says: half a million sockets
+// took 3.5 s, or 1.0 s with the buffer, against 0.7 s this way.
+type conn struct {
+	*netlink.Conn
+	raw syscall.RawConn
+}
+
+func (c *conn) ReadDatagram(p []byte) (n int, err error) {
+	waitErr := c.raw.Read(func(fd uintptr) bool {
+		for {
+			if n, _, err = unix.Recvfrom(int(fd), p, unix.MSG_TRUNC); err != unix.EINTR {
+				return err != unix.EAGAIN
+			}
+		}
+	})
+	switch {
+	case waitErr != nil:
+		return 0, waitErr
+	case err != nil:
+		return 0, os.NewSyscallError("recvfrom", err)
+	case n > len(p):
+		return 0, fmt.Errorf("truncated datagram: %d bytes, read %d", n, len(p))
+	}
+	return n, nil
+}

@@ -1,0 +1,187 @@
+package sockdiag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"portrange/internal/port"
+)
+
+// tcpSockets names all TCP sockets.
+const tcpSockets = "tcp sockets"
+
+// Reader reads sockets through sock_diag. It keeps nothing open between two
+// streams and may be used by several goroutines.
+type Reader struct {
+	kernel Kernel
+	// split tells to walk the table of connections in two halves at once.
+	split bool
+	// idle is what was found out about the state BoundInactive, a [support].
+	idle atomic.Int32
+}
+
+// New returns a reader of the running kernel.
+func New() *Reader { return NewOn(running{}) }
+
+// NewOn returns a reader of the given kernel.
+func NewOn(kernel Kernel) *Reader {
+	return &Reader{kernel: kernel, split: runtime.GOMAXPROCS(0) > 1}
+}
+
+// Sockets yields the TCP and UDP sockets of the calling thread's network
+// namespace, TCP listeners first. The goroutine must stay on its thread while
+// the stream runs.
+//
+// An error that is a *port.Gap tells of a part that could not be read, any
+// other ends the stream. A dump that is interrupted starts over, and so a socket
+// may come more than once: count sockets by tuple and port, as [port.Tally] does.
+func (r *Reader) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
+	return func(yield func(port.Socket, error) bool) {
+		w := &walk{Reader: r, ctx: ctx, yield: yield, bound: map[uint32]*port.Set{}}
+		_ = w.serial(tcpQuery(tcpSockets, listening, nil)) &&
+			w.parallel(r.connections()) &&
+			w.checkIdle() &&
+			w.serial(udpQuery("udp sockets of IPv4", unix.AF_INET)) &&
+			w.serial(udpQuery("udp sockets of IPv6", unix.AF_INET6))
+	}
+}
+
+// Idle yields the TCP sockets that are bound but neither listen nor connect
+// ([port.BoundInactive]), on the terms of [Reader.Sockets].
+func (r *Reader) Idle(ctx context.Context) iter.Seq2[port.Socket, error] {
+	return func(yield func(port.Socket, error) bool) {
+		w := &walk{Reader: r, ctx: ctx, yield: yield, bound: map[uint32]*port.Set{}}
+		_ = w.serial(tcpQuery(idleSockets, idle, nil)) && w.checkIdle()
+	}
+}
+
+// connections asks for all TCP sockets but listeners.
+func (r *Reader) connections() []*query {
+	if !r.split {
+		return []*query{tcpQuery(tcpSockets, idle|connections, nil)}
+	}
+	half := halves()
+	return []*query{
+		tcpQuery(tcpSockets, idle|connections, half[0]),
+		tcpQuery(tcpSockets, idle|connections, half[1]),
+	}
+}
+
+// walk is one stream on its way. Its methods report whether to go on.
+type walk struct {
+	*Reader
+	ctx   context.Context
+	yield func(port.Socket, error) bool
+	// bound are the ports known to be taken by bind(), by device.
+	bound map[uint32]*port.Set
+	// sawIdle is set once an idle bound socket came by.
+	sawIdle bool
+	lastGap port.Gap
+}
+
+// serial asks one query.
+func (w *walk) serial(q *query) bool { return w.repeat(q, 0) }
+
+// repeat asks the query until it works or the attempts, counted from 0, are used up.
+func (w *walk) repeat(q *query, attempt int) bool {
+	var err error
+	for ; attempt < attempts; attempt++ {
+		var conn Conn
+		if conn, err = w.kernel.Dial(firstBuffer << attempt); err != nil {
+			return w.fail(fmt.Errorf("open sock_diag: %w%s", err, dialHint(err)))
+		}
+		err = q.converse(w.ctx, conn, w.deliver)
+		if !worthRepeating(err) {
+			return w.settle(q, err)
+		}
+	}
+	return w.gap(q.what, fmt.Sprintf("%v; %d attempts", err, attempts))
+}
+
+// settle decides what the end of a dump means for the stream.
+func (w *walk) settle(q *query, err error) bool {
+	var refused replyError
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, errStopped):
+		return false
+	case w.ctx.Err() != nil:
+		return w.fail(w.ctx.Err())
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return w.fail(fmt.Errorf("read %s through sock_diag: %w; a seccomp filter or security module denies NETLINK_SOCK_DIAG", q.what, err))
+	case errors.As(err, &refused):
+		return w.gap(q.what, err.Error()+replyHint(q.proto, err))
+	}
+	return w.fail(fmt.Errorf("read %s through sock_diag: %w", q.what, err))
+}
+
+func (w *walk) fail(err error) bool {
+	w.yield(port.Socket{}, err)
+	return false
+}
+
+// gap yields a gap, once where several dumps leave the same.
+func (w *walk) gap(what, why string) bool {
+	gap := port.Gap{What: what, Why: why}
+	if gap == w.lastGap {
+		return true
+	}
+	w.lastGap = gap
+	return w.yield(port.Socket{}, &gap)
+}
+
+// deliver is the [sink] of the walk. The sockets of one device that share a
+// port share its bind bucket, and what one of them tells holds for all.
+func (w *walk) deliver(batch []port.Socket) ([]port.Socket, bool) {
+	for i := range batch {
+		s := &batch[i]
+		if s.Proto == port.TCP {
+			w.shareHold(s)
+		}
+		if !w.yield(*s, nil) {
+			return nil, false
+		}
+	}
+	return batch, true
+}
+
+func (w *walk) shareHold(s *port.Socket) {
+	ports := w.bound[s.Device]
+	switch {
+	case s.Hold == port.BindHeld:
+		if ports == nil {
+			ports = &port.Set{}
+			w.bound[s.Device] = ports
+		}
+		ports.Add(s.Local.Port())
+		w.sawIdle = w.sawIdle || s.State == port.BoundInactive
+	case s.Hold == port.HoldUnknown && ports != nil && ports.Contains(s.Local.Port()):
+		s.Hold = port.BindHeld
+	}
+}
+
+func dialHint(err error) string {
+	switch {
+	case errors.Is(err, unix.EPROTONOSUPPORT):
+		return "; load the kernel modules tcp_diag and udp_diag"
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return "; a seccomp filter or security module denies NETLINK_SOCK_DIAG"
+	}
+	return ""
+}
+
+// replyHint names the module that is missing where the kernel has no handler
+// for the protocol and could not load one.
+func replyHint(proto port.Proto, err error) string {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) {
+		return fmt.Sprintf(": the kernel has no handler for it; load the kernel module %s_diag", proto)
+	}
+	return ""
+}
