@@ -1,0 +1,346 @@
+package boot
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"strconv"
+	"strings"
+
+	"portrange/internal/port"
+)
+
+// The keys whose handlers the model knows.
+const (
+	keyRange        = "net.ipv4.ip_local_port_range"
+	keyReserved     = "net.ipv4.ip_local_reserved_ports"
+	keyUnprivileged = "net.ipv4.ip_unprivileged_port_start"
+	keyReuse        = "net.ipv4.tcp_tw_reuse"
+	keyFinTimeout   = "net.ipv4.tcp_fin_timeout"
+	keyBuckets      = "net.ipv4.tcp_max_tw_buckets"
+)
+
+// Keys are the settings that decide how long local ports last, in the order
+// they are reported.
+func Keys() []string {
+	return []string{keyRange, keyReserved, keyUnprivileged, keyReuse, keyFinTimeout, keyBuckets}
+}
+
+const (
+	// maxPort is the end of every port range (ip_local_port_range_max).
+	maxPort = 65535
+	// hz is CONFIG_HZ, which bounds tcp_fin_timeout to INT_MAX/HZ seconds.
+	// Kernels differ; only values above 24 days meet the difference.
+	hz = 250
+	// defaultUnprivileged is PROT_SOCK (include/net/sock.h).
+	defaultUnprivileged = 1024
+	// defaultReuse holds since Linux 4.19, defaultFinTimeout is
+	// TCP_FIN_TIMEOUT in seconds (net/ipv4/tcp_ipv4.c, tcp_sk_init).
+	defaultReuse      = "2"
+	defaultFinTimeout = "60"
+)
+
+// kernel is a fresh network namespace that takes writes to its settings as the
+// handlers of net/ipv4/sysctl_net_ipv4.c and kernel/sysctl.c do. A key it has
+// no handler for takes any text.
+type kernel struct {
+	page         int // PAGE_SIZE: what a handler parses of one write
+	low, high    int
+	unprivileged int
+	reserved     *port.Set
+	other        map[string]string
+}
+
+func newKernel(page int) *kernel {
+	return &kernel{
+		page:         page,
+		low:          int(port.DefaultRange.Low),
+		high:         int(port.DefaultRange.High),
+		unprivileged: defaultUnprivileged,
+		reserved:     &port.Set{},
+		other:        map[string]string{keyReuse: defaultReuse, keyFinTimeout: defaultFinTimeout},
+	}
+}
+
+func (k *kernel) clone() *kernel {
+	c := *k
+	c.reserved, c.other = k.reserved.Clone(), maps.Clone(k.other)
+	return &c
+}
+
+// known reports whether value can tell. Of keys it has no handler for the
+// model knows only what was written; tcp_max_tw_buckets begins at a value that
+// follows the machine's memory.
+func (k *kernel) known(key string) bool {
+	_, written := k.other[key]
+	return written || key == keyRange || key == keyReserved || key == keyUnprivileged
+}
+
+// value is what a read of the key gives, with single spaces.
+func (k *kernel) value(key string) string {
+	switch key {
+	case keyRange:
+		return fmt.Sprintf("%d %d", k.low, k.high)
+	case keyUnprivileged:
+		return strconv.Itoa(k.unprivileged)
+	case keyReserved:
+		return k.reserved.String()
+	}
+	return k.other[key]
+}
+
+// write is one write(2) of data at file position pos. It returns how many
+// bytes the kernel took; the rest is for the program to write again. The error
+// says in an operator's words why the kernel would answer EINVAL.
+func (k *kernel) write(key, data string, pos int) (int, error) {
+	if data == "" {
+		return 0, nil
+	}
+	if key == keyReserved {
+		return k.writeReserved(data, pos)
+	}
+	if pos > 0 { // kernel.sysctl_writes_strict: numbers are taken at position 0 only
+		return len(data), nil
+	}
+	switch key {
+	case keyRange:
+		return k.writeRange(data)
+	case keyUnprivileged:
+		return k.writeUnprivileged(data)
+	case keyReuse:
+		return k.writeReuse(data)
+	case keyFinTimeout:
+		return k.writeNumber(key, data, -math.MaxInt32/hz, math.MaxInt32/hz)
+	case keyBuckets:
+		return k.writeNumber(key, data, math.MinInt32, math.MaxInt32)
+	}
+	k.other[key] = spaced(data)
+	return len(data), nil
+}
+
+// writeRange is ipv4_local_port_range: a write of one number moves the low end
+// and keeps the high one.
+func (k *kernel) writeRange(data string) (int, error) {
+	numbers, n, err := k.integers(data, 2, 1, maxPort)
+	if err != nil {
+		return 0, err
+	}
+	ends := [2]int{k.low, k.high}
+	copy(ends[:], numbers)
+	if ends[1] < ends[0] {
+		return 0, fmt.Errorf("the kernel refuses a range that ends at %d, below its start %d", ends[1], ends[0])
+	}
+	if ends[0] < k.unprivileged {
+		return 0, &encroaches{key: keyUnprivileged,
+			text: fmt.Sprintf("the kernel refuses a range from %d, below ip_unprivileged_port_start %d", ends[0], k.unprivileged)}
+	}
+	k.low, k.high = ends[0], ends[1]
+	return n, nil
+}
+
+// writeUnprivileged is ipv4_privileged_ports.
+func (k *kernel) writeUnprivileged(data string) (int, error) {
+	numbers, n, err := k.integers(data, 1, 0, maxPort)
+	if err != nil {
+		return 0, err
+	}
+	if k.low < numbers[0] {
+		return 0, &encroaches{key: keyRange,
+			text: fmt.Sprintf("the kernel refuses %d, above the low end %d of ip_local_port_range", numbers[0], k.low)}
+	}
+	k.unprivileged = numbers[0]
+	return n, nil
+}
+
+// encroaches is a refusal that is another key's doing.
+type encroaches struct{ key, text string }
+
+func (e *encroaches) Error() string { return e.text }
+
+func (k *kernel) writeNumber(key, data string, least, most int) (int, error) {
+	numbers, n, err := k.integers(data, 1, least, most)
+	if err != nil {
+		return 0, err
+	}
+	k.other[key] = strconv.Itoa(numbers[0])
+	return n, nil
+}
+
+// writeReuse is proc_dou8vec_minmax, which knows no minus sign and swallows
+// what follows the number.
+func (k *kernel) writeReuse(data string) (int, error) {
+	if digits := strings.TrimLeft(data, kernelSpaces); strings.HasPrefix(digits, "-") {
+		return 0, fmt.Errorf("the kernel refuses a minus sign")
+	}
+	if _, err := k.writeNumber(keyReuse, data, 0, 2); err != nil {
+		return 0, err
+	}
+	return len(data), nil
+}
+
+// integers is do_proc_dointvec with bounds: at least one and at most count
+// numbers. What follows them is not taken.
+func (k *kernel) integers(data string, count, least, most int) ([]int, int, error) {
+	in := scanner{rest: data[:min(len(data), k.page-1)]}
+	var numbers []int
+	for len(numbers) < count {
+		in.rest = strings.TrimLeft(in.rest, kernelSpaces)
+		if in.rest == "" {
+			break
+		}
+		number, _, err := in.number(" \t\n")
+		if err != nil {
+			return nil, 0, err
+		}
+		if number < least || number > most {
+			return nil, 0, fmt.Errorf("the kernel refuses %d, outside %d to %d", number, least, most)
+		}
+		numbers = append(numbers, number)
+	}
+	if len(numbers) == 0 {
+		return nil, 0, fmt.Errorf("the kernel refuses an empty value")
+	}
+	in.rest = strings.TrimLeft(in.rest, kernelSpaces)
+	return numbers, len(data) - len(in.rest), nil
+}
+
+// writeReserved is proc_do_large_bitmap. It parses one page of a write and
+// asks for the rest, which a later write at a position above 0 adds.
+func (k *kernel) writeReserved(data string, pos int) (int, error) {
+	in := scanner{rest: data[:min(len(data), k.page-1)]}
+	cut := len(in.rest) < len(data)
+	set, unread, err := in.ports(cut)
+	if err != nil {
+		return 0, err
+	}
+	if pos > 0 {
+		set.Union(k.reserved)
+	}
+	k.reserved = set
+	return min(len(data), k.page-1) - unread, nil
+}
+
+// kernelSpaces is what the kernel's isspace accepts (lib/ctype.c).
+const kernelSpaces = " \t\n\v\f\r\xa0"
+
+// scanner walks through the text of a write.
+type scanner struct{ rest string }
+
+// maxDigits is the longest number the kernel looks at, TMPBUFLEN - 1 less one.
+const maxDigits = 20
+
+// number is proc_get_long: a decimal, octal (0...) or hexadecimal (0x...)
+// number up to a separator or the end, and that separator.
+func (s *scanner) number(separators string) (int, byte, error) {
+	digits := strings.TrimPrefix(s.rest, "-")
+	if len(s.rest) == 1 {
+		digits = s.rest
+	}
+	length := numberLength(digits)
+	if length == 0 {
+		return 0, 0, fmt.Errorf("the kernel refuses %q: not a number", shown(s.rest))
+	}
+	sign := len(s.rest) - len(digits)
+	number, err := strconv.ParseInt(s.rest[:sign]+octal(digits[:length]), 0, 64)
+	if err != nil || sign+length > maxDigits {
+		return 0, 0, fmt.Errorf("the kernel refuses %q: too large", shown(s.rest))
+	}
+	rest := digits[length:]
+	if rest == "" {
+		s.rest = ""
+		return int(number), 0, nil
+	}
+	if !strings.Contains(separators, rest[:1]) {
+		return 0, 0, fmt.Errorf("the kernel refuses %q: not a number", shown(s.rest))
+	}
+	s.rest = rest
+	return int(number), rest[0], nil
+}
+
+// numberLength is how many bytes strtoul takes with base 0.
+func numberLength(text string) int {
+	accepted, n := "0123456789", 0
+	if hexadecimal(text) {
+		accepted, n = "0123456789abcdefABCDEF", 2
+	} else if strings.HasPrefix(text, "0") {
+		accepted = "01234567"
+	}
+	for n < len(text) && strings.IndexByte(accepted, text[n]) >= 0 {
+		n++
+	}
+	return n
+}
+
+func hexadecimal(text string) bool {
+	return len(text) > 2 && text[0] == '0' && text[1]|0x20 == 'x' &&
+		strings.IndexByte("0123456789abcdefABCDEF", text[2]) >= 0
+}
+
+// octal writes a C octal number the way Go reads one, free of leading zeros
+// that would be read as something else.
+func octal(digits string) string {
+	if len(digits) > 1 && digits[0] == '0' && digits[1]|0x20 != 'x' {
+		return "0o" + digits[1:]
+	}
+	return digits
+}
+
+// ports parses a list of ports and ranges. Where the text was cut at the end
+// of a page, an item that may go on after the cut is left unread.
+func (s *scanner) ports(cut bool) (set *port.Set, unread int, err error) {
+	set = &port.Set{}
+	for s.rest = strings.TrimLeft(s.rest, "\n"); s.rest != ""; s.rest = strings.TrimLeft(s.rest, "\n") {
+		item := len(s.rest)
+		low, separator, err := s.port("-,\n")
+		if cut && len(s.rest) <= 1 {
+			return set, item, err
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		s.skip()
+		high := low
+		if separator == '-' {
+			high, _, err = s.port(",\n\x00")
+			if cut && s.rest == "" {
+				return set, item, err
+			}
+			if err != nil {
+				return nil, 0, err
+			}
+			s.skip()
+		}
+		if high < low {
+			return nil, 0, fmt.Errorf("the kernel refuses %d-%d: the end is below the start", low, high)
+		}
+		set.AddRange(low, high)
+	}
+	return set, 0, nil
+}
+
+func (s *scanner) port(separators string) (uint16, byte, error) {
+	negative := strings.HasPrefix(s.rest, "-")
+	number, separator, err := s.number(separators)
+	if err == nil && (negative || number > maxPort) {
+		err = fmt.Errorf("the kernel refuses %d: not a port", number)
+	}
+	return uint16(number), separator, err
+}
+
+func (s *scanner) skip() {
+	if s.rest != "" {
+		s.rest = s.rest[1:]
+	}
+}
+
+// shown is the start of a text, short enough for a message.
+func shown(text string) string {
+	text = strings.TrimSuffix(text, "\n")
+	if len(text) > 40 {
+		return text[:40] + "..."
+	}
+	return text
+}
+
+// spaced is a value with single spaces.
+func spaced(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -1,0 +1,182 @@
+package boot
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// row is one line of a file, comments and all.
+type row struct {
+	line int // counted in newlines from 1, as an editor does
+	text string
+}
+
+// systemdLineMax is LONG_LINE_MAX of systemd: a longer line ends the file.
+const systemdLineMax = 1 << 20
+
+// systemdRows splits a file as read_line_full of src/basic/fileio.c: a line
+// ends at a newline, a carriage return or a zero byte, or at a run of them
+// without repetition. An overlong line is an error; the rows before it count.
+func systemdRows(data []byte) ([]row, error) {
+	var rows []row
+	line := 1
+	for len(data) > 0 {
+		length := bytes.IndexAny(data, "\n\r\x00")
+		if length < 0 {
+			length = len(data)
+		}
+		if length >= systemdLineMax {
+			return rows, fmt.Errorf("line %d is longer than %d bytes: systemd-sysctl ignores it and the rest of the file", line, systemdLineMax-1)
+		}
+		end := length + endOfLine(data[length:])
+		rows = append(rows, row{line: line, text: string(data[:length])})
+		line += bytes.Count(data[:end], []byte("\n"))
+		data = data[end:]
+	}
+	return rows, nil
+}
+
+// endOfLine is the length of the marker that data begins with: each of the
+// three characters at most once, a zero byte last.
+func endOfLine(data []byte) int {
+	seen := ""
+	for i, c := range data {
+		if strings.IndexByte("\n\r\x00", c) < 0 || strings.IndexByte(seen, c) >= 0 || strings.HasSuffix(seen, "\x00") {
+			return i
+		}
+		seen += string(rune(c))
+	}
+	return len(data)
+}
+
+// procpsRows splits a file as getline(3). procps then works on C strings,
+// which end at a zero byte.
+func procpsRows(data []byte) []row {
+	var rows []row
+	for line := 1; len(data) > 0; line++ {
+		text, rest, _ := bytes.Cut(data, []byte("\n"))
+		text, _, _ = bytes.Cut(text, []byte{0})
+		rows = append(rows, row{line: line, text: string(text)})
+		data = rest
+	}
+	return rows
+}
+
+// entry is what a line of a sysctl.d file says.
+type entry struct {
+	key     string // in the program's own normal form; may be a glob
+	value   string
+	exclude bool // a leading - and no value
+	lenient bool // a leading - and a value: failure is not reported
+}
+
+// systemdSpace is WHITESPACE of systemd: neither \v nor \f.
+const systemdSpace = " \t\n\r"
+
+// systemdEntry is the inner loop of parse_file in src/sysctl/sysctl.c. It
+// returns false for a line that says nothing.
+func systemdEntry(text string) (entry, bool) {
+	text = strings.Trim(text, systemdSpace)
+	if text == "" || strings.ContainsAny(text[:1], "#;") {
+		return entry{}, false
+	}
+	key, value, assigns := strings.Cut(text, "=")
+	key, dash := strings.CutPrefix(key, "-")
+	if !assigns && !dash {
+		return entry{}, false
+	}
+	return entry{
+		key:     systemdKey(strings.Trim(key, systemdSpace)),
+		value:   strings.Trim(value, systemdSpace),
+		exclude: !assigns,
+		lenient: assigns && dash,
+	}, true
+}
+
+// systemdKey is sysctl_normalize of src/basic/sysctl-util.c.
+func systemdKey(key string) string {
+	key = simplified(swapped(key))
+	if len(key) > 1 {
+		key = strings.TrimPrefix(key, "/")
+	}
+	return key
+}
+
+// swapped turns a key written with dots into one with slashes: where the first
+// separator is a dot, dots and slashes change places.
+func swapped(key string) string {
+	first := strings.IndexAny(key, "./")
+	if first < 0 || key[first] == '/' {
+		return key
+	}
+	b := []byte(key)
+	for i, c := range b {
+		switch c {
+		case '.':
+			b[i] = '/'
+		case '/':
+			b[i] = '.'
+		}
+	}
+	return string(b)
+}
+
+// nameMax is NAME_MAX; path_simplify gives up at a longer component.
+const nameMax = 255
+
+// simplified is path_simplify of src/basic/path-util.c: repeated slashes, "."
+// and a trailing slash go, ".." stays.
+func simplified(path string) string {
+	if path == "" {
+		return ""
+	}
+	var kept []string
+	for rest := path; rest != ""; {
+		component, after, _ := strings.Cut(rest, "/")
+		if len(component) > nameMax {
+			kept = append(kept, rest)
+			break
+		}
+		if component != "" && component != "." {
+			kept = append(kept, component)
+		}
+		rest = after
+	}
+	simple := strings.Join(kept, "/")
+	if strings.HasPrefix(path, "/") {
+		return "/" + simple
+	}
+	if simple == "" {
+		return "."
+	}
+	return simple
+}
+
+// cSpace is what isspace(3) accepts in the C locale.
+const cSpace = " \t\n\v\f\r"
+
+// procpsEntry is parse_setting_line and setting_new of src/sysctl.c. Unlike
+// systemd it keeps white space between the dash and the key, which then names
+// nothing, and it drops a second dash.
+func procpsEntry(text string) (entry, bool) {
+	text = strings.TrimLeft(text, cSpace)
+	if len(text) < 2 || text[0] == '#' || text[0] == ';' {
+		return entry{}, false
+	}
+	key, value, assigns := strings.Cut(text, "=")
+	key, dash := strings.CutPrefix(key, "-")
+	if !assigns && !dash {
+		return entry{}, false
+	}
+	key = strings.TrimPrefix(strings.TrimRight(key, cSpace), "-")
+	return entry{
+		key:     swapped(key),
+		value:   strings.Trim(value, cSpace),
+		exclude: !assigns,
+		lenient: assigns && dash,
+	}, true
+}
+
+// isGlob is string_is_glob of both programs.
+func isGlob(key string) bool { return strings.ContainsAny(key, "*?[") }

@@ -1,0 +1,114 @@
+package boot
+
+import (
+	"fmt"
+	"strings"
+
+	"portrange/internal/port"
+)
+
+// Line is a place in a file.
+type Line struct {
+	File string `json:"file"` // as the program names it
+	Line int    `json:"line"` // counted from 1
+	// Target is the file itself where File is a link or lies behind one.
+	Target string `json:"target"`
+}
+
+// String is the form that editors and compilers understand.
+func (l Line) String() string { return fmt.Sprintf("%s:%d", l.File, l.Line) }
+
+func (l Line) same(other Line) bool { return l.Target == other.Target && l.Line == other.Line }
+
+// claim is one line's wish for the value of one key, and what became of it.
+type claim struct {
+	key   string
+	line  Line
+	value string // as written
+	// why the claim came to nothing, "" while it holds.
+	why string
+	// by is the line that defeated it, where one did.
+	by *Line
+}
+
+// run plays one program through.
+type run struct {
+	tree   *Tree
+	kernel *kernel
+	write  writer
+	claims []*claim
+	wins   map[string]*claim
+	gaps   []port.Gap
+}
+
+func newRun(t *Tree, k *kernel, write writer) *run {
+	return &run{tree: t, kernel: k, write: write, wins: map[string]*claim{}}
+}
+
+// set writes a value as the program would. A value that the kernel took takes
+// the key from whoever had it; one that it refused leaves everything as it was.
+func (r *run) set(key string, line Line, value string) {
+	c := &claim{key: key, line: line, value: spaced(value)}
+	r.claims = append(r.claims, c)
+	took, err := r.write(r.kernel, key, value)
+	if !took {
+		c.refused(err, r.wins)
+		return
+	}
+	if before := r.wins[key]; before != nil {
+		before.lost(line, "overridden by "+line.String())
+	}
+	r.wins[key] = c
+}
+
+// refused notes why the kernel took nothing, and whose value was in the way.
+func (c *claim) refused(err error, wins map[string]*claim) {
+	c.why = err.Error()
+	if other, ok := err.(*encroaches); ok {
+		if culprit := wins[other.key]; culprit != nil {
+			c.by = &culprit.line
+			c.why += ", set by " + culprit.line.String()
+		}
+	}
+}
+
+func (c *claim) lost(by Line, why string) { c.by, c.why = &by, why }
+
+// lose notes a line that never comes to a write.
+func (r *run) lose(keys []string, line Line, value string, by *Line, why string) {
+	for _, key := range keys {
+		r.claims = append(r.claims, &claim{key: key, line: line, value: spaced(value), by: by, why: why})
+	}
+}
+
+// decision is what the program sets the key to, nil if it leaves it alone.
+func (r *run) decision(key string) *Decision {
+	winner := r.wins[key]
+	if winner == nil {
+		return nil
+	}
+	return &Decision{Value: r.kernel.value(key), Line: winner.line}
+}
+
+// unread notes the lines of a file that the program does not read.
+func (r *run) unread(f file, by *Line, why string, concerned func(entry) []string) {
+	for _, row := range procpsRows(f.data) {
+		if e, ok := procpsEntry(row.text); ok && !e.exclude {
+			r.lose(concerned(e), Line{File: f.path, Line: row.line, Target: f.target}, e.value, by, why)
+		}
+	}
+}
+
+func hiddenBy(by file) string {
+	return fmt.Sprintf("hidden by %s, which has the same name in a stronger directory", by.path)
+}
+
+func excludedBy(line Line) string { return "taken back by the exclusion at " + line.String() }
+
+func yieldsTo(line Line) string {
+	return "a glob gives way to " + line.String() + ", which names the key"
+}
+
+const misnamed = "not read: the name of the file does not end in " + suffix
+
+func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
