@@ -1,0 +1,182 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// LeverName names something that can be changed to make a load fit.
+type LeverName string
+
+// The levers, the easiest first: two settings of the host, then what concerns
+// the software and its surroundings.
+const (
+	LeverRange        LeverName = "range"
+	LeverTWReuse      LeverName = "tcp_tw_reuse"
+	LeverKeepAlive    LeverName = "keep-alive"
+	LeverSources      LeverName = "sources"
+	LeverDestinations LeverName = "destinations"
+	LeverCloses       LeverName = "closes"
+)
+
+// Lever is one thing to change, alone, everything else as planned.
+type Lever struct {
+	Name LeverName `json:"lever"`
+	// Now is the planned value.
+	Now string `json:"now"`
+	// Fit makes ports enough; nil where they are. Fast also keeps the need
+	// below the half.
+	Fit  *Change `json:"to_fit"`
+	Fast *Change `json:"to_stay_fast"`
+	// Note says what the lever means and what it asks for.
+	Note string `json:"note"`
+}
+
+// Change is the least value of a lever that does.
+type Change struct {
+	// Possible is false where no value does.
+	Possible bool `json:"possible"`
+	// Value is the new value in the form of the flag or setting, or the nearest
+	// that can be had where that is not enough.
+	Value string `json:"value,omitempty"`
+	// Needed are the ports each tuple then needs, Share of the ports it then has.
+	Needed int     `json:"needed"`
+	Share  float64 `json:"share"`
+	// Reserve are the listeners in the new range that are to be reserved before
+	// it is set, in the kernel's list form.
+	Reserve string `json:"reserve,omitempty"`
+}
+
+// levers are the least changes for the load; none where it fits.
+func (p *Plan) levers() []Lever {
+	list := []Lever{}
+	if p.Verdict == Fits {
+		return list
+	}
+	for _, lever := range []struct {
+		Lever
+		change func(ports int, enough func(Pool) bool) *Change
+	}{
+		{Lever{Name: LeverRange, Now: p.Ports.Range.String(), Note: noteRange}, p.widened},
+		{Lever{Name: LeverTWReuse, Now: strconv.Itoa(p.Load.TWReuse), Note: noteTWReuse}, p.reusing},
+		{Lever{Name: LeverKeepAlive, Now: "1", Note: p.noteKeepAlive()}, p.keptAlive},
+		{Lever{Name: LeverSources, Now: strconv.Itoa(p.Load.Sources), Note: noteSources}, p.moreSources},
+		{Lever{Name: LeverDestinations, Now: strconv.Itoa(p.Load.Destinations), Note: noteDestinations}, p.moreDestinations},
+		{Lever{Name: LeverCloses, Now: closesText(p.Load.ClientCloses), Note: noteCloses}, p.closedByServer},
+	} {
+		lever.Fast = lever.change(p.Pool.Half, func(pool Pool) bool { return pool.judge(p.Needed) == Fits })
+		if p.Verdict == Short {
+			lever.Fit = lever.change(p.Pool.Usable, func(pool Pool) bool { return pool.judge(p.Needed) != Short })
+		}
+		list = append(list, lever.Lever)
+	}
+	return list
+}
+
+const (
+	noteRange        = "LOW HIGH of net.ipv4.ip_local_port_range; reserve the listeners in it first, on a Kubernetes node 30000-32767 too"
+	noteTWReuse      = "a port in TIME_WAIT can be taken over after tcp_tw_reuse_delay; needs TCP timestamps on both ends"
+	noteSources      = "local addresses to connect from, the load spread evenly; bind() them with IP_BIND_ADDRESS_NO_PORT"
+	noteDestinations = "address:port pairs to connect to, the load spread evenly; one more port of the same server counts"
+	noteCloses       = "the side that closes first keeps the TIME_WAIT; on the server it holds no port of the range"
+)
+
+func (p *Plan) noteKeepAlive() string {
+	pool := Needed(p.TupleRate*p.Load.Hold, p.Confidence)
+	return fmt.Sprintf("requests sent over each connection, one after the other; a pool of connections that stay open takes %d to each tuple", pool)
+}
+
+// Least is the first lever that makes the load fit, and that change. Where it
+// fits already but slowly, the first that keeps it fast.
+func (p *Plan) Least() (Lever, Change, bool) {
+	for _, lever := range p.Levers {
+		change := lever.Fast
+		if p.Verdict == Short {
+			change = lever.Fit
+		}
+		if change.Possible {
+			return lever, *change, true
+		}
+	}
+	return Lever{}, Change{}, false
+}
+
+func (p *Plan) widened(_ int, enough func(Pool) bool) *Change {
+	wider, found := p.Ports.widen(enough)
+	return &Change{
+		Possible: found, Value: wider.Range.String(), Reserve: wider.unreserved().String(),
+		Needed: p.Needed, Share: share(p.Needed, wider.Pool().Usable),
+	}
+}
+
+// reusing switches reuse on where it does not apply yet.
+func (p *Plan) reusing(ports int, _ func(Pool) bool) *Change {
+	load := p.Load
+	load.TWReuse = 1
+	return p.altered(load, ports, "1", p.Load.ClientCloses > 0 && !p.Load.Reuses())
+}
+
+func (p *Plan) closedByServer(ports int, _ func(Pool) bool) *Change {
+	load := p.Load
+	load.ClientCloses = 0
+	return p.altered(load, ports, closesText(0), p.Load.ClientCloses > 0)
+}
+
+// keptAlive sends several requests over each connection, which is open longer by
+// as much, but lingers once for all of them.
+func (p *Plan) keptAlive(ports int, _ func(Pool) bool) *Change {
+	busy, lingering := p.TupleRate*p.Load.Hold, p.TupleRate*p.Load.ClientCloses*p.Load.Lingers()
+	room := MaxMean(ports, p.Confidence) - busy
+	if room <= 0 || lingering == 0 {
+		return &Change{Needed: Needed(busy, p.Confidence), Share: share(Needed(busy, p.Confidence), p.Pool.Usable)}
+	}
+	requests := math.Ceil(lingering / room)
+	return p.change(busy+lingering/requests, ports, strconv.FormatFloat(requests, 'f', 0, 64), true)
+}
+
+func (p *Plan) moreSources(ports int, _ func(Pool) bool) *Change {
+	load := p.Load
+	load.Sources = p.multiplied(ports, load.Destinations)
+	return p.altered(load, ports, strconv.Itoa(load.Sources), true)
+}
+
+func (p *Plan) moreDestinations(ports int, _ func(Pool) bool) *Change {
+	load := p.Load
+	load.Destinations = p.multiplied(ports, load.Sources)
+	return p.altered(load, ports, strconv.Itoa(load.Destinations), true)
+}
+
+// multiplied is how many of one kind make enough tuples together with others of
+// the other kind.
+func (p *Plan) multiplied(ports, others int) int {
+	total := p.Mean * float64(p.Tuples)
+	return ceil(total / MaxMean(ports, p.Confidence) / float64(others))
+}
+
+func (p *Plan) altered(load Load, ports int, value string, changes bool) *Change {
+	return p.change(load.Mean(), ports, value, changes)
+}
+
+// change judges one value of a lever. One that changes nothing is not possible.
+func (p *Plan) change(mean float64, ports int, value string, changes bool) *Change {
+	needed := Needed(mean, p.Confidence)
+	change := &Change{Possible: changes && needed <= ports, Needed: needed, Share: share(needed, p.Pool.Usable)}
+	if changes {
+		change.Value = value
+	}
+	return change
+}
+
+// closesText names the side that closes first.
+func closesText(client float64) string {
+	switch client {
+	case 0:
+		return "server"
+	case 1:
+		return "client"
+	}
+	return fmt.Sprintf("client %.0f%%", client*100)
+}
+
+func ceil(x float64) int { return int(math.Ceil(x)) }

@@ -1,0 +1,114 @@
+package capacity
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// TimeWait is how long the kernel keeps a connection in TIME_WAIT, in seconds.
+// It is compiled in (TCP_TIMEWAIT_LEN, include/net/tcp.h).
+const TimeWait = 60.0
+
+// Load is a number of connections a second, and what becomes of each.
+type Load struct {
+	// Rate is new connections per second, to all destinations together.
+	Rate float64 `json:"rate"`
+	// Hold is for how many seconds a connection is open, on average.
+	Hold float64 `json:"hold_seconds"`
+	// ClientCloses is the share of connections, from 0 to 1, that the client
+	// closes first. It then has the TIME_WAIT.
+	ClientCloses float64 `json:"client_closes"`
+	// Destinations are address:port pairs that share the load evenly.
+	Destinations int `json:"destinations"`
+	// Sources are local addresses that share the load evenly.
+	Sources int `json:"sources"`
+	// TWReuse is tcp_tw_reuse: 0 off, 1 on, 2 loopback only.
+	TWReuse int `json:"tcp_tw_reuse"`
+	// TWReuseDelayMS is tcp_tw_reuse_delay.
+	TWReuseDelayMS int64 `json:"tcp_tw_reuse_delay_ms"`
+	// Loopback says that the destinations are on the host itself.
+	Loopback bool `json:"loopback"`
+}
+
+// Limits beyond which an input is a mistake rather than a load.
+const (
+	maxRate  = 1e8
+	maxHold  = 366 * 24 * 3600
+	maxCount = 1e6
+)
+
+// Check explains what is wrong with the load.
+func (l *Load) Check() error {
+	return errors.Join(
+		checkNumber("rate", l.Rate, maxRate, "connections per second"),
+		checkNumber("hold", l.Hold, maxHold, "seconds, a year at most"),
+		checkCount("destinations", l.Destinations),
+		checkCount("sources", l.Sources),
+		l.checkClosing(),
+	)
+}
+
+func checkNumber(name string, value, most float64, unit string) error {
+	if value > 0 && value <= most { // not so for NaN
+		return nil
+	}
+	return fmt.Errorf("%s %v: want a number above 0 and up to %.0f (%s)", name, value, most, unit)
+}
+
+func checkCount(name string, n int) error {
+	if n >= 1 && n <= maxCount {
+		return nil
+	}
+	return fmt.Errorf("%s %d: want a whole number from 1 to %.0f", name, n, maxCount)
+}
+
+func (l *Load) checkClosing() error {
+	switch {
+	case !(l.ClientCloses >= 0 && l.ClientCloses <= 1): // NaN too
+		return fmt.Errorf("share of connections that the client closes first %v: want 0 to 1", l.ClientCloses)
+	case l.TWReuse < 0 || l.TWReuse > 2:
+		return fmt.Errorf("tcp_tw_reuse %d: want 0 (off), 1 (on) or 2 (loopback only)", l.TWReuse)
+	case l.TWReuseDelayMS < 1 || l.TWReuseDelayMS > TimeWait*1000:
+		return fmt.Errorf("tcp_tw_reuse_delay %d: want milliseconds from 1 to 60000", l.TWReuseDelayMS)
+	}
+	return nil
+}
+
+// Tuples is the number of pools the load draws on.
+func (l *Load) Tuples() int { return l.Destinations * l.Sources }
+
+// TupleRate is new connections per second and tuple. Where each connection picks
+// its tuple at random the arrivals of a tuple are Poisson again.
+func (l *Load) TupleRate() float64 { return l.Rate / float64(l.Tuples()) }
+
+// Reuses reports whether connect() may take over a port in TIME_WAIT
+// (tcp_twsk_unique, net/ipv4/tcp_ipv4.c). TCP timestamps, which it needs on
+// both ends, are taken for granted.
+func (l *Load) Reuses() bool {
+	return l.TWReuse == 1 || l.TWReuse == 2 && l.Loopback
+}
+
+// Lingers is for how many seconds a port stays withheld after the client has
+// closed first. A reusable port is not released, but it is not in the way
+// either: connect() takes it over as it takes a free one.
+func (l *Load) Lingers() float64 {
+	if l.Reuses() {
+		return (time.Duration(l.TWReuseDelayMS) * time.Millisecond).Seconds()
+	}
+	return TimeWait
+}
+
+// Blocks is for how many seconds a connection withholds its port from the
+// others of its tuple, on average.
+func (l *Load) Blocks() float64 { return l.Hold + l.ClientCloses*l.Lingers() }
+
+// Mean is the average number of ports that a tuple's connections withhold.
+func (l *Load) Mean() float64 { return l.TupleRate() * l.Blocks() }
+
+// openSockets is the average number of connections open at once, all tuples together.
+func (l *Load) openSockets() float64 { return l.Rate * l.Hold }
+
+// timeWaits is the average number of sockets in TIME_WAIT, all tuples together,
+// while nothing takes them over.
+func (l *Load) timeWaits() float64 { return l.Rate * l.ClientCloses * TimeWait }

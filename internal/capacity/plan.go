@@ -1,0 +1,113 @@
+package capacity
+
+import (
+	"errors"
+)
+
+// Verdict says how a load and a pool go together.
+type Verdict string
+
+// The verdicts.
+const (
+	// Fits: the ports needed are of the parity that connect() tries first.
+	Fits Verdict = "fits"
+	// Slow: there are enough ports, but connect() searches half of the range
+	// and more before it finds one.
+	Slow Verdict = "slow"
+	// Short: the ports needed are more than there are.
+	Short Verdict = "short"
+)
+
+// Plan is a load held against the ports there are.
+type Plan struct {
+	Load Load `json:"load"`
+	Pool Pool `json:"pool"`
+	// Confidence is the probability, at any one moment, that no more than
+	// Needed ports are withheld.
+	Confidence float64 `json:"confidence"`
+	// Tuples is the number of pools that share the load evenly.
+	Tuples int `json:"tuples"`
+	// TupleRate is new connections per second for each of them.
+	TupleRate float64 `json:"tuple_rate"`
+	// Blocks is for how many seconds one connection withholds its port.
+	Blocks float64 `json:"blocked_seconds"`
+	Need
+	Verdict Verdict `json:"verdict"`
+	// SlowRate and WallRate are the largest rates, all tuples together, that
+	// stay below the half and below the wall at the same confidence.
+	SlowRate float64 `json:"slow_rate"`
+	WallRate float64 `json:"wall_rate"`
+	// Also is what the same load takes of other things, on average.
+	Also Also `json:"also"`
+	// Levers are the least changes that would do, the easiest first; none where
+	// the load fits.
+	Levers []Lever `json:"levers"`
+
+	Ports Ports `json:"-"`
+}
+
+// Need is the ports of one tuple that are withheld from further connections.
+type Need struct {
+	// Mean is their average, Needed their percentile.
+	Mean   float64 `json:"mean"`
+	Needed int     `json:"needed"`
+	// Share is Needed of the usable ports.
+	Share float64 `json:"share"`
+	// Lost is the share of connect() calls that would fail for want of a port.
+	Lost float64 `json:"lost"`
+}
+
+// Also is what runs out beside ports.
+type Also struct {
+	// OpenSockets are file descriptors of the client.
+	OpenSockets int `json:"open_sockets"`
+	// TimeWait are sockets in TIME_WAIT; tcp_max_tw_buckets bounds them.
+	TimeWait int `json:"time_wait"`
+}
+
+// Make holds the load against the ports. The error explains what is wrong with
+// the input, all of it.
+func Make(load Load, ports Ports, confidence float64) (*Plan, error) {
+	if err := errors.Join(load.Check(), ports.Check(), CheckConfidence(confidence)); err != nil {
+		return nil, err
+	}
+	plan := &Plan{
+		Load: load, Pool: ports.Pool(), Ports: ports, Confidence: confidence,
+		Tuples: load.Tuples(), TupleRate: load.TupleRate(), Blocks: load.Blocks(),
+		Also: Also{OpenSockets: ceil(load.openSockets()), TimeWait: ceil(load.timeWaits())},
+	}
+	plan.Need = plan.need(load.Mean(), plan.Pool.Usable)
+	plan.Verdict = plan.Pool.judge(plan.Needed)
+	perMean := load.Rate / load.Mean()
+	plan.SlowRate = perMean * MaxMean(plan.Pool.Half, confidence)
+	plan.WallRate = perMean * MaxMean(plan.Pool.Usable, confidence)
+	plan.Levers = plan.levers()
+	return plan, nil
+}
+
+func (p *Plan) need(mean float64, usable int) Need {
+	needed := Needed(mean, p.Confidence)
+	return Need{Mean: mean, Needed: needed, Share: share(needed, usable), Lost: Lost(mean, usable)}
+}
+
+// NeedAt is the need of the same load at another rate, all tuples together.
+func (p *Plan) NeedAt(rate float64) Need {
+	return p.need(p.Mean*rate/p.Load.Rate, p.Pool.Usable)
+}
+
+func (pool *Pool) judge(needed int) Verdict {
+	switch {
+	case needed <= pool.Half:
+		return Fits
+	case needed <= pool.Usable:
+		return Slow
+	}
+	return Short
+}
+
+func share(part, whole int) float64 {
+	if whole == 0 {
+		return 1
+	}
+	return float64(part) / float64(whole)
+}

@@ -1,0 +1,71 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"sort"
+
+	"gonum.org/v1/gonum/mathext"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Confidence limits: below one half a percentile is no safety, and close to
+// certainty the model, not the percentile, is what fails.
+const (
+	minConfidence = 0.5
+	maxConfidence = 0.999999999
+)
+
+// CheckConfidence explains why p cannot be a confidence.
+func CheckConfidence(p float64) error {
+	if p >= minConfidence && p <= maxConfidence { // not so for NaN
+		return nil
+	}
+	return fmt.Errorf("confidence %v%%: want a percentage from 50%% up to 99.9999999%%; no number of ports is enough for 100%%", p*100)
+}
+
+// Needed is the least number of ports that with probability p is not exceeded by
+// those in use at a moment, where mean are in use on average.
+func Needed(mean, p float64) int {
+	load := distuv.Poisson{Lambda: mean}
+	most := int(mean+50*math.Sqrt(mean)) + 50
+	return sort.Search(most, func(n int) bool { return load.CDF(float64(n)) >= p })
+}
+
+// MaxMean is the largest mean for which [Needed] is at most ports.
+func MaxMean(ports int, p float64) float64 {
+	return mathext.GammaIncRegCompInv(float64(ports)+1, p)
+}
+
+// Lost is the share of connect() calls that find no port, where mean ports would
+// be in use if there were enough: Erlang's loss formula, by its recursion.
+func Lost(mean float64, ports int) float64 {
+	inverse := 1.0
+	for n := 1; n <= ports; n++ {
+		inverse = 1 + inverse*float64(n)/mean
+		if math.IsInf(inverse, 1) {
+			return 0
+		}
+	}
+	return 1 / inverse
+}
+
+// Peak is the number of ports that with probability p none of tuples exceeds at
+// any moment of a window as long as the blocked time, which is the same for all
+// connections; mean are in use on average.
+//
+// In use at a moment are the connections that began within one blocked time
+// before it, so the peak is a scan statistic of a Poisson process over two
+// windows, for which J. I. Naus gives the exact law: "Approximations for
+// distributions of scan statistics", JASA 77 (1982).
+func Peak(mean float64, tuples int, p float64) int {
+	each := math.Pow(p, 1/float64(tuples))
+	most := int(mean+50*math.Sqrt(mean)) + 50
+	return sort.Search(most, func(n int) bool { return staysBelow(mean, n+1) >= each })
+}
+
+// staysBelow is the probability that fewer than k ports are in use all the time.
+func staysBelow(mean float64, k int) float64 {
+	load, n := distuv.Poisson{Lambda: mean}, float64(k)
+	return math.Pow(load.CDF(n-1), 2) - load.Prob(n)*((n-1)*load.Prob(n-2)+(n-1-mean)*load.CDF(n-3))
+}
