@@ -38,16 +38,13 @@ func newRules(ns *port.Namespace) *rules {
 func (r *rules) pool(tuple port.Tuple) Pool {
 	met := r.met(tuple)
 	used, states := met.count(r.usable)
-	size, recyclable := r.usable.Len(), 0
-	if r.reuses(tuple) {
-		recyclable = met.countRipe(r.usable)
-	}
+	size, recyclable := r.usable.Len(), met.countRipe(r.usable)
 	return Pool{
 		Proto: tuple.Proto.String(), Local: tuple.Local.String(), Remote: tuple.Remote.String(),
 		Device: r.device(tuple.Device),
 		Size:   size, Used: used, Left: size - used + recyclable, Recyclable: recyclable,
 		UsedRatio: ratio(used, size), ErrorBound: r.parityBound(func(p uint16) bool {
-			return r.usable.Contains(p) && (!met.contains(p) || r.reuses(tuple) && met.ripe(p))
+			return r.usable.Contains(p) && (!met.contains(p) || met.ripe(p))
 		}),
 		States: states, Owners: r.owners(tuple), Tuple: tuple,
 	}
@@ -57,41 +54,60 @@ func (r *rules) pool(tuple port.Tuple) Pool {
 // A socket bound to no device is met from every device, one bound to a device
 // only from the same one (inet_bound_dev_eq, include/net/inet_sock.h).
 func (r *rules) met(tuple port.Tuple) met {
-	var m met
-	if uses, known := r.ns.Tally.Tuples[tuple]; known {
-		m = append(m, uses)
+	m := r.group(nil, tuple)
+	if tuple.Device != 0 {
+		tuple.Device = 0
+		m = r.group(m, tuple)
 	}
-	anyDevice := tuple
-	anyDevice.Device = 0
-	if uses, known := r.ns.Tally.Tuples[anyDevice]; known && tuple.Device != 0 {
-		m = append(m, uses)
+	return m
+}
+
+func (r *rules) group(m met, tuple port.Tuple) met {
+	if uses, known := r.ns.Tally.Tuples[tuple]; known {
+		return append(m, group{Uses: uses, reuses: r.reuses(tuple)})
 	}
 	return m
 }
 
 // met is one or two groups of sockets; a port may be in both.
-type met []*port.Uses
+type met []group
 
-func (m met) contains(p uint16) bool {
-	return slices.ContainsFunc(m, func(u *port.Uses) bool { return u.Contains(p) })
+// group is the sockets of one tuple, and whether tcp_tw_reuse applies to them.
+type group struct {
+	*port.Uses
+	reuses bool
 }
 
+func (m met) contains(p uint16) bool {
+	return slices.ContainsFunc(m, func(g group) bool { return g.Contains(p) })
+}
+
+// ripe reports whether the port is in use, and only by sockets in TIME_WAIT
+// that connect() takes over.
 func (m met) ripe(p uint16) bool {
-	return slices.ContainsFunc(m, func(u *port.Uses) bool { return u.Ripe.Contains(p) })
+	held := false
+	for _, g := range m {
+		if g.reuses && g.Ripe.Contains(p) {
+			held = true
+		} else if g.Contains(p) {
+			return false
+		}
+	}
+	return held
 }
 
 func (m met) count(usable *port.Set) (used int, states map[string]int) {
 	states = make(map[string]int, 2)
-	for i, uses := range m {
-		for j := range uses.States {
-			group := &uses.States[j]
-			n := group.Ports.CountIn(usable)
+	for i, g := range m {
+		for j := range g.States {
+			in := &g.States[j]
+			n := in.Ports.CountIn(usable)
 			if i > 0 {
-				n -= countShared(&group.Ports, m[0].Contains, usable)
+				n -= countWhere(&in.Ports, usable, m[:i].contains)
 			}
 			used += n
 			if n > 0 {
-				states[group.State.String()] += n
+				states[in.State.String()] += n
 			}
 		}
 	}
@@ -100,26 +116,27 @@ func (m met) count(usable *port.Set) (used int, states map[string]int) {
 
 func (m met) countRipe(usable *port.Set) int {
 	n := 0
-	for i, uses := range m {
-		n += uses.Ripe.CountIn(usable)
-		if i > 0 {
-			n -= countShared(&uses.Ripe, m[0].Ripe.Contains, usable)
+	for i, g := range m {
+		if g.reuses {
+			n += countWhere(&g.Ripe, usable, func(p uint16) bool { return m.ripe(p) && !m[:i].contains(p) })
 		}
 	}
 	return n
 }
 
-func countShared(ports *port.Ports, other func(uint16) bool, usable *port.Set) int {
+func countWhere(ports *port.Ports, usable *port.Set, where func(uint16) bool) int {
 	n := 0
 	for p := range ports.All() {
-		if usable.Contains(p) && other(p) {
+		if usable.Contains(p) && where(p) {
 			n++
 		}
 	}
 	return n
 }
 
-// reuses reports whether tcp_tw_reuse applies to the tuple (tcp_twsk_unique).
+// reuses reports whether tcp_tw_reuse applies to the tuple's own sockets. Mode
+// 2 asks for a loopback address or for sockets bound to lo, and looks at those
+// in TIME_WAIT, not at the one that wants a port (tcp_twsk_unique).
 func (r *rules) reuses(tuple port.Tuple) bool {
 	switch r.ns.Settings.TWReuse {
 	case 1:

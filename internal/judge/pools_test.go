@@ -86,6 +86,7 @@ func TestLeftRecycles(t *testing.T) {
 		socket("10.0.0.2:40002", "10.0.0.5:80", ripe, bound),
 		socket("127.0.0.1:40003", "127.0.0.1:80", ripe),
 		socket("10.0.0.2:40004", "10.0.0.7:80", ripe, on(loopbackIndex)),
+		socket("10.0.0.2:40005", "10.0.0.7:80", ripe), // bound to no device: not what mode 2 takes
 	}
 	onLo := tuple("10.0.0.2", "10.0.0.7:80")
 	onLo.Device = loopbackIndex
@@ -100,6 +101,7 @@ func TestLeftRecycles(t *testing.T) {
 		{"loopback only, elsewhere", 2, service, 0},
 		{"loopback only, loopback addresses", 2, tuple("127.0.0.1", "127.0.0.1:80"), 1},
 		{"loopback only, bound to lo", 2, onLo, 1},
+		{"on, from the socket's device and from none", 1, onLo, 2},
 		{"off on loopback", 0, onLo, 0},
 	} {
 		ns := host(sockets...)
@@ -126,6 +128,21 @@ func TestLeftOfDevices(t *testing.T) {
 	}
 	if got := Left(ns, onTwo); got.Used != 2 || got.Device != "eth0" || got.States["established"] != 2 {
 		t.Errorf("bound to eth0: %+v, want its own sockets and those without a device, each port once", got)
+	}
+}
+
+func TestPortTakenTwiceIsRecycledOnlyIfBothAreRipe(t *testing.T) {
+	onTwo := service
+	onTwo.Device = 2
+	ns := host(
+		socket("10.0.0.2:40000", "10.0.0.5:80", ripe, on(2)),
+		socket("10.0.0.2:40000", "10.0.0.5:80"),
+		socket("10.0.0.2:40001", "10.0.0.5:80", ripe, on(2)),
+		socket("10.0.0.2:40001", "10.0.0.5:80", ripe),
+	)
+	ns.Settings.TWReuse = 1
+	if got := Left(ns, onTwo); got.Used != 2 || got.Recyclable != 1 || got.Left != 89 {
+		t.Errorf("%+v, want two ports in use, one of them recyclable", got)
 	}
 }
 
