@@ -67,8 +67,31 @@ func (n *Namespace) AddAddrs(device string, addrs ...string) error {
 			if err := conn.Address.New(addressMessage(index, prefix)); err != nil {
 				return fmt.Errorf("add %s to %s: %w", addr, device, err)
 			}
+			if err := awaitLocal(conn, prefix.Addr()); err != nil {
+				return err
+			}
 		}
 		return nil
+	})
+}
+
+// awaitLocal waits until the address is routed to the host itself. The kernel
+// does that for IPv6 on a work queue (addrconf_dad_work, net/ipv6/addrconf.c).
+func awaitLocal(conn *rtnetlink.Conn, addr netip.Addr) error {
+	if addr.Is4() {
+		return nil
+	}
+	question := &rtnetlink.RouteMessage{
+		Family:     unix.AF_INET6,
+		DstLength:  uint8(addr.BitLen()),
+		Attributes: rtnetlink.RouteAttributes{Dst: net.IP(addr.AsSlice())},
+	}
+	return await(fmt.Sprintf("route to own address %s", addr), func() (bool, error) {
+		routes, err := conn.Route.Get(question)
+		if errors.Is(err, unix.ENETUNREACH) {
+			return false, nil
+		}
+		return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL, err
 	})
 }
 
