@@ -1,0 +1,61 @@
+package sample
+
+import (
+	"fmt"
+
+	"portrange/internal/kernel/sockdiag"
+	"portrange/internal/kernel/sockiter"
+	"portrange/internal/port"
+)
+
+// Options say how to sample.
+type Options struct {
+	Source Source
+	Owners bool // find the processes behind the sockets
+}
+
+// Sampler keeps the doors open between samples. It is not for concurrent use.
+type Sampler struct {
+	owners   bool
+	insist   bool               // on BPF
+	programs *sockiter.Programs // nil where BPF is not used
+	diag     *sockdiag.Reader
+	gaps     []port.Gap
+}
+
+// Open opens the doors that options ask for. With [Auto], BPF that does not
+// load is a gap; with [BPF] it is an error.
+func Open(options Options) (*Sampler, error) {
+	s := &Sampler{owners: options.Owners, insist: options.Source == BPF, diag: sockdiag.New()}
+	if options.Source == Netlink {
+		return s, nil
+	}
+	programs, err := sockiter.Open(sockiter.Options{Holders: options.Owners})
+	switch {
+	case err == nil:
+		s.programs = programs
+	case options.Source == BPF:
+		return nil, fmt.Errorf("open source bpf: %w", err)
+	default:
+		s.gaps = append(s.gaps, port.Gap{What: "bind buckets", Why: err.Error()})
+	}
+	return s, nil
+}
+
+// Close unloads what Open loaded.
+func (s *Sampler) Close() error {
+	if s.programs == nil {
+		return nil
+	}
+	return s.programs.Close()
+}
+
+// Gaps are what Open could not have.
+func (s *Sampler) Gaps() []port.Gap { return s.gaps }
+
+func (s *Sampler) source() source {
+	if s.programs == nil {
+		return netlinkSource{s.diag}
+	}
+	return bpfSource{programs: s.programs, diag: s.diag, holders: s.owners}
+}

@@ -1,0 +1,127 @@
+package sample
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"portrange/internal/kernel/netns"
+	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
+)
+
+// Snapshot reads the targets. What could not be read is among the snapshot's
+// gaps. The error is for a host of which nothing at all could be read.
+func (s *Sampler) Snapshot(ctx context.Context, targets []Namespace) (*port.Snapshot, error) {
+	p := &pass{Sampler: s}
+	if err := p.identify(); err != nil {
+		return nil, err
+	}
+	p.addGaps(s.gaps...)
+	for _, target := range targets {
+		p.readSettings(target)
+	}
+	if len(p.looks) == 0 {
+		return nil, p.nothing()
+	}
+	if err := p.readSockets(ctx); err != nil {
+		return nil, err
+	}
+	p.addGaps(p.ownerGaps...)
+	for i := range p.looks {
+		p.snapshot.Namespaces = append(p.snapshot.Namespaces, p.looks[i].ns)
+		p.addGaps(p.looks[i].gaps...)
+	}
+	return &p.snapshot, nil
+}
+
+// pass is one snapshot in the making.
+type pass struct {
+	*Sampler
+	snapshot port.Snapshot
+	looks    []*look
+	failures []error
+	// ownerGaps are apart because the pass over open files runs beside the rest.
+	ownerGaps []port.Gap
+}
+
+// look is one namespace in the making.
+type look struct {
+	target Namespace
+	ns     port.Namespace
+	gaps   []port.Gap
+}
+
+func (p *pass) addGaps(gaps ...port.Gap) { p.snapshot.Gaps = append(p.snapshot.Gaps, gaps...) }
+
+func (p *pass) identify() error {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return fmt.Errorf("read kernel release: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("read host name: %w", err)
+	}
+	p.snapshot.TakenAt = time.Now().UTC()
+	p.snapshot.Host, p.snapshot.Kernel = host, unix.ByteSliceToString(uts.Release[:])
+	return nil
+}
+
+// readSettings begins a look at the target. A namespace that has gone or may
+// not be entered is a gap.
+func (p *pass) readSettings(target Namespace) {
+	l := &look{target: target, ns: port.Namespace{ID: target.ID, Name: target.Name}}
+	err := within(target, func(*netns.Handle) (err error) {
+		l.ns.Settings, err = sysctl.Read()
+		return err
+	})
+	if err != nil {
+		p.failures = append(p.failures, err)
+		p.addGaps(port.Gap{What: "settings of " + target.Name, Namespace: target.ID, Why: err.Error()})
+		return
+	}
+	l.ns.Tally = port.NewTally(l.ns.Settings)
+	if p.owners {
+		l.ns.Holdings = port.NewHoldings(countable(l.ns.Settings))
+	}
+	p.looks = append(p.looks, l)
+}
+
+// countable are the ports on which a connection may use one of a pool's.
+func countable(settings port.Settings) *port.Set {
+	set := settings.Range.Set()
+	set.Subtract(settings.Reserved)
+	return set
+}
+
+func (p *pass) nothing() error {
+	return cmp.Or(errors.Join(p.failures...), errors.New("no network namespace to look at"))
+}
+
+// readSockets walks the sockets of every namespace, and beside it, where the
+// kernel tells owners in a pass of their own, the open files of all processes.
+func (p *pass) readSockets(ctx context.Context) error {
+	if p.owners && p.programs == nil {
+		return p.readJoined(ctx)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	if p.owners {
+		group.Go(func() error { return p.readHolders(ctx) })
+	}
+	group.Go(func() error {
+		for _, l := range p.looks {
+			if err := p.walk(ctx, l, func(*port.Socket) {}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}

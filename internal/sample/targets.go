@@ -1,0 +1,69 @@
+package sample
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"portrange/internal/kernel/netns"
+	"portrange/internal/kernel/route"
+	"portrange/internal/port"
+)
+
+// Namespace is a network namespace to sample.
+type Namespace = netns.Namespace
+
+// AllNamespaces is the reference to every namespace that can be found.
+const AllNamespaces = "all"
+
+// Targets finds the network namespaces that ref means: the caller's for the
+// empty text, every one for "all", else one by name, path or process id.
+func Targets(ctx context.Context, ref string) ([]Namespace, []port.Gap, error) {
+	switch ref {
+	case "":
+		current, err := netns.Current()
+		return []Namespace{current}, nil, err
+	case AllNamespaces:
+		found, gaps := netns.Find(ctx)
+		return found, gaps, ctx.Err()
+	}
+	handle, err := netns.Open(ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	return []Namespace{handle.Namespace}, nil, handle.Close()
+}
+
+// within runs fn on a thread inside the target.
+func within(target Namespace, fn func(at *netns.Handle) error) error {
+	at, err := target.Open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(at.Do(func() error { return fn(at) }), at.Close())
+}
+
+// SourceAddress is the local address that the target's routing would give a
+// connection to remote, through device where that is not empty.
+func SourceAddress(ctx context.Context, target Namespace, remote netip.Addr, device string) (source netip.Addr, err error) {
+	err = within(target, func(*netns.Handle) error {
+		source, err = route.Source(ctx, remote, device)
+		return err
+	})
+	return source, err
+}
+
+// DeviceIndex is the index of an interface of the target by its name.
+func DeviceIndex(_ context.Context, target Namespace, name string) (index uint32, err error) {
+	err = within(target, func(*netns.Handle) error {
+		device, err := net.InterfaceByName(name)
+		if err != nil {
+			return fmt.Errorf("find interface %s in netns %s: %w", name, target.Name, err)
+		}
+		index = uint32(device.Index)
+		return nil
+	})
+	return index, err
+}

@@ -1,0 +1,136 @@
+package sample
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"portrange/internal/kernel/netns"
+	"portrange/internal/kernel/owner"
+	"portrange/internal/port"
+)
+
+// walk tallies the sockets of one namespace and shows each to visit. Where BPF
+// fails on the way and nobody insisted on it, sock_diag starts over.
+func (p *pass) walk(ctx context.Context, l *look, visit func(*port.Socket)) error {
+	err := p.walkThrough(ctx, p.source(), l, visit)
+	if err == nil || ctx.Err() != nil || p.programs == nil || p.insist {
+		return err
+	}
+	l.gaps = append(l.gaps, port.Gap{What: "bind buckets", Namespace: l.ns.ID, Why: err.Error()})
+	l.ns.Tally = port.NewTally(l.ns.Settings)
+	return p.walkThrough(ctx, netlinkSource{p.diag}, l, visit)
+}
+
+func (p *pass) walkThrough(ctx context.Context, from source, l *look, visit func(*port.Socket)) error {
+	l.ns.Source = from.name()
+	err := within(l.target, func(at *netns.Handle) error {
+		for s, err := range from.sockets(ctx, at) {
+			if err != nil {
+				if err := l.miss(err); err != nil {
+					return err
+				}
+				continue
+			}
+			l.ns.Tally.Add(&s)
+			visit(&s)
+		}
+		return l.nameDevices()
+	})
+	if err != nil {
+		return fmt.Errorf("read sockets of netns %s: %w", l.ns.Name, err)
+	}
+	return nil
+}
+
+// miss takes note of a gap among the sockets. Any other error it returns.
+func (l *look) miss(err error) error {
+	var gap *port.Gap
+	if !errors.As(err, &gap) {
+		return err
+	}
+	l.ns.Partial = true
+	l.gaps = append(l.gaps, port.Gap{What: gap.What, Namespace: l.ns.ID, Why: gap.Why})
+	return nil
+}
+
+// nameDevices looks up the interfaces that sockets are bound to, if any are.
+func (l *look) nameDevices() error {
+	for tuple := range l.ns.Tally.Tuples {
+		if tuple.Device != 0 {
+			return l.readDevices()
+		}
+	}
+	return nil
+}
+
+func (l *look) readDevices() error {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		l.gaps = append(l.gaps, port.Gap{What: "interface names", Namespace: l.ns.ID, Why: err.Error()})
+		return nil
+	}
+	l.ns.Devices = make(map[uint32]string, len(interfaces))
+	for _, i := range interfaces {
+		l.ns.Devices[uint32(i.Index)] = i.Name
+	}
+	return nil
+}
+
+// readHolders fills the holdings of all namespaces in one pass over the open
+// files of all processes.
+func (p *pass) readHolders(ctx context.Context) error {
+	holdings := make(map[uint64]*port.Holdings, len(p.looks))
+	for _, l := range p.looks {
+		holdings[l.ns.ID] = l.ns.Holdings
+	}
+	for held, err := range p.programs.Holders(ctx) {
+		if err != nil {
+			p.ownerGaps = append(p.ownerGaps, port.Gap{What: "owners", Why: reason(err)})
+			if fatal(err) {
+				return ctx.Err()
+			}
+			continue
+		}
+		if here, asked := holdings[held.NetNS]; asked {
+			here.Add(&held)
+		}
+	}
+	return ctx.Err()
+}
+
+// reason is a gap's own reason, else the whole error.
+func reason(err error) string {
+	var gap *port.Gap
+	if errors.As(err, &gap) {
+		return gap.Why
+	}
+	return err.Error()
+}
+
+// readJoined reads the owners from /proc first and joins them to the sockets by
+// inode as these come by.
+func (p *pass) readJoined(ctx context.Context) error {
+	index, gaps, err := owner.Scan(ctx, owner.Proc)
+	if err != nil {
+		return err
+	}
+	p.ownerGaps = append(p.ownerGaps, gaps...)
+	for _, l := range p.looks {
+		err := p.walk(ctx, l, func(s *port.Socket) { l.join(s, index) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join credits the socket to its processes.
+func (l *look) join(s *port.Socket, index *owner.Index) {
+	held := port.Holder{Socket: *s, NetNS: l.ns.ID}
+	for process := range index.Holders(s.Inode) {
+		held.Process = process
+		l.ns.Holdings.Add(&held)
+	}
+}
