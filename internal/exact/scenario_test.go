@@ -1,0 +1,250 @@
+package exact
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"portrange/internal/nettest"
+)
+
+// Servers listen below every random range, so that what is in the range is
+// there on purpose.
+const (
+	firstServerPort = 1100
+	serverPorts     = 3
+	lowestRange     = 2000
+	blackholeDevice = "void0"
+)
+
+var (
+	addrs4 = parseAddrs("127.0.0.1", "10.1.0.1", "10.1.0.2", "10.1.0.3")
+	addrs6 = parseAddrs("::1", "fd00::1", "fd00::2")
+	// Nobody answers behind the blackhole: connect() stays in SYN_SENT.
+	void4 = parseAddrs("192.0.2.77", "192.0.2.78")
+	void6 = parseAddrs("fd01::77")
+)
+
+// scenario is one random namespace.
+type scenario struct {
+	*nettest.Namespace
+	*rand.Rand
+
+	low, high uint16
+	reuse     bool          // tcp_tw_reuse may apply
+	delay     time.Duration // tcp_tw_reuse_delay
+	servers   []*nettest.Socket
+	log       []string
+	// freshSince is when the youngest TIME_WAIT socket that is not to count as
+	// ripe came about; the answers hold for delay from then.
+	freshSince time.Time
+}
+
+// nursery makes a namespace whose children get small hash tables of their own
+// (tcp_child_ehash_entries, udp_child_hash_entries): walking the machine's,
+// sized for its memory, would take most of the time.
+func nursery() (*nettest.Namespace, error) {
+	n, err := nettest.Create()
+	if err != nil {
+		return nil, err
+	}
+	return n, errors.Join(
+		n.WriteSysctl("net.ipv4.tcp_child_ehash_entries", "1024"),
+		n.WriteSysctl("net.ipv4.udp_child_hash_entries", "256"),
+	)
+}
+
+// build makes the namespace of a seed as a child of the nursery. The caller
+// closes it.
+func build(nursery *nettest.Namespace, seed uint64) (*scenario, error) {
+	var n *nettest.Namespace
+	err := nursery.Do(func() (err error) {
+		n, err = nettest.Create()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	sc := &scenario{Namespace: n, Rand: rand.New(rand.NewPCG(seed, 0))}
+	for _, step := range []func() error{sc.addAddresses, sc.configure, sc.listen, sc.populate} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+	}
+	return sc, nil
+}
+
+func (sc *scenario) addAddresses() error {
+	return errors.Join(
+		sc.AddAddrs("lo", "10.1.0.1", "10.1.0.2", "10.1.0.3", "fd00::1", "fd00::2"),
+		sc.AddSink(blackholeDevice),
+		sc.AddAddrs(blackholeDevice, "192.0.2.1/24", "fd01::1/64"),
+	)
+}
+
+func (sc *scenario) configure() error {
+	sc.pickRange()
+	settings := map[string]string{
+		"net.ipv4.ip_local_reserved_ports": sc.pickReserved(),
+		"net.ipv4.tcp_tw_reuse":            fmt.Sprint(sc.pickReuse()),
+		"net.ipv4.tcp_tw_reuse_delay":      fmt.Sprint(sc.pickDelay().Milliseconds()),
+	}
+	if sc.chance(0.15) {
+		settings["net.ipv4.tcp_timestamps"] = "0"
+	}
+	for key, value := range settings {
+		if err := sc.WriteSysctl(key, value); err != nil {
+			return err
+		}
+		sc.note("%s = %q", key, value)
+	}
+	return sc.applyRange()
+}
+
+func (sc *scenario) applyRange() error {
+	sc.note("range %d %d", sc.low, sc.high)
+	return sc.SetRange(sc.low, sc.high)
+}
+
+func (sc *scenario) pickRange() {
+	size := 20 + sc.IntN(130)
+	if sc.chance(0.05) {
+		size = 1 + sc.IntN(6)
+	}
+	if sc.chance(0.7) {
+		size += size % 2 // an even number of ports, as all but careless ranges have
+	}
+	sc.low = uint16(lowestRange + sc.IntN(65536-lowestRange-size))
+	sc.high = sc.low + uint16(size-1)
+}
+
+func (sc *scenario) pickReserved() string {
+	list := ""
+	for range sc.IntN(4) {
+		from := sc.portNearRange()
+		to := from + uint16(sc.IntN(8))
+		if to < from {
+			to = from
+		}
+		list += fmt.Sprintf(",%d-%d", from, to)
+	}
+	if list == "" {
+		return ""
+	}
+	return list[1:]
+}
+
+func (sc *scenario) pickReuse() int {
+	mode := sc.IntN(3)
+	sc.reuse = mode > 0
+	return mode
+}
+
+// pickDelay is short enough that every TIME_WAIT socket is ripe, so long that
+// none is, or between the two, where populate makes some of either.
+func (sc *scenario) pickDelay() time.Duration {
+	sc.delay = 60 * time.Second
+	switch {
+	case sc.chance(0.5):
+		sc.delay = time.Millisecond
+	case sc.chance(0.2):
+		sc.delay = 800 * time.Millisecond
+	}
+	return sc.delay
+}
+
+// listen opens the servers, dual-stack, that all connections go to.
+func (sc *scenario) listen() error {
+	for i := range serverPorts {
+		s, err := sc.Listen(nettest.TCP6, netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(firstServerPort+i)))
+		if err != nil {
+			return err
+		}
+		sc.servers = append(sc.servers, s)
+	}
+	return nil
+}
+
+// populate does some random deeds, and waits where TIME_WAIT must ripen.
+func (sc *scenario) populate() error {
+	if err := sc.act(2 + sc.IntN(8)); err != nil {
+		return err
+	}
+	if sc.chance(0.2) {
+		if err := sc.moveRange(); err != nil {
+			return err
+		}
+	}
+	if sc.reuse && sc.delay < time.Second {
+		time.Sleep(sc.delay + 5*time.Millisecond)
+	}
+	if sc.delay == time.Millisecond {
+		return nil
+	}
+	sc.freshSince = time.Now()
+	return sc.act(sc.IntN(4))
+}
+
+// moveRange leaves sockets outside.
+func (sc *scenario) moveRange() error {
+	shift := uint16(sc.IntN(int(sc.high-sc.low) + 1))
+	if sc.chance(0.5) && sc.low-shift >= lowestRange && sc.low > shift {
+		sc.low, sc.high = sc.low-shift, sc.high-shift
+	} else if sc.high < 65535-shift {
+		sc.low, sc.high = sc.low+shift, sc.high+shift
+	}
+	return sc.applyRange()
+}
+
+func (sc *scenario) act(times int) error {
+	deeds := sc.deeds()
+	for range times {
+		deed := deeds[sc.IntN(len(deeds))]
+		for i := range 1 + sc.IntN(12) {
+			err := deed.do()
+			if err != nil && !expected(err) {
+				return fmt.Errorf("%s: %w", deed.name, err)
+			}
+			if i == 0 {
+				sc.note("%s", deed.name)
+			}
+		}
+	}
+	return nil
+}
+
+// expected are the refusals that a random deed may well meet.
+func expected(err error) bool {
+	for _, errno := range []error{unix.EADDRINUSE, unix.EADDRNOTAVAIL, unix.EAGAIN, unix.EISCONN} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+func (sc *scenario) chance(p float64) bool { return sc.Float64() < p }
+
+func (sc *scenario) note(format string, args ...any) {
+	sc.log = append(sc.log, fmt.Sprintf(format, args...))
+}
+
+// portNearRange is mostly in the range, sometimes beside it.
+func (sc *scenario) portNearRange() uint16 {
+	p := int(sc.low) - 3 + sc.IntN(int(sc.high-sc.low)+7)
+	return uint16(min(max(p, lowestRange), 65535))
+}
+
+func pick[T any](sc *scenario, from []T) T { return from[sc.IntN(len(from))] }
+
+func parseAddrs(texts ...string) []netip.Addr {
+	addrs := make([]netip.Addr, len(texts))
+	for i, text := range texts {
+		addrs[i] = netip.MustParseAddr(text)
+	}
+	return addrs
+}
