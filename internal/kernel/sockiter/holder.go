@@ -1,0 +1,120 @@
+package sockiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"portrange/internal/port"
+)
+
+// whatHolders names the stream in a [port.Gap].
+const whatHolders = "socket owners through BPF"
+
+// Holders yields each TCP and UDP socket that has a local port once for each
+// process that has it open, over all network namespaces and all processes that
+// the caller's PID namespace can see. Needs no more capabilities than [Open].
+//
+// TCP sockets that are bound but neither connected nor listening are
+// [port.BoundInactive] here. An MPTCP socket yields the TCP sockets it is made
+// of (since Linux 6.2; a [port.Gap] before). A socket in flight between two
+// processes, or held by the kernel alone, belongs to no process.
+//
+// A [port.Gap] is yielded where something cannot be seen; any other error ends
+// the walk.
+func (p *Programs) Holders(ctx context.Context) iter.Seq2[port.Holder, error] {
+	return func(yield func(port.Holder, error) bool) {
+		if p.taskFile == nil {
+			yield(port.Holder{}, &port.Gap{What: whatHolders, Why: p.refused.Error()})
+			return
+		}
+		files := files{tick: p.tick}
+		more := true
+		err := walk(ctx, p.taskFile, func(r *bpfHeldRecord) bool {
+			holder, err := files.holder(r)
+			if errors.Is(err, errNoHolder) {
+				return true
+			}
+			var gap *port.Gap
+			more = yield(holder, err) && (err == nil || errors.As(err, &gap))
+			return more
+		})
+		if err != nil && more {
+			yield(port.Holder{}, fmt.Errorf("read socket owners through BPF: %w", err))
+		}
+	}
+}
+
+// errNoHolder: the record says nothing new.
+var errNoHolder = errors.New("no holder")
+
+// files decodes the records of one walk. The kernel visits the descriptors of
+// one process after those of another, so that what must be remembered is only
+// about one process.
+type files struct {
+	tick    time.Duration
+	process port.Process
+	shared  map[uint64]uint32 // first descriptor of a file that may have more, by inode
+	blind   bool              // the gap about MPTCP was given
+}
+
+func (f *files) holder(r *bpfHeldRecord) (port.Holder, error) {
+	if r.Socket.Proto == 0 {
+		return port.Holder{}, f.unresolved()
+	}
+	f.enter(r)
+	if r.Socket.Flags&flagShared != 0 && f.seen(r.Socket.Inode, r.Fd) {
+		return port.Holder{}, errNoHolder
+	}
+	socket, err := r.Socket.socket(f.tick)
+	if err != nil {
+		return port.Holder{}, err
+	}
+	if socket.Proto == port.TCP && socket.State == port.Close {
+		if socket.Hold == port.NotHeld {
+			return port.Holder{}, errNoHolder
+		}
+		socket.State = port.BoundInactive
+	}
+	return port.Holder{Socket: socket, Process: f.process, NetNS: uint64(r.Netns)}, nil
+}
+
+func (f *files) unresolved() error {
+	if f.blind {
+		return errNoHolder
+	}
+	f.blind = true
+	return &port.Gap{What: "owners of MPTCP sockets", Why: "the kernel shows them to BPF only since Linux 6.2"}
+}
+
+// enter takes note of the process that the record is about.
+func (f *files) enter(r *bpfHeldRecord) {
+	if f.process.PID == int(r.Pid) {
+		return
+	}
+	f.process = port.Process{PID: int(r.Pid), Command: r.command()}
+	clear(f.shared)
+}
+
+// seen reports whether the process was found to have the file open at another
+// descriptor. One file can yield several records: the subflows of MPTCP.
+func (f *files) seen(inode uint64, fd uint32) bool {
+	first, known := f.shared[inode]
+	if known {
+		return first != fd
+	}
+	if f.shared == nil {
+		f.shared = map[uint64]uint32{}
+	}
+	f.shared[inode] = fd
+	return false
+}
+
+func (r *bpfHeldRecord) command() string {
+	return unix.ByteSliceToString(unsafe.Slice((*byte)(unsafe.Pointer(&r.Command[0])), len(r.Command)))
+}

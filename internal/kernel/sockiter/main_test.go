@@ -1,0 +1,82 @@
+package sockiter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"portrange/internal/nettest"
+	"portrange/internal/port"
+)
+
+// lookEnv makes the test binary a program that looks at all there is once and
+// prints it, for tests in which another process must look.
+const lookEnv = "SOCKITER_LOOK"
+
+// view is what the program prints.
+type view struct {
+	Sockets []port.Socket
+	Holders []port.Holder
+	Errors  []string
+	Refused bool
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv(lookEnv) == "" {
+		nettest.Main(m)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(look()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func look() view {
+	p, err := Open(Options{Holders: true})
+	if err != nil {
+		return view{Errors: []string{err.Error()}, Refused: errors.Is(err, ErrPermission)}
+	}
+	defer p.Close()
+	var v view
+	for s, err := range p.Sockets(context.Background()) {
+		v.Sockets = append(v.Sockets, s)
+		v.note(err)
+	}
+	for h, err := range p.Holders(context.Background()) {
+		v.Holders = append(v.Holders, h)
+		v.note(err)
+	}
+	return v
+}
+
+func (v *view) note(err error) {
+	if err != nil {
+		v.Errors = append(v.Errors, err.Error())
+	}
+}
+
+// lookFrom runs the program, set up by prepare, inside a namespace. The path is
+// one that a process without any rights to the file system can follow.
+func lookFrom(t *testing.T, h *nettest.Host, prepare func(*exec.Cmd)) view {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), lookEnv+"=1")
+	cmd.Stderr = os.Stderr
+	prepare(cmd)
+	var out []byte
+	h.Do(func() {
+		var err error
+		if out, err = cmd.Output(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	var v view
+	if err := json.Unmarshal(out, &v); err != nil {
+		t.Fatalf("%v in %q", err, out)
+	}
+	return v
+}

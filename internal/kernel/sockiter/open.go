@@ -1,0 +1,169 @@
+package sockiter
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// Options say what the programs will be asked for.
+type Options struct {
+	// Holders loads what [Programs.Holders] needs. It takes the kernel's
+	// verifier longer than all the rest.
+	Holders bool
+	// Brief leaves out Timer and the Inode of [Programs.Sockets], each of
+	// which costs a cache miss per socket: a tenth of the time.
+	Brief bool
+}
+
+// Programs are the loaded iterators. They belong to no network namespace and
+// may be used by several goroutines at once.
+type Programs struct {
+	tcp, udp *link.Iter
+	taskFile *link.Iter // nil when not asked for, or refused
+	refused  error      // why there is no taskFile
+	tick     time.Duration
+}
+
+// Open loads the iterators into the kernel and attaches them. The error tells
+// what is missing: compare it with [ErrNoBTF], [ErrNoIterators] and
+// [ErrPermission], or ask [SupportOf]. A kernel that shows sockets but not
+// their holders is no error here; [Programs.Holders] yields the reason.
+func Open(options Options) (*Programs, error) {
+	l, err := newLoader(options)
+	if err != nil {
+		return nil, err
+	}
+	p := &Programs{refused: errNotAskedFor}
+	if p.tick, err = tick(); err != nil {
+		return nil, err
+	}
+	if err := p.openSockets(l); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	if options.Holders {
+		p.refused = p.openHolders(l)
+	}
+	return p, nil
+}
+
+func (p *Programs) openSockets(l *loader) error {
+	var programs struct {
+		TCP *ebpf.Program `ebpf:"iter_tcp"`
+		UDP *ebpf.Program `ebpf:"iter_udp"`
+	}
+	if err := l.load(&programs); err != nil {
+		return err
+	}
+	var err error
+	if p.tcp, err = attach(programs.TCP); err != nil {
+		return errors.Join(err, programs.UDP.Close())
+	}
+	p.udp, err = attach(programs.UDP)
+	return err
+}
+
+func (p *Programs) openHolders(l *loader) error {
+	var programs struct {
+		TaskFile *ebpf.Program `ebpf:"iter_task_file"`
+	}
+	if err := l.load(&programs); err != nil {
+		return err
+	}
+	var err error
+	p.taskFile, err = attach(programs.TaskFile)
+	return err
+}
+
+// attach hands the program over to an iterator.
+func attach(program *ebpf.Program) (*link.Iter, error) {
+	defer program.Close()
+	iterator, err := link.AttachIter(link.IterOptions{Program: program})
+	if err != nil {
+		return nil, fmt.Errorf("attach BPF iterator: %w", explain(err))
+	}
+	return iterator, nil
+}
+
+// Close unloads the iterators. Walks that are under way run to their end.
+func (p *Programs) Close() error {
+	var errs []error
+	for _, iterator := range []*link.Iter{p.tcp, p.udp, p.taskFile} {
+		if iterator != nil {
+			errs = append(errs, iterator.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// loader shares the kernel's type information, which takes most of the time to
+// load, between the programs.
+type loader struct {
+	spec    *ebpf.CollectionSpec
+	options ebpf.CollectionOptions
+}
+
+func newLoader(options Options) (*loader, error) {
+	spec, err := loadBpf()
+	if err != nil {
+		return nil, fmt.Errorf("read BPF iterators: %w", err)
+	}
+	if options.Brief {
+		if err := spec.Variables[bpfVarBrief].Set(uint8(1)); err != nil {
+			return nil, fmt.Errorf("set up BPF iterators: %w", err)
+		}
+	}
+	cache := btf.NewCache()
+	kernel, err := cache.Kernel()
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return nil, ErrNoBTF
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the kernel's BTF: %w", err)
+	}
+	if err := hasIterators(kernel); err != nil {
+		return nil, err
+	}
+	return &loader{spec: spec, options: ebpf.CollectionOptions{Cache: cache}}, nil
+}
+
+// hasIterators looks for the functions that the kernel defines for attaching
+// (DEFINE_BPF_ITER_FUNC).
+func hasIterators(kernel *btf.Spec) error {
+	for _, name := range []string{"bpf_iter_tcp", "bpf_iter_udp"} {
+		var function *btf.Func
+		if err := kernel.TypeByName(name, &function); errors.Is(err, btf.ErrNotFound) {
+			return ErrNoIterators
+		} else if err != nil {
+			return fmt.Errorf("look for %s in the kernel's BTF: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// load has the programs that are named in the struct verified by the kernel.
+func (l *loader) load(programs any) error {
+	err := l.spec.LoadAndAssign(programs, &l.options)
+	if errors.Is(err, unix.EPERM) && len(missingCapabilities()) == 0 && raiseMemlock() == nil {
+		err = l.spec.LoadAndAssign(programs, &l.options)
+	}
+	if err != nil {
+		return fmt.Errorf("load BPF iterators: %w", explain(err))
+	}
+	return nil
+}
+
+// tick is the length of a jiffy. The coarse clocks advance once a jiffy, and
+// the kernel gives that as their resolution (TICK_NSEC), whatever CONFIG_HZ.
+func tick() (time.Duration, error) {
+	var resolution unix.Timespec
+	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &resolution); err != nil {
+		return 0, fmt.Errorf("ask for the length of a jiffy: %w", err)
+	}
+	return time.Duration(resolution.Nano()), nil
+}

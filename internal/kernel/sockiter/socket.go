@@ -1,0 +1,135 @@
+package sockiter
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/netip"
+	"time"
+
+	"github.com/cilium/ebpf/link"
+
+	"portrange/internal/port"
+)
+
+// The bits of record.flags in sockiter.c.
+const (
+	flagFamily6 = 1 << iota
+	flagV6Only
+	flagMini
+	flagStamped
+	flagCoarse
+	flagShared
+)
+
+// Sockets yields the TCP sockets, then the UDP sockets of the network
+// namespace that the calling thread is in when the walk begins. The caller
+// keeps the thread locked until then.
+//
+// Missing from it are TCP sockets that are bound but neither connected nor
+// listening: the kernel's iterator does not visit them. A request socket is
+// given as [port.SynRecv] with [port.NotHeld], as ss shows it. The kernel tells
+// no UID of a timewait socket: it is 0. Sockets that come or go meanwhile are
+// seen or not; before 6.17 one can be seen twice.
+//
+// Any error ends the walk. Cancelling ctx ends it within one read of 32 KiB.
+func (p *Programs) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
+	return func(yield func(port.Socket, error) bool) {
+		if p.yieldSockets(ctx, p.tcp, yield) {
+			p.yieldSockets(ctx, p.udp, yield)
+		}
+	}
+}
+
+// yieldSockets reports whether the walk is to go on.
+func (p *Programs) yieldSockets(ctx context.Context, from *link.Iter, yield func(port.Socket, error) bool) bool {
+	more := true
+	err := walk(ctx, from, func(r *bpfRecord) bool {
+		socket, err := r.socket(p.tick)
+		more = yield(socket, err) && err == nil
+		return more
+	})
+	if err != nil {
+		yield(port.Socket{}, fmt.Errorf("read sockets through BPF: %w", err))
+		return false
+	}
+	return more
+}
+
+func walk[T bpfRecord | bpfHeldRecord](ctx context.Context, from *link.Iter, visit func(*T) bool) error {
+	r, err := from.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return readRecords(ctx, r, visit)
+}
+
+// socket decodes a record; tick is the length of a jiffy.
+func (r *bpfRecord) socket(tick time.Duration) (port.Socket, error) {
+	if err := r.check(); err != nil {
+		return port.Socket{}, err
+	}
+	local, remote := r.addresses()
+	s := port.Socket{
+		Proto:   port.Proto(r.Proto),
+		State:   port.State(r.State),
+		Local:   netip.AddrPortFrom(local, r.LocalPort),
+		Family6: r.Flags&flagFamily6 != 0,
+		V6Only:  r.Flags&flagV6Only != 0,
+		Device:  r.Device,
+		L3Mdev:  r.L3mdev,
+		Hold:    port.Hold(r.Hold),
+		Mini:    r.Flags&flagMini != 0,
+		Stamped: r.Flags&flagStamped != 0,
+		UID:     r.Uid,
+		Inode:   r.Inode,
+	}
+	if r.RemotePort != 0 {
+		s.Remote = netip.AddrPortFrom(remote, r.RemotePort)
+	}
+	if s.Mini {
+		s.Quiet = r.quietFor()
+	}
+	if r.Timer != 0 {
+		s.Timer = r.pendingTimer(tick)
+	}
+	return s, nil
+}
+
+// check refuses what no program of ours writes.
+func (r *bpfRecord) check() error {
+	proto := port.Proto(r.Proto)
+	if proto != port.TCP && proto != port.UDP || r.State == 0 || int(r.State) >= port.States ||
+		port.Hold(r.Hold) > port.NotHeld || port.TimerKind(r.Timer) > port.TimerProbe {
+		return fmt.Errorf("broken record of a socket: protocol %d, state %d, hold %d, timer %d",
+			r.Proto, r.State, r.Hold, r.Timer)
+	}
+	return nil
+}
+
+func (r *bpfRecord) addresses() (local, remote netip.Addr) {
+	if r.Flags&flagFamily6 == 0 {
+		return netip.AddrFrom4([4]byte(r.Local[:4])), netip.AddrFrom4([4]byte(r.Remote[:4]))
+	}
+	return netip.AddrFrom16(r.Local).Unmap(), netip.AddrFrom16(r.Remote).Unmap()
+}
+
+// quietFor is what tcp_twsk_unique compares with the reuse delay. Kernels
+// before 6.14 compare whole seconds of their clock and want them to differ:
+// that is the case exactly when the time since the start of the old second,
+// which may be up to a second too long, is above one second.
+func (r *bpfRecord) quietFor() time.Duration {
+	if r.Flags&flagCoarse != 0 {
+		return time.Duration(max(r.Quiet, 0))*time.Second + time.Second - time.Millisecond
+	}
+	return time.Duration(max(r.Quiet, 0)) * time.Millisecond
+}
+
+func (r *bpfRecord) pendingTimer(tick time.Duration) port.Timer {
+	return port.Timer{
+		Kind:    port.TimerKind(r.Timer),
+		Expires: time.Duration(max(r.Expires, 0)) * tick,
+		Retries: r.Retries,
+	}
+}
