@@ -19,7 +19,7 @@ var ErrRefused = errors.New("not a valid value")
 // reserved ports may be as long as it gets. Errors say what to do, and wrap
 // [ErrRefused] or the error of the system call. After an error the setting is
 // what it was, or the error says otherwise.
-func Set(key, value string) error { return live.set(key, value) }
+func Set(key, value string) error { return live().set(key, value) }
 
 func (t tree) set(key, value string) error {
 	switch key {

@@ -22,7 +22,7 @@ const (
 
 // Read returns the port settings of the calling thread's network namespace. The
 // error names the setting that could not be read or understood.
-func Read() (port.Settings, error) { return live.settings() }
+func Read() (port.Settings, error) { return live().settings() }
 
 func (t tree) settings() (port.Settings, error) {
 	r := reader{tree: t}

@@ -38,15 +38,16 @@ var ErrNoSysctl = errors.New("there is no /proc/sys/net; is this a sandbox, or a
 // tree is a directory of settings.
 type tree struct{ root string }
 
-var live = tree{root: "/proc/sys"}
+// live is the running kernel's tree.
+func live() tree { return tree{root: "/proc/sys"} }
 
 // Get returns a setting in the kernel's form with one space between numbers. A
 // setting that the kernel does not have is fs.ErrNotExist.
-func Get(key string) (string, error) { return live.get(key) }
+func Get(key string) (string, error) { return live().get(key) }
 
 // Path is the file of a setting. Dots and slashes both separate; the one that
 // comes first does, and the other one stands for itself (sysctl.d(5)).
-func Path(key string) string { return live.path(key) }
+func Path(key string) string { return live().path(key) }
 
 func (t tree) path(key string) string {
 	if at := strings.IndexAny(key, "./"); at >= 0 && key[at] == '.' {
