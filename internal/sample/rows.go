@@ -58,7 +58,7 @@ func (s *Sampler) rows(ctx context.Context, target Namespace, index *owner.Index
 			return err
 		}
 		devices := deviceNames()
-		for socket, err := range s.source().sockets(ctx, at) {
+		for socket, err := range s.stream(ctx, at) {
 			row := Row{Namespace: target, Range: settings.Range, Socket: socket}
 			if err == nil {
 				row.Device = devices(socket.Device)
@@ -77,6 +77,27 @@ func (s *Sampler) rows(ctx context.Context, target Namespace, index *owner.Index
 		return yield(Row{}, &port.Gap{What: "sockets of netns " + target.Name, Namespace: target.ID, Why: err.Error()})
 	}
 	return true
+}
+
+// stream yields from the primary source. Where that fails before it has yielded
+// a socket, the other one takes its place.
+func (s *Sampler) stream(ctx context.Context, at *netns.Handle) iter.Seq2[port.Socket, error] {
+	return func(yield func(port.Socket, error) bool) {
+		begun := false
+		for socket, err := range s.primary.sockets(ctx, at) {
+			if fatal(err) && !begun && s.fallback != nil {
+				gap := &port.Gap{What: "bind buckets", Namespace: at.ID, Why: err.Error()}
+				if yield(port.Socket{}, gap) {
+					s.fallback.sockets(ctx, at)(yield)
+				}
+				return
+			}
+			begun = begun || err == nil
+			if !yield(socket, err) {
+				return
+			}
+		}
+	}
 }
 
 // deviceNames looks interface names up, each once, in the calling thread's namespace.

@@ -17,27 +17,32 @@ type Options struct {
 // Sampler keeps the doors open between samples. It is not for concurrent use.
 type Sampler struct {
 	owners   bool
-	insist   bool               // on BPF
 	programs *sockiter.Programs // nil where BPF is not used
-	diag     *sockdiag.Reader
+	primary  source
+	fallback source // for when the primary fails on the way; nil for none
 	gaps     []port.Gap
 }
 
 // Open opens the doors that options ask for. With [Auto], BPF that does not
 // load is a gap; with [BPF] it is an error.
 func Open(options Options) (*Sampler, error) {
-	s := &Sampler{owners: options.Owners, insist: options.Source == BPF, diag: sockdiag.New()}
+	diag := sockdiag.New()
+	s := &Sampler{owners: options.Owners, primary: netlinkSource{diag}}
 	if options.Source == Netlink {
 		return s, nil
 	}
 	programs, err := sockiter.Open(sockiter.Options{Holders: options.Owners})
 	switch {
 	case err == nil:
-		s.programs = programs
+		s.programs, s.primary = programs, bpfSource{programs: programs, diag: diag, holders: options.Owners}
 	case options.Source == BPF:
 		return nil, fmt.Errorf("open source bpf: %w", err)
 	default:
 		s.gaps = append(s.gaps, port.Gap{What: "bind buckets", Why: err.Error()})
+		return s, nil
+	}
+	if options.Source == Auto {
+		s.fallback = netlinkSource{diag}
 	}
 	return s, nil
 }
@@ -52,10 +57,3 @@ func (s *Sampler) Close() error {
 
 // Gaps are what Open could not have.
 func (s *Sampler) Gaps() []port.Gap { return s.gaps }
-
-func (s *Sampler) source() source {
-	if s.programs == nil {
-		return netlinkSource{s.diag}
-	}
-	return bpfSource{programs: s.programs, diag: s.diag, holders: s.owners}
-}

@@ -27,16 +27,15 @@ func (s *Sampler) Snapshot(ctx context.Context, targets []Namespace) (*port.Snap
 	for _, target := range targets {
 		p.readSettings(target)
 	}
-	if len(p.looks) == 0 {
-		return nil, p.nothing()
-	}
 	if err := p.readSockets(ctx); err != nil {
 		return nil, err
 	}
 	p.addGaps(p.ownerGaps...)
-	for i := range p.looks {
-		p.snapshot.Namespaces = append(p.snapshot.Namespaces, p.looks[i].ns)
-		p.addGaps(p.looks[i].gaps...)
+	for _, l := range p.looks {
+		p.finish(l)
+	}
+	if len(p.snapshot.Namespaces) == 0 {
+		return nil, p.nothing()
 	}
 	return &p.snapshot, nil
 }
@@ -56,6 +55,7 @@ type look struct {
 	target Namespace
 	ns     port.Namespace
 	gaps   []port.Gap
+	failed error // why there is nothing to show of it
 }
 
 func (p *pass) addGaps(gaps ...port.Gap) { p.snapshot.Gaps = append(p.snapshot.Gaps, gaps...) }
@@ -83,8 +83,7 @@ func (p *pass) readSettings(target Namespace) {
 		return err
 	})
 	if err != nil {
-		p.failures = append(p.failures, err)
-		p.addGaps(port.Gap{What: "settings of " + target.Name, Namespace: target.ID, Why: err.Error()})
+		p.fail(target, err)
 		return
 	}
 	l.ns.Tally = port.NewTally(l.ns.Settings)
@@ -92,6 +91,22 @@ func (p *pass) readSettings(target Namespace) {
 		l.ns.Holdings = port.NewHoldings(countable(l.ns.Settings))
 	}
 	p.looks = append(p.looks, l)
+}
+
+// fail leaves a namespace out, with a gap that says why.
+func (p *pass) fail(target Namespace, err error) {
+	p.failures = append(p.failures, err)
+	p.addGaps(port.Gap{What: "netns " + target.Name, Namespace: target.ID, Why: err.Error()})
+}
+
+// finish puts a look into the snapshot.
+func (p *pass) finish(l *look) {
+	p.addGaps(l.gaps...)
+	if l.failed != nil {
+		p.fail(l.target, l.failed)
+		return
+	}
+	p.snapshot.Namespaces = append(p.snapshot.Namespaces, l.ns)
 }
 
 // countable are the ports on which a connection may use one of a pool's.

@@ -11,16 +11,21 @@ import (
 	"portrange/internal/port"
 )
 
-// walk tallies the sockets of one namespace and shows each to visit. Where BPF
-// fails on the way and nobody insisted on it, sock_diag starts over.
+// walk tallies the sockets of one namespace and shows each to visit. Where the
+// primary source fails on the way, the other one starts over. A namespace that
+// neither can read is left out with a gap.
 func (p *pass) walk(ctx context.Context, l *look, visit func(*port.Socket)) error {
-	err := p.walkThrough(ctx, p.source(), l, visit)
-	if err == nil || ctx.Err() != nil || p.programs == nil || p.insist {
-		return err
+	err := p.walkThrough(ctx, p.primary, l, visit)
+	if err != nil && ctx.Err() == nil && p.fallback != nil && !errors.Is(err, netns.ErrGone) {
+		l.gaps = append(l.gaps, port.Gap{What: "bind buckets", Namespace: l.ns.ID, Why: err.Error()})
+		l.ns.Tally, l.ns.Partial = port.NewTally(l.ns.Settings), false
+		err = p.walkThrough(ctx, p.fallback, l, visit)
 	}
-	l.gaps = append(l.gaps, port.Gap{What: "bind buckets", Namespace: l.ns.ID, Why: err.Error()})
-	l.ns.Tally = port.NewTally(l.ns.Settings)
-	return p.walkThrough(ctx, netlinkSource{p.diag}, l, visit)
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	l.failed = err
+	return nil
 }
 
 func (p *pass) walkThrough(ctx context.Context, from source, l *look, visit func(*port.Socket)) error {

@@ -1,0 +1,233 @@
+package sample_test
+
+import (
+	"errors"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portrange/internal/judge"
+	"portrange/internal/nettest"
+	"portrange/internal/port"
+	"portrange/internal/sample"
+)
+
+func TestMain(m *testing.M) { nettest.Main(m) }
+
+var server = netip.MustParseAddrPort("127.0.0.1:1100")
+
+// busy is a host with 20 connections, 10 ports in TIME_WAIT, a listener and an
+// idle socket in the range, one bind before connect, and UDP.
+func busy(t *testing.T) *nettest.Host {
+	t.Helper()
+	h := nettest.New(t)
+	listener := must(h.Listen(nettest.TCP4, server))(t)
+	connect := func() (*nettest.Socket, error) { return h.Connect(nettest.TCP4, server) }
+	for range 20 {
+		if _, _, err := nettest.Pair(listener, connect); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := nettest.TimeWait(listener, 10, connect); err != nil {
+		t.Fatal(err)
+	}
+	must(h.BindConnect(nettest.TCP4, netip.MustParseAddrPort("127.0.0.1:40001"), server))(t)
+	must(h.Listen(nettest.TCP6, netip.MustParseAddrPort("[::]:40002")))(t)
+	must(h.Bind(nettest.TCP4, netip.MustParseAddrPort("127.0.0.1:40003")))(t)
+	must(h.Bind(nettest.UDP4, netip.MustParseAddrPort("127.0.0.1:40004")))(t)
+	return h
+}
+
+func must(s *nettest.Socket, err error) func(*testing.T) *nettest.Socket {
+	return func(t *testing.T) *nettest.Socket {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+func snapshot(t *testing.T, options sample.Options, ref string) *port.Snapshot {
+	t.Helper()
+	sampler, err := sample.Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sampler.Close()
+	targets, gaps, err := sample.Targets(t.Context(), ref)
+	if err != nil || len(gaps) > 0 {
+		t.Fatal(err, gaps)
+	}
+	found, err := sampler.Snapshot(t.Context(), targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestLiveSnapshot(t *testing.T) {
+	h := busy(t)
+	for _, source := range []sample.Source{sample.BPF, sample.Netlink} {
+		s := snapshot(t, sample.Options{Source: source, Owners: true}, h.Path())
+		// A process may be protected even from root; none of this test is.
+		s.Gaps = slices.DeleteFunc(s.Gaps, func(gap port.Gap) bool { return gap.What == "owners" })
+		if len(s.Gaps) > 0 || len(s.Namespaces) != 1 || s.Namespaces[0].ID != h.ID() {
+			t.Fatalf("%s: gaps %+v, namespaces %d", source, s.Gaps, len(s.Namespaces))
+		}
+		v := judge.Namespace(&s.Namespaces[0])
+		// Through sock_diag the bind before connect looks like any connection.
+		used, held := 30, 3
+		if source == sample.Netlink {
+			used, held = 31, 2
+		}
+		if v.Exact != (source == sample.BPF) || v.BindHeld != held || len(v.Pools) != 1 || v.Pools[0].Used != used {
+			t.Errorf("%s: exact %v, %d bind-held, pools %+v; want %d used, %d bind-held", source, v.Exact, v.BindHeld, v.Pools, used, held)
+		}
+		if own := v.Pools[0].Owners; len(own) != 1 || own[0].PID != os.Getpid() || own[0].Used != used-10 {
+			t.Errorf("%s: owners %+v, want this process with %d", source, own, used-10)
+		}
+	}
+}
+
+// TestLiveSourcesAgree holds the two sources against each other on all that
+// both can know.
+func TestLiveSourcesAgree(t *testing.T) {
+	h := busy(t)
+	facts := func(source sample.Source) map[string]int {
+		tally := snapshot(t, sample.Options{Source: source}, h.Path()).Namespaces[0].Tally
+		counts := map[string]int{"listening": tally.Listening.Len()}
+		for tuple, uses := range tally.Tuples {
+			for i := range uses.States {
+				counts[tuple.Remote.String()+" "+uses.States[i].State.String()] += uses.States[i].Ports.Len()
+			}
+		}
+		for local, ports := range tally.Locals {
+			counts[local.Proto.String()+" "+local.Addr.String()] += ports.Len()
+		}
+		return counts
+	}
+	if diff := cmp.Diff(facts(sample.BPF), facts(sample.Netlink)); diff != "" {
+		t.Errorf("bpf and netlink differ:\n%s", diff)
+	}
+}
+
+func TestLiveRows(t *testing.T) {
+	h := busy(t)
+	for _, source := range []sample.Source{sample.BPF, sample.Netlink} {
+		states := map[port.State]int{}
+		for row := range rows(t, source, h.Path()) {
+			states[row.Socket.State]++
+			if row.Socket.Inode == 0 {
+				continue
+			}
+			if len(row.Processes) != 1 || row.Processes[0].PID != os.Getpid() {
+				t.Errorf("%s: %v held by %+v, want this process", source, row.Socket.Local, row.Processes)
+			}
+		}
+		// Both ends of 21 connections; the servers of the closed ones are gone.
+		want := map[port.State]int{port.Established: 42, port.TimeWait: 10, port.Listen: 2, port.BoundInactive: 1, port.Close: 1}
+		if !maps.Equal(states, want) {
+			t.Errorf("%s: states %v, want %v", source, states, want)
+		}
+	}
+}
+
+func rows(t *testing.T, source sample.Source, ref string) func(func(sample.Row) bool) {
+	t.Helper()
+	sampler, err := sample.Open(sample.Options{Source: source, Owners: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sampler.Close() })
+	targets, _, err := sample.Targets(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(yield func(sample.Row) bool) {
+		for row, err := range sampler.Sockets(t.Context(), targets) {
+			if gap := (*port.Gap)(nil); errors.As(err, &gap) && gap.What == "owners" {
+				continue
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+func TestLiveAllNamespaces(t *testing.T) {
+	h := nettest.NewNamed(t, "portrange-sample")
+	h.Range(20000, 20999)
+	targets, _, err := sample.Targets(t.Context(), sample.AllNamespaces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(targets, func(n sample.Namespace) bool { return n.ID == h.ID() })
+	if at < 0 || targets[at].Name != "portrange-sample" {
+		t.Fatalf("targets %v do not hold the named namespace", targets)
+	}
+	s := snapshot(t, sample.Options{Source: sample.BPF}, "portrange-sample")
+	if got := s.Namespaces[0].Settings.Range; got != (port.Range{Low: 20000, High: 20999}) {
+		t.Errorf("range %v: not the namespace's own", got)
+	}
+}
+
+func TestLiveSummary(t *testing.T) {
+	h := busy(t)
+	targets, _, err := sample.Targets(t.Context(), h.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	totals, gaps, err := sample.Summary(t.Context(), targets)
+	if err != nil || len(gaps) > 0 || len(totals) != 1 {
+		t.Fatal(err, gaps, totals)
+	}
+	// 30 clients, 40001 to 40003 in the range, and the server's port.
+	if got := totals[0]; got.Ports.Bound != 34 || got.Ports.InRange != 33 || got.TCP.Established != 42 || got.TCP.TimeWait != 10 {
+		t.Errorf("totals %+v", got)
+	}
+}
+
+// TestLiveDestinations counts pools where every socket has a destination of its own.
+func TestLiveDestinations(t *testing.T) {
+	const n = 15000
+	h := nettest.New(t)
+	h.Crowd(n, nettest.CrowdOptions{Destinations: n})
+	for _, source := range []sample.Source{sample.BPF, sample.Netlink} {
+		if got := len(snapshot(t, sample.Options{Source: source}, h.Path()).Namespaces[0].Tally.Tuples); got != n {
+			t.Errorf("%s: %d tuples, want %d", source, got, n)
+		}
+	}
+}
+
+func TestLiveSourceAddressAndDevice(t *testing.T) {
+	h := nettest.New(t)
+	h.Addr("10.7.0.1")
+	targets, _, err := sample.Targets(t.Context(), h.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := sample.SourceAddress(t.Context(), targets[0], netip.MustParseAddr("10.7.0.1"), "")
+	if err != nil || source != netip.MustParseAddr("10.7.0.1") {
+		t.Errorf("source %v, %v", source, err)
+	}
+	if index, err := sample.DeviceIndex(t.Context(), targets[0], "lo"); err != nil || index != 1 {
+		t.Errorf("lo has index %d, %v", index, err)
+	}
+	if _, err := sample.DeviceIndex(t.Context(), targets[0], "eth9"); err == nil || !strings.Contains(err.Error(), "eth9") {
+		t.Errorf("no such device: %v", err)
+	}
+	if _, _, err := sample.Targets(t.Context(), "no-such-netns"); err == nil || !strings.Contains(err.Error(), "no-such-netns") {
+		t.Errorf("unknown namespace: %v", err)
+	}
+}
