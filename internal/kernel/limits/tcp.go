@@ -1,0 +1,136 @@
+package limits
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/procfs"
+)
+
+// Machine is what all network namespaces share of TCP.
+type Machine struct {
+	Orphans    uint64 // connections that no process holds any more
+	MaxOrphans uint64 // net.ipv4.tcp_max_orphans
+	Pages      uint64 // of memory that TCP sockets use
+	// PressurePages and MaxPages are the last two numbers of net.ipv4.tcp_mem.
+	PressurePages uint64
+	MaxPages      uint64
+}
+
+// ReadMachine reads TCP's share of the machine. The limits are visible from the
+// host's network namespace alone; elsewhere the error is fs.ErrNotExist.
+func ReadMachine() (Machine, error) { return live.machine() }
+
+func (p proc) machine() (Machine, error) {
+	var m Machine
+	mem, err := p.numbers("sys/net/ipv4/tcp_mem", 3)
+	if err != nil {
+		return m, err
+	}
+	m.PressurePages, m.MaxPages = mem[1], mem[2]
+	if m.MaxOrphans, err = p.number("sys/net/ipv4/tcp_max_orphans"); err != nil {
+		return m, err
+	}
+	tcp, err := p.sockstat()
+	if err != nil {
+		return m, err
+	}
+	m.Orphans, m.Pages = count(tcp.Orphan), count(tcp.Mem)
+	return m, nil
+}
+
+// TimeWait is how many timewait sockets one namespace may keep, and keeps.
+type TimeWait struct {
+	Sockets uint64
+	Max     uint64 // net.ipv4.tcp_max_tw_buckets
+	// Overflows counts the connections that got no timewait socket because of
+	// Max, since the namespace began (TcpExt TCPTimeWaitOverflow).
+	Overflows  uint64
+	FinTimeout uint64 // net.ipv4.tcp_fin_timeout in seconds
+}
+
+// ReadTimeWait reads the calling thread's namespace.
+func ReadTimeWait() (TimeWait, error) { return live.timeWait() }
+
+func (p proc) timeWait() (TimeWait, error) {
+	var w TimeWait
+	var err error
+	if w.Max, err = p.number("sys/net/ipv4/tcp_max_tw_buckets"); err != nil {
+		return w, err
+	}
+	if w.FinTimeout, err = p.number("sys/net/ipv4/tcp_fin_timeout"); err != nil {
+		return w, err
+	}
+	tcp, err := p.sockstat()
+	if err != nil {
+		return w, err
+	}
+	w.Sockets = count(tcp.TW)
+	w.Overflows, err = p.overflows()
+	return w, err
+}
+
+func (p proc) sockstat() (procfs.NetSockstatProtocol, error) {
+	var none procfs.NetSockstatProtocol
+	dir, err := procfs.NewFS(p.thread())
+	if err != nil {
+		return none, fmt.Errorf("read sockstat: %w", err)
+	}
+	stat, err := dir.NetSockstat()
+	if err != nil {
+		return none, fmt.Errorf("read sockstat: %w", bare(err))
+	}
+	for _, protocol := range stat.Protocols {
+		if protocol.Protocol == "TCP" {
+			return protocol, nil
+		}
+	}
+	return none, errors.New("read sockstat: it has no line for TCP")
+}
+
+func count(n *int) uint64 {
+	if n == nil || *n < 0 { // the kernel sums per-CPU counters without a lock
+		return 0
+	}
+	return uint64(*n)
+}
+
+// overflows reads the file itself, as procfs knows it only by process id, and
+// a process's directory shows the namespace of its first thread.
+func (p proc) overflows() (uint64, error) {
+	data, err := os.ReadFile(filepath.Join(p.thread(), "net/netstat"))
+	if err != nil {
+		return 0, fmt.Errorf("read netstat: %w", bare(err))
+	}
+	n, err := parseCounter(string(data), "TcpExt", "TCPTimeWaitOverflow")
+	if err != nil {
+		return 0, fmt.Errorf("read netstat: %w", err)
+	}
+	return n, nil
+}
+
+// parseCounter finds one counter in the form of /proc/net/netstat: a line of
+// names and one of values for each group. One that is missing is fs.ErrNotExist.
+func parseCounter(text, group, name string) (uint64, error) {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i := 0; i+1 < len(lines); i += 2 {
+		names, values := strings.Fields(lines[i]), strings.Fields(lines[i+1])
+		if len(names) != len(values) || len(names) == 0 || names[0] != values[0] {
+			return 0, fmt.Errorf("line %d does not match the one after it", i+1)
+		}
+		if names[0] != group+":" {
+			continue
+		}
+		for j, found := range names[1:] {
+			if found == name {
+				return strconv.ParseUint(values[j+1], 10, 64)
+			}
+		}
+	}
+	return 0, fmt.Errorf("%s %s: %w", group, name, fs.ErrNotExist)
+}
