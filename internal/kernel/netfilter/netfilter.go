@@ -1,0 +1,63 @@
+package netfilter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"portrange/internal/port"
+)
+
+// Rules are the source NAT rules of one chain.
+type Rules struct {
+	Backend string // nftables or iptables-legacy
+	Family  string // ip, ip6, inet, ...
+	Table   string
+	Chain   string // empty for iptables-legacy, where a rule does not tell
+	Count   int
+}
+
+// String names the chain as its own program does.
+func (r Rules) String() string {
+	text := r.Backend + " " + r.Family + " " + r.Table
+	if r.Chain != "" {
+		text += " " + r.Chain
+	}
+	return text
+}
+
+// SourceNAT lists the chains with rules that rewrite source addresses. What
+// could not be read is a gap.
+func SourceNAT(ctx context.Context) ([]Rules, []port.Gap) {
+	var found []Rules
+	var gaps []port.Gap
+	for _, backend := range []struct {
+		what string
+		list func(context.Context) ([]Rules, error)
+	}{{"nftables rules", listNFT}, {"iptables-legacy rules", listLegacy}} {
+		rules, err := backend.list(ctx)
+		if err != nil {
+			gaps = append(gaps, port.Gap{What: backend.what, Why: explain(err)})
+		}
+		found = append(found, rules...)
+	}
+	slices.SortFunc(found, func(a, b Rules) int { return cmp.Compare(a.String(), b.String()) })
+	return found, gaps
+}
+
+func explain(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Sprintf("%v; run as root or with CAP_NET_ADMIN", err)
+	}
+	return err.Error()
+}
+
+var families = map[uint8]string{
+	unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_ARP: "arp",
+	unix.NFPROTO_NETDEV: "netdev", unix.NFPROTO_BRIDGE: "bridge", unix.NFPROTO_IPV6: "ip6",
+}
