@@ -1,0 +1,74 @@
+package feature
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf/btf"
+
+	"portrange/internal/nettest"
+)
+
+// TestProbeAgreesWithTheKernel compares what the type information is taken to
+// mean with what the kernel does: on a socket that has the whole range for its
+// own, connect() picks odd and even ports alike, or it does not.
+func TestProbeAgreesWithTheKernel(t *testing.T) {
+	host := nettest.New(t)
+	found, gaps := Probe()
+	if len(gaps) > 0 {
+		t.Fatalf("gaps %+v", gaps)
+	}
+	host.Addr("10.0.0.1", "10.0.0.2")
+	to := netip.MustParseAddrPort("10.0.0.2:80")
+	if _, err := host.Listen(nettest.TCP4, to); err != nil {
+		t.Fatal(err)
+	}
+	parities := map[uint16]bool{}
+	for range 64 { // that all 64 are of one parity by chance is one in 2^63
+		client, err := host.Connect(nettest.TCP4, to, nettest.LocalRange(32768, 60999))
+		if err != nil {
+			t.Fatalf("socket range %v, yet %v", found.SocketRange, err)
+		}
+		local, err := client.Local()
+		if err != nil {
+			t.Fatal(err)
+		}
+		parities[local.Port()%2] = true
+	}
+	if want := answer(len(parities) == 2); found.WholeSearch != want {
+		t.Errorf("whole search %v, but the kernel does: %v", found.WholeSearch, want)
+	}
+	if found.SocketRange != Yes {
+		t.Errorf("socket range %v, but the option was taken", found.SocketRange)
+	}
+	t.Logf("%+v", found)
+}
+
+func TestUnknownTypesAreAnOpenQuestion(t *testing.T) {
+	types, err := btf.LoadKernelSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := returnsValue(types, "no_such_function"); got != Unknown {
+		t.Errorf("a function that is not there: %v", got)
+	}
+	if got := hasMember(types, "no_such_struct", "x"); got != Unknown {
+		t.Errorf("a structure that is not there: %v", got)
+	}
+	if got := hasMember(types, "inet_bind_bucket", "no_such_member"); got != No {
+		t.Errorf("a member that is not there: %v", got)
+	}
+	if got := hasMember(types, "inet_bind_bucket", "port"); got != Yes {
+		t.Errorf("a member that is there: %v", got)
+	}
+	if got := returnsValue(types, "inet_bind_bucket_destroy"); got == Yes {
+		t.Errorf("a function that returns nothing: %v", got)
+	}
+}
+
+func TestAnswersHaveWords(t *testing.T) {
+	if got := strings.Join([]string{Unknown.String(), No.String(), Yes.String()}, " "); got != "unknown no yes" {
+		t.Errorf("answers %q", got)
+	}
+}
