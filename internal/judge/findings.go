@@ -60,24 +60,25 @@ func SortFindings(findings []Finding) {
 func (s Severity) Reaches(floor Severity) bool { return severityRank[s] <= severityRank[floor] }
 
 func poolFinding(p *Pool) (Finding, bool) {
-	f := Finding{Subject: p.Subject(), Evidence: p.evidence(), Severity: Warning}
-	switch taken := p.Size - p.Left; {
+	f := Finding{Severity: Warning}
+	switch taken := ratio(p.Size-p.Left, p.Size); {
 	case p.Left == 0:
 		f.Code, f.Severity = PoolFull, Critical
 		f.Advice = "connect() to this destination fails with EADDRNOTAVAIL now: " + morePorts
-	case ratio(taken, p.Size) >= nearRatio:
+	case taken >= nearRatio:
 		f.Code = PoolNearFull
 		f.Advice = "before it is full: " + morePorts
-	case ratio(taken, p.Size) >= slowRatio:
+	case taken >= slowRatio:
 		f.Code = PoolPastHalf
 		f.Advice = "every connect() now searches half of the range before it finds a port: " + morePorts
 	default:
 		return f, false
 	}
+	f.Subject, f.Evidence = p.Subject(), p.evidence()
 	return f, true
 }
 
-const morePorts = "widen the range (`sysctl -w net.ipv4.ip_local_port_range=\"15000 64000\"`, listeners in it reserved first), " +
+const morePorts = "widen the range (`sysctl -w net.ipv4.ip_local_port_range=\"15000 64001\"`, listeners in it reserved first), " +
 	"keep connections open and reuse them, or add source addresses or destination ports"
 
 // Subject names the pool: protocol, local address, remote address and port.

@@ -19,7 +19,7 @@ func Namespace(ns *port.Namespace) Verdict {
 		},
 		Reserved:        ns.Settings.Reserved.String(),
 		ReservedInRange: ns.Settings.Range.Size() - r.open.Len(),
-		BindHeld:        r.bindHeld.Len(), Usable: r.usable.Len(), OutsideRange: r.outside(),
+		BindHeld:        r.bindHeld.Len(), Usable: r.size, OutsideRange: r.outside(),
 		Settings: Settings{
 			TWReuse: ns.Settings.TWReuse, TWReuseDelayMS: ns.Settings.TWReuseDelay.Milliseconds(),
 			UnprivilegedStart: ns.Settings.UnprivilegedStart,

@@ -22,6 +22,7 @@ type rules struct {
 	open     *port.Set
 	usable   *port.Set
 	bindHeld *port.Set // of open
+	size     int       // of usable
 }
 
 func newRules(ns *port.Namespace) *rules {
@@ -31,14 +32,14 @@ func newRules(ns *port.Namespace) *rules {
 	held.Intersect(open)
 	usable := open.Clone()
 	usable.Subtract(held)
-	return &rules{ns: ns, open: open, usable: usable, bindHeld: held}
+	return &rules{ns: ns, open: open, usable: usable, bindHeld: held, size: usable.Len()}
 }
 
 // pool judges one tuple, also one without any socket.
 func (r *rules) pool(tuple port.Tuple) Pool {
 	met := r.met(tuple)
 	used, states := met.count(r.usable)
-	size, recyclable := r.usable.Len(), met.countRipe(r.usable)
+	size, recyclable := r.size, met.countRipe(r.usable)
 	return Pool{
 		Proto: tuple.Proto.String(), Local: tuple.Local.String(), Remote: tuple.Remote.String(),
 		Device: r.device(tuple.Device),
