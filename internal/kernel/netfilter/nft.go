@@ -117,7 +117,10 @@ func parseRule(data []byte) (chain Rules, rewrites bool, err error) {
 			})
 		}
 	}
-	return chain, rewrites, attributes.Err()
+	if err := attributes.Err(); err != nil {
+		return Rules{}, false, err
+	}
+	return chain, rewrites, nil
 }
 
 // isSourceNAT recognises the expressions of nft and, as iptables-nft keeps
