@@ -1,0 +1,92 @@
+package doctor
+
+import (
+	"time"
+
+	"portrange/internal/boot"
+	"portrange/internal/kernel/feature"
+	"portrange/internal/kernel/limits"
+	"portrange/internal/kernel/netfilter"
+	"portrange/internal/port"
+)
+
+// Facts are what findings are drawn from. A nil field was not asked for or
+// could not be read, and makes no finding.
+type Facts struct {
+	Kernel     string // release, as uname -r prints it
+	Features   feature.Set
+	Machine    Machine
+	Namespaces []Namespace
+}
+
+// Machine is what all network namespaces share.
+type Machine struct {
+	Files *limits.Files
+	TCP   *limits.Machine
+}
+
+// Namespace is one network namespace.
+type Namespace struct {
+	Now port.Namespace
+	// Ref is what --netns takes for it, empty for the caller's own.
+	Ref string
+	// Earlier is the same namespace some time before, for rates.
+	Earlier *port.Namespace
+	Elapsed time.Duration // from Earlier to Now
+
+	// Host is the range of the host's namespace; nil for that one itself.
+	Host *port.Range
+	// Holds are the TCP ports of the range that processes listen on, and those
+	// of Claims that connections use.
+	Holds []Hold
+	// Claims are ports that somebody needs although no socket may show it.
+	Claims []Claim
+	// HasStepWidth: the kernel has ip_local_port_step_width (Linux 7.1).
+	HasStepWidth bool
+	// Process is the one that holds most ports of the range.
+	Process *Process
+
+	TimeWait        *limits.TimeWait
+	TimeWaitEarlier *limits.TimeWait
+	Conntrack       *limits.Conntrack
+	SourceNAT       []netfilter.Rules
+	// Boot is what will hold after a reboot, in the namespace to which the
+	// files apply.
+	Boot *boot.Report
+	// Cost is what connect() was measured to take on this kernel.
+	Cost *Cost
+}
+
+// Hold is a TCP port and the processes that have a socket on it.
+type Hold struct {
+	Port      uint16
+	Listening bool
+	Processes []port.Process // empty where they could not be seen
+}
+
+// Claim is a set of ports that somebody needs.
+type Claim struct {
+	Code     string // one of the codes of claims
+	Who      string // as in: postgresql.service
+	Ports    *port.Set
+	Evidence string // what shows it
+}
+
+// Process is a process with the ports and the files it has open.
+type Process struct {
+	port.Process
+	Ports int // of the range, in connections
+	Files limits.Process
+}
+
+// Cost is how long connect() took at some shares of a pool in use.
+type Cost struct {
+	Ports int // of the pool that was filled for the measurement
+	Steps []Step
+}
+
+// Step is one share and the median time of a connect() there.
+type Step struct {
+	Share float64
+	Took  time.Duration
+}

@@ -1,0 +1,178 @@
+package doctor
+
+import (
+	"fmt"
+	"math"
+	"os"
+
+	"portrange/internal/judge"
+	"portrange/internal/kernel/limits"
+)
+
+// Shares of a limit from which it is near, and from which it is as good as
+// reached.
+const (
+	near   = 0.8
+	atOnce = 0.95
+)
+
+// fill is the severity of a limit that is used so far; worth is false below near.
+func fill(used, limit uint64) (severity judge.Severity, worth bool) {
+	switch share := float64(used) / float64(limit); {
+	case limit == 0 || limit == limits.Unlimited:
+		return judge.Info, false
+	case share >= atOnce:
+		return judge.Critical, true
+	case share >= near:
+		return judge.Warning, true
+	}
+	return judge.Info, false
+}
+
+func share(used, limit uint64) string {
+	return fmt.Sprintf("%.0f %%", 100*float64(used)/float64(limit))
+}
+
+// processFiles looks at the file limit of the process with most ports.
+func (c *chart) processFiles() {
+	if c.Process == nil {
+		return
+	}
+	f := c.Process.Files
+	subject := processText(c.Process.Process)
+	advice := "raise its limit: LimitNOFILE= in its systemd unit, --ulimit nofile= with docker, or nofile in limits.conf; then restart it"
+	if severity, worth := fill(f.Open, f.Soft); worth {
+		c.add(ProcessFiles, severity, subject,
+			fmt.Sprintf("%d of %d files open (%s), and %d ports of the range in use: it runs out of files (EMFILE) before ports", f.Open, f.Soft, share(f.Open, f.Soft), c.Process.Ports),
+			advice)
+		return
+	}
+	if usable := uint64(c.verdict.Usable); f.Soft < usable && float64(f.Open) >= half*float64(f.Soft) {
+		c.add(ProcessFiles, judge.Info, subject,
+			fmt.Sprintf("%d of %d files open, while one destination alone has %d ports: files run out first", f.Open, f.Soft, usable), advice)
+	}
+}
+
+// conntrack looks at the table of tracked connections.
+func (c *chart) conntrack() {
+	t := c.Conntrack
+	if t == nil {
+		return
+	}
+	subject := fmt.Sprintf("net.netfilter.nf_conntrack_max = %d", t.Max)
+	if severity, worth := fill(t.Count, t.Max); worth {
+		c.add(ConntrackNearFull, severity, subject,
+			fmt.Sprintf("%d of %d entries (%s); when it is full, packets of new connections are dropped", t.Count, t.Max, share(t.Count, t.Max)),
+			fmt.Sprintf("`sysctl -w net.netfilter.nf_conntrack_max=%d` on the host, and a shorter "+
+				"net.netfilter.nf_conntrack_tcp_timeout_established than 5 days; or track less (notrack)", 2*t.Max))
+	}
+	if t.Dropped == 0 && t.InsertFailed == 0 {
+		return
+	}
+	severity := judge.Info // entries that clash are mostly two packets at once, of UDP
+	if t.Dropped > 0 {
+		severity = judge.Warning
+	}
+	c.add(ConntrackDrops, severity, "/proc/net/stat/nf_conntrack",
+		fmt.Sprintf("%d packets dropped because the table was full, %d entries not inserted because another had their ports; %d of %d in use now",
+			t.Dropped, t.InsertFailed, t.Count, t.Max),
+		"dropped: raise nf_conntrack_max. Not inserted: behind a masquerade two connections wanted the same port of its address; "+
+			"more addresses, or `masquerade fully-random`, make that rare")
+}
+
+// sourceNAT reports rules whose ports the range does not reach.
+func (c *chart) sourceNAT() {
+	total, chains := 0, ""
+	for _, rules := range c.SourceNAT {
+		total += rules.Count
+		if chains != "" {
+			chains += ", "
+		}
+		chains += fmt.Sprintf("%s (%d)", rules, rules.Count)
+	}
+	if total == 0 {
+		return
+	}
+	evidence := fmt.Sprintf("%d rules: %s", total, chains)
+	if c.Conntrack != nil {
+		evidence += fmt.Sprintf("; %d connections tracked", c.Conntrack.Count)
+	}
+	c.add(SourceNAT, judge.Info, "source NAT", evidence,
+		"connections that these rules catch also need a port of the address they are given, one per destination, from 1024-65535 "+
+			"unless the rule says otherwise: a wider ip_local_port_range does not add to those. `conntrack -L` or "+
+			"/proc/net/nf_conntrack shows them; more addresses in the rule add ports")
+}
+
+// smallestNAT is the smallest number of ports that a cloud's NAT is known to
+// give one host: Google Cloud NAT's default.
+const smallestNAT = 64
+
+// cloudNAT tells of pools that leave a private network: somebody translates
+// their addresses, and has a limit of its own.
+func (c *chart) cloudNAT() {
+	var worst *judge.Pool
+	for i := range c.verdict.Pools {
+		p := &c.verdict.Pools[i]
+		if p.Used >= smallestNAT && leavesPrivate(p.Tuple) && (worst == nil || p.Used > worst.Used) {
+			worst = p
+		}
+	}
+	if worst == nil {
+		return
+	}
+	c.add(CloudNAT, judge.Info, worst.Subject(),
+		fmt.Sprintf("%d connections from a private address to a public one: something on the way translates addresses, and gives %d ports "+
+			"at most what it has", worst.Used, worst.Used),
+		"if it is a cloud's NAT gateway, compare with its limit for one destination: AWS 55,000 per gateway address, Azure 64,512 per "+
+			"outbound address shared by all hosts (1,024 or fewer each by default), Google 64 per host unless raised. "+
+			"More gateway addresses or private endpoints help, a wider range here does not")
+}
+
+// examineMachine looks at what all namespaces share.
+func examineMachine(f *Facts) []judge.Finding {
+	var found []judge.Finding
+	add := func(code string, severity judge.Severity, subject, evidence, advice string) {
+		found = append(found, judge.Finding{Code: code, Severity: severity, Subject: subject, Evidence: evidence, Advice: advice})
+	}
+	if files := f.Machine.Files; files != nil {
+		if severity, worth := fill(files.Allocated, files.Max); worth {
+			add(MachineFiles, severity, fmt.Sprintf("fs.file-max = %d", files.Max),
+				fmt.Sprintf("%d of %d open files of the whole machine (%s); then every open fails with ENFILE", files.Allocated, files.Max, share(files.Allocated, files.Max)),
+				fmt.Sprintf("`sysctl -w fs.file-max=%d`; no single process may have more than fs.nr_open = %d", doubled(files.Max), files.PerProcess))
+		}
+	}
+	if f.Machine.TCP != nil {
+		examineTCP(f.Machine.TCP, add)
+	}
+	return found
+}
+
+func examineTCP(m *limits.Machine, add func(code string, severity judge.Severity, subject, evidence, advice string)) {
+	// tcp_too_many_orphans counts those of a busy peer two- or fourfold.
+	if orphans := 2 * m.Orphans; m.MaxOrphans > 0 && orphans >= m.MaxOrphans {
+		add(Orphans, judge.Warning, fmt.Sprintf("net.ipv4.tcp_max_orphans = %d", m.MaxOrphans),
+			fmt.Sprintf("%d connections without a process; from a half of the limit on the kernel may reset them instead of closing them properly", m.Orphans),
+			"find out who closes sockets with unsent data, or towards peers that do not answer (`portrange sockets --state fin-wait1,last-ack`); "+
+				"lower net.ipv4.tcp_orphan_retries; raise tcp_max_orphans if the memory is there (up to 64 KiB each)")
+	}
+	switch page := uint64(os.Getpagesize()); {
+	case m.MaxPages > 0 && m.Pages >= m.MaxPages:
+		add(TCPMemory, judge.Critical, "net.ipv4.tcp_mem", memoryText(m, page, "above its maximum: new connections and data are refused"),
+			"raise the third number of net.ipv4.tcp_mem, or lower the buffers (net.ipv4.tcp_rmem, tcp_wmem)")
+	case m.PressurePages > 0 && m.Pages >= m.PressurePages:
+		add(TCPMemory, judge.Warning, "net.ipv4.tcp_mem", memoryText(m, page, "under pressure: the kernel shrinks buffers"),
+			"raise the second and third number of net.ipv4.tcp_mem, or lower the buffers (net.ipv4.tcp_rmem, tcp_wmem)")
+	}
+}
+
+func memoryText(m *limits.Machine, page uint64, state string) string {
+	const mebi = 1 << 20
+	return fmt.Sprintf("TCP sockets use %d MiB (%d pages; pressure from %d, maximum %d), which is %s", m.Pages*page/mebi, m.Pages, m.PressurePages, m.MaxPages, state)
+}
+
+func doubled(n uint64) uint64 {
+	if n > math.MaxInt64/2 {
+		return math.MaxInt64
+	}
+	return 2 * n
+}

@@ -1,0 +1,188 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"portrange/internal/judge"
+	"portrange/internal/port"
+)
+
+// listeners finds the ports of the range with a listener: nothing keeps them
+// free while the service restarts.
+func (c *chart) listeners() {
+	listening := c.Now.Tally.Listening.Clone()
+	listening.Intersect(c.open)
+	for _, group := range c.byProcess(listening) {
+		c.add(ListenerInRange, judge.Warning, group.who,
+			fmt.Sprintf("listens on %s in the range %s, not reserved", portsText(group.ports), c.Now.Settings.Range),
+			fmt.Sprintf("while it restarts, an outgoing connection can take the port, and it then fails with EADDRINUSE: "+
+				"`portrange reserve add %s%s --persist`. Leave it if it let the kernel choose the port", group.ports, c.flag()))
+	}
+}
+
+// group is the ports of one process.
+type group struct {
+	who   string
+	ports *port.Set
+}
+
+// byProcess groups ports by the first process that has a socket on them.
+func (c *chart) byProcess(ports *port.Set) []group {
+	var groups []group
+	for p := range ports.All() {
+		who := c.holder(p)
+		at := slices.IndexFunc(groups, func(g group) bool { return g.who == who })
+		if at < 0 {
+			at, groups = len(groups), append(groups, group{who, &port.Set{}})
+		}
+		groups[at].ports.Add(p)
+	}
+	slices.SortFunc(groups, func(a, b group) int { return cmp.Compare(a.who, b.who) })
+	return groups
+}
+
+// holder names the process on a port as far as it was seen.
+func (c *chart) holder(p uint16) string {
+	for _, hold := range c.Holds {
+		if hold.Port == p && len(hold.Processes) > 0 {
+			return processText(hold.Processes[0])
+		}
+	}
+	return "an unknown process"
+}
+
+func processText(p port.Process) string { return fmt.Sprintf("%s (pid %d)", p.Command, p.PID) }
+
+// reserved finds reserved ports without effect or without use.
+func (c *chart) reserved() {
+	reserved, r := c.Now.Settings.Reserved, c.Now.Settings.Range
+	outside := reserved.Clone()
+	outside.Subtract(r.Set())
+	if outside.Len() > 0 {
+		c.add(ReservedOutside, judge.Info, "net.ipv4.ip_local_reserved_ports",
+			fmt.Sprintf("%s lie outside the range %s, where no search goes", portsText(outside), r),
+			fmt.Sprintf("they do no harm, and matter again should the range reach them; else `portrange reserve remove %s`", listText(outside)))
+	}
+	unused := reserved.Clone()
+	unused.Intersect(r.Set())
+	unused.Subtract(&c.Now.Tally.Listening)
+	unused.Subtract(&c.Now.Tally.BindHeld)
+	for _, claim := range c.Claims {
+		unused.Subtract(claim.Ports)
+	}
+	unused.Subtract(udpPorts(c.Now.Tally))
+	if unused.Len() > 0 {
+		c.add(ReservedUnused, judge.Info, "net.ipv4.ip_local_reserved_ports",
+			fmt.Sprintf("%s of the range reserved, with no socket on them and no known service that wants them; "+
+				"they take %.1f %% of the range from every pool", portsText(unused), 100*float64(unused.Len())/float64(r.Size())),
+			fmt.Sprintf("if the service is gone for good: `portrange reserve remove %s`", listText(unused)))
+	}
+}
+
+func udpPorts(tally *port.Tally) *port.Set {
+	set := &port.Set{}
+	for local, ports := range tally.Locals {
+		if local.Proto == port.UDP {
+			ports.AddTo(set)
+		}
+	}
+	return set
+}
+
+// claims finds ports in the range that a service wants which is not there now:
+// one that listens is a matter for listeners.
+func (c *chart) claims() {
+	for _, claim := range c.Claims {
+		wanted := claim.Ports.Clone()
+		wanted.Intersect(c.open)
+		wanted.Subtract(&c.Now.Tally.Listening)
+		if wanted.Len() == 0 {
+			continue
+		}
+		if claim.Code == SocketUnit || claim.Code == ServicePort {
+			c.taken(&claim, wanted)
+		}
+		c.add(claim.Code, judge.Warning, claim.Who,
+			fmt.Sprintf("%s in the range %s, not reserved: %s", portsText(wanted), c.Now.Settings.Range, claim.Evidence),
+			claimAdvice(claim.Code)+fmt.Sprintf(": `portrange reserve add %s%s --persist`", wanted, c.flag()))
+	}
+}
+
+func claimAdvice(code string) string {
+	switch code {
+	case NodePorts:
+		return "kube-proxy takes these ports without a listener, so an outgoing connection can get one that a service of the " +
+			"cluster uses, and its answers go astray; move the range or --service-node-port-range, or reserve them"
+	case PublishedPorts:
+		return "docker-proxy fails to bind a published port that an outgoing connection holds; reserve them"
+	}
+	return "an outgoing connection can hold the port when it starts, which then fails with EADDRINUSE; reserve it"
+}
+
+// taken finds the ports that an outgoing connection holds at this moment.
+func (c *chart) taken(claim *Claim, wanted *port.Set) {
+	for p := range wanted.All() {
+		n := c.connections(p)
+		if n == 0 || c.Now.Tally.BindHeld.Contains(p) {
+			continue
+		}
+		severity := judge.Warning // the service may well be configured to another port
+		if claim.Code == SocketUnit {
+			severity = judge.Critical
+		}
+		c.add(PortTaken, severity, claim.Who,
+			fmt.Sprintf("port %d is held now by %s: %s", p, connectionsText(n), c.holder(p)),
+			fmt.Sprintf("%s cannot start (EADDRINUSE) until these are closed and out of TIME_WAIT; `portrange sockets --local :%d` lists them. "+
+				"To keep it from happening again: `portrange reserve add %[2]d%s --persist`", claim.Who, p, c.flag()))
+	}
+}
+
+func connectionsText(n int) string {
+	if n == 1 {
+		return "one outgoing connection"
+	}
+	return fmt.Sprintf("%d outgoing connections", n)
+}
+
+// connections counts the tuples with a connection on local port p.
+func (c *chart) connections(p uint16) int {
+	n := 0
+	for _, uses := range c.Now.Tally.Tuples {
+		if uses.Contains(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// portsText counts ports and lists them as far as that is readable.
+func portsText(ports *port.Set) string {
+	if ports.Len() == 1 {
+		return "port " + ports.String()
+	}
+	return fmt.Sprintf("%d ports (%s)", ports.Len(), listText(ports))
+}
+
+// listText is a list of ports in the kernel's form, cut short where it is long.
+func listText(ports *port.Set) string {
+	const longest = 80
+	list := ports.String()
+	if len(list) <= longest {
+		return list
+	}
+	return list[:strings.LastIndexByte(list[:longest], ',')+1] + "…"
+}
+
+// shellWord quotes a name for a shell where it needs it.
+func shellWord(name string) string {
+	plain := strings.IndexFunc(name, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@", r)
+	}) < 0
+	if plain && name != "" {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}

@@ -1,0 +1,131 @@
+package doctor
+
+import (
+	"fmt"
+
+	"portrange/internal/boot"
+	"portrange/internal/judge"
+	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
+)
+
+// Shares of the fullest pool from which a small range is worth a word, and from
+// which it hurts: connect() slows down past one half.
+const (
+	useful = 0.25
+	half   = 0.5
+)
+
+// rangeSize compares the range with the kernel's default.
+func (c *chart) rangeSize() {
+	r, standard := c.Now.Settings.Range, port.DefaultRange
+	subject := fmt.Sprintf("%s = %s", sysctl.KeyRange, r)
+	switch {
+	case r.Size() < standard.Size():
+		severity := judge.Info
+		if c.busy() >= useful {
+			severity = judge.Warning
+		}
+		c.add(RangeNarrow, severity, subject,
+			fmt.Sprintf("%d ports, %d fewer than the kernel's default of %d; %s", r.Size(), standard.Size()-r.Size(), standard.Size(), c.useText()),
+			fmt.Sprintf("unless a firewall wants it so: `portrange set %d %d%s --reserve`", standard.Low, standard.High, c.flag()))
+	case r == standard && c.busy() >= useful:
+		severity := judge.Info
+		if c.busy() >= half {
+			severity = judge.Warning
+		}
+		c.add(RangeDefaultBusy, severity, subject,
+			fmt.Sprintf("the kernel's default of %d ports under heavy use: %s", r.Size(), c.useText()),
+			fmt.Sprintf("`portrange set 15000 64001%s --reserve --dry-run` shows what widening it would bring and break", c.flag()))
+	}
+}
+
+// flag is the --netns of a command about this namespace.
+func (c *chart) flag() string {
+	if c.Ref == "" {
+		return ""
+	}
+	return " --netns " + shellWord(c.Ref)
+}
+
+func (c *chart) useText() string {
+	worst := c.fullest()
+	if worst == nil {
+		return "no connection uses a port of it"
+	}
+	return fmt.Sprintf("the fullest pool, %s, has %d of %d left", worst.Subject(), worst.Left, worst.Size)
+}
+
+func (c *chart) parity() {
+	r := c.Now.Settings.Range
+	if !r.SameParity() {
+		return
+	}
+	better := port.Range{Low: r.Low, High: r.High - 1}
+	if r.High < 65535 {
+		better.High = r.High + 1
+	}
+	c.add(SameParity, judge.Info, fmt.Sprintf("%s = %s", sysctl.KeyRange, r),
+		fmt.Sprintf("both ends are odd or both even, %d ports: the kernel searches an even number of ports at a time, "+
+			"and a search can miss one", r.Size()),
+		fmt.Sprintf("`portrange set %d %d%s`", better.Low, better.High, c.flag()))
+}
+
+// otherRange compares a namespace with the host's.
+func (c *chart) otherRange() {
+	r := c.Now.Settings.Range
+	if c.Host == nil || *c.Host == r {
+		return
+	}
+	severity := judge.Info
+	if c.busy() >= half && r.Size() < c.Host.Size() {
+		severity = judge.Warning
+	}
+	evidence := fmt.Sprintf("it has %s (%d ports), the host %s (%d ports)", r, r.Size(), *c.Host, c.Host.Size())
+	if r == port.DefaultRange {
+		evidence += "; a new namespace begins with the kernel's default, not with the host's value"
+	}
+	c.add(OtherRange, severity, "network namespace "+c.Now.Name, evidence,
+		fmt.Sprintf("settings of the host do not reach it: `portrange set %d %d%s` for now, and for good where it is started: "+
+			"`docker run --sysctl net.ipv4.ip_local_port_range=\"%[1]d %[2]d\"`, in Kubernetes securityContext.sysctls of the pod",
+			c.Host.Low, c.Host.High, c.flag()))
+}
+
+// boot compares what holds with what will after a reboot.
+func (c *chart) boot() {
+	if c.Boot == nil {
+		return
+	}
+	for i := range c.Boot.Settings {
+		s := &c.Boot.Settings[i]
+		if !s.Drift {
+			continue
+		}
+		if decision := decidedBy(s); decision != nil {
+			c.add(BootDrift, judge.Warning, s.Key,
+				fmt.Sprintf("it is %q, and %q after a reboot: %s says so", *s.Running, *s.Boot, decision.Line),
+				"decide which one is meant: `portrange boot` shows all files that have a say, `portrange set … --persist` writes one that wins")
+			continue
+		}
+		c.add(NotPersisted, judge.Warning, s.Key,
+			fmt.Sprintf("it is %q, but no file says so: after a reboot the kernel's default holds, %q", *s.Running, *s.Boot),
+			persistAdvice(s))
+	}
+}
+
+func persistAdvice(s *boot.Setting) string {
+	if s.Key == sysctl.KeyRange {
+		return fmt.Sprintf("`portrange set %s --persist`", *s.Running)
+	}
+	return fmt.Sprintf("add `%s = %s` to a file in /etc/sysctl.d", s.Key, *s.Running)
+}
+
+// decidedBy is the decision behind the value at boot, nil for the kernel's default.
+func decidedBy(s *boot.Setting) *boot.Decision {
+	for _, decision := range []*boot.Decision{s.Tuned, s.Systemd, s.Procps} {
+		if decision != nil && decision.Value == *s.Boot {
+			return decision
+		}
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"portrange/internal/boot"
+	"portrange/internal/judge"
+	"portrange/internal/port"
+)
+
+// worthWaiting is the share of a pool in TIME_WAIT from which it matters.
+const worthWaiting = 0.1
+
+// defaultReuseDelay is TCP_PAWS_WINDOW, from which tcp_tw_reuse_delay begins.
+const defaultReuseDelay = time.Second
+
+// waiting is how many ports of a pool are in TIME_WAIT.
+func waiting(p *judge.Pool) int { return p.States[port.TimeWait.String()] }
+
+// timeWait finds pools that consist of TIME_WAIT to a good part.
+func (c *chart) timeWait() {
+	for i := range c.verdict.Pools {
+		p := &c.verdict.Pools[i]
+		n := waiting(p)
+		if p.Size == 0 || float64(n)/float64(p.Size) < worthWaiting || 2*n < p.Used {
+			continue
+		}
+		c.add(TimeWaitShare, judge.Info, p.Subject(),
+			fmt.Sprintf("%d of %d ports in use are in TIME_WAIT (%.0f %%): this side closes first, and each port stays taken for 60 s", n, p.Used, 100*float64(n)/float64(p.Used)),
+			"keep connections open and reuse them (HTTP keep-alive, a connection pool), or have the other side close first; "+
+				"the 60 s are compiled in, no setting shortens them")
+	}
+}
+
+// waitingPool is the pool with most ports in TIME_WAIT that passes the test, nil
+// where none has enough of them to matter.
+func (c *chart) waitingPool(test func(*judge.Pool) bool) *judge.Pool {
+	var worst *judge.Pool
+	for i := range c.verdict.Pools {
+		p := &c.verdict.Pools[i]
+		if float64(waiting(p)) >= worthWaiting*float64(p.Size) && test(p) && (worst == nil || waiting(p) > waiting(worst)) {
+			worst = p
+		}
+	}
+	return worst
+}
+
+// reuse tells what keeps tcp_tw_reuse from helping.
+func (c *chart) reuse() {
+	settings := &c.Now.Settings
+	worst := c.waitingPool(func(p *judge.Pool) bool { return !judge.Reuses(&c.Now, p.Tuple) })
+	if worst != nil {
+		c.add(ReuseOff, severityAt(worst.Taken()), fmt.Sprintf("net.ipv4.tcp_tw_reuse = %d", settings.TWReuse),
+			fmt.Sprintf("it leaves %d ports of %s in TIME_WAIT untouched (%s); %d of %d left", waiting(worst), worst.Subject(),
+				reuseText(settings.TWReuse), worst.Left, worst.Size),
+			"`sysctl -w net.ipv4.tcp_tw_reuse=1` lets connect() take a port over a second after its last packet, if both ends use TCP "+
+				"timestamps. Not across a NAT that shares one address between hosts with clocks of their own")
+	}
+	worst = c.waitingPool(func(p *judge.Pool) bool { return judge.Reuses(&c.Now, p.Tuple) })
+	if worst == nil {
+		return
+	}
+	if settings.Timestamps == 0 {
+		c.add(TimestampsOff, severityAt(worst.Taken()), "net.ipv4.tcp_timestamps = 0",
+			fmt.Sprintf("tcp_tw_reuse is %d, but without timestamps it does nothing: %d of the %d ports of %s in TIME_WAIT can be taken over",
+				settings.TWReuse, worst.Recyclable, waiting(worst), worst.Subject()),
+			"`sysctl -w net.ipv4.tcp_timestamps=1`; it holds for new connections")
+	}
+	if settings.TWReuseDelay > defaultReuseDelay {
+		c.add(ReuseDelay, judge.Info, fmt.Sprintf("net.ipv4.tcp_tw_reuse_delay = %d", settings.TWReuseDelay.Milliseconds()),
+			fmt.Sprintf("a port in TIME_WAIT may be taken over after %s instead of 1 s; of the %d of %s that is %d now",
+				settings.TWReuseDelay, waiting(worst), worst.Subject(), worst.Recyclable),
+			"`sysctl -w net.ipv4.tcp_tw_reuse_delay=1000`, unless something on the way needs it longer")
+	}
+}
+
+func reuseText(mode int) string {
+	if mode == 2 {
+		return "2 is for loopback alone"
+	}
+	return "0 is off"
+}
+
+func severityAt(taken float64) judge.Severity {
+	if taken >= half {
+		return judge.Warning
+	}
+	return judge.Info
+}
+
+// bucketsNear is the share of tcp_max_tw_buckets from which it is near.
+const bucketsNear = 0.8
+
+// buckets looks at the room for timewait sockets.
+func (c *chart) buckets() {
+	w := c.TimeWait
+	if w == nil {
+		return
+	}
+	subject := fmt.Sprintf("net.ipv4.tcp_max_tw_buckets = %d", w.Max)
+	usable := uint64(c.verdict.Usable)
+	if near := float64(w.Sockets) >= bucketsNear*float64(w.Max); near || w.Max < usable {
+		severity := judge.Info
+		if near {
+			severity = judge.Warning
+		}
+		c.add(BucketsLow, severity, subject,
+			fmt.Sprintf("%d timewait sockets now; one destination alone could leave %d", w.Sockets, usable),
+			"when it is full the kernel skips TIME_WAIT: that frees ports, but late packets can then hit a new connection. "+
+				fmt.Sprintf("`sysctl -w net.ipv4.tcp_max_tw_buckets=%d`", max(262144, 2*w.Max)))
+	}
+	if w.Overflows == 0 {
+		return
+	}
+	evidence := fmt.Sprintf("TCPTimeWaitOverflow is %d: so many connections were closed without TIME_WAIT since the namespace began", w.Overflows)
+	severity := judge.Info
+	if e := c.TimeWaitEarlier; e != nil && w.Overflows > e.Overflows {
+		severity = judge.Warning
+		evidence += fmt.Sprintf(", %d of them in the last %s", w.Overflows-e.Overflows, c.Elapsed.Round(time.Millisecond))
+	}
+	c.add(BucketsOverflow, severity, subject, evidence,
+		fmt.Sprintf("it hides that ports run out, and corrupts connections when a late packet fits. `sysctl -w net.ipv4.tcp_max_tw_buckets=%d`",
+			max(262144, 2*w.Max)))
+}
+
+// keyRecycle is a setting that is gone since Linux 4.12.
+const keyRecycle = "net.ipv4.tcp_tw_recycle"
+
+// keyFinTimeout bounds FIN_WAIT_2 of connections that no process holds.
+const keyFinTimeout = "net.ipv4.tcp_fin_timeout"
+
+// defaultFinTimeout is TCP_FIN_TIMEOUT, in seconds.
+const defaultFinTimeout = 60
+
+// BootKeys are the settings that [Namespace.Boot] should tell of: those that
+// decide about ports, and a cure that is none.
+func BootKeys() []string { return append(boot.Keys(), keyRecycle) }
+
+// cures finds settings that are thought to shorten TIME_WAIT, and do not.
+func (c *chart) cures() {
+	if line := c.configured(keyRecycle); line != "" {
+		c.add(CureRecycle, judge.Warning, keyRecycle,
+			"set in "+line+"; Linux has had no such setting since 4.12",
+			"remove the line: it broke clients behind NAT while it existed. tcp_tw_reuse is what helps outgoing connections")
+	}
+	if c.TimeWait == nil || c.TimeWait.FinTimeout >= defaultFinTimeout {
+		return
+	}
+	evidence := fmt.Sprintf("it is %d s instead of %d s, and has no part in TIME_WAIT, which lasts 60 s all the same: %d sockets are in it",
+		c.TimeWait.FinTimeout, defaultFinTimeout, c.TimeWait.Sockets)
+	if line := c.configured(keyFinTimeout); line != "" {
+		evidence += "; set in " + line
+	}
+	c.add(CureFinTimeout, judge.Info, fmt.Sprintf("%s = %d", keyFinTimeout, c.TimeWait.FinTimeout), evidence,
+		"it bounds FIN_WAIT_2 of connections that their process has closed; if it was meant against TIME_WAIT, drop it and see `portrange doctor --explain "+TimeWaitShare+"`")
+}
+
+// configured lists the lines of files that set a key, with or without effect.
+func (c *chart) configured(key string) string {
+	if c.Boot == nil {
+		return ""
+	}
+	var lines []string
+	add := func(line boot.Line) {
+		if text := line.String(); !strings.Contains(strings.Join(lines, ", "), text) {
+			lines = append(lines, text)
+		}
+	}
+	for i := range c.Boot.Settings {
+		s := &c.Boot.Settings[i]
+		if s.Key != key {
+			continue
+		}
+		for _, decision := range []*boot.Decision{s.Tuned, s.Systemd, s.Procps} {
+			if decision != nil {
+				add(decision.Line)
+			}
+		}
+		for _, loser := range s.Loses {
+			add(loser.Line)
+		}
+	}
+	return strings.Join(lines, ", ")
+}

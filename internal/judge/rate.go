@@ -1,0 +1,108 @@
+package judge
+
+import (
+	"cmp"
+	"time"
+
+	"portrange/internal/port"
+)
+
+// timeWaitLength is TCP_TIMEWAIT_LEN (include/net/tcp.h), compiled in.
+const timeWaitLength = 60 * time.Second
+
+// Rate is how fast one pool was drawn on between two looks.
+type Rate struct {
+	Pool Pool // as it is at the second look
+	// PerSecond counts the connections that were new at the second look. Those
+	// opened and gone in between, TIME_WAIT included, are not among them.
+	PerSecond float64
+	// Growth is by how many ports a second Left shrank; negative where it grew.
+	Growth float64
+	// Ceiling is the highest rate that the pool can sustain: each connection
+	// that this side closes keeps its port for as long as Kept. It is 0 where
+	// no port is in TIME_WAIT, as then the other side closes first.
+	Ceiling float64
+	Kept    time.Duration
+	// ToWall is how long Left lasts at this pace; 0 where it does not shrink.
+	ToWall time.Duration
+}
+
+// Closeness is the rate as a share of its ceiling, 0 where there is none.
+func (r *Rate) Closeness() float64 {
+	if r.Ceiling == 0 {
+		return 0
+	}
+	return r.PerSecond / r.Ceiling
+}
+
+// Rates compares two looks at one namespace and tells of the pools with new
+// connections or fewer ports left, in no certain order.
+func Rates(earlier, now *port.Namespace, elapsed time.Duration) []Rate {
+	if elapsed <= 0 {
+		return nil
+	}
+	before, after := newRules(earlier), newRules(now)
+	var rates []Rate
+	for _, pool := range after.pools() {
+		rate := Rate{Pool: pool, PerSecond: float64(opened(earlier, now, pool.Tuple, after.usable)) / elapsed.Seconds()}
+		rate.Growth = float64(before.pool(pool.Tuple).Left-pool.Left) / elapsed.Seconds()
+		if rate.Growth > 0 {
+			rate.ToWall = max(time.Nanosecond, time.Duration(float64(pool.Left)/rate.Growth*float64(time.Second)))
+		}
+		if pool.States[port.TimeWait.String()] > 0 {
+			rate.Kept = after.kept(pool.Tuple)
+			rate.Ceiling = float64(pool.Size) / rate.Kept.Seconds()
+		}
+		if rate.PerSecond > 0 || rate.Growth > 0 {
+			rates = append(rates, rate)
+		}
+	}
+	return rates
+}
+
+// opened counts the ports of a tuple that are in use for another connection
+// than before: ports that were free, and ports that left TIME_WAIT for a state
+// that only a new connection has.
+func opened(earlier, now *port.Namespace, tuple port.Tuple, usable *port.Set) int {
+	before := earlier.Tally.Tuples[tuple]
+	n := 0
+	for i := range now.Tally.Tuples[tuple].States {
+		group := &now.Tally.Tuples[tuple].States[i]
+		for p := range group.Ports.All() {
+			if usable.Contains(p) && (before == nil || isNew(before, p, group.State)) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func isNew(before *port.Uses, p uint16, state port.State) bool {
+	for i := range before.States {
+		if before.States[i].Ports.Contains(p) {
+			return before.States[i].State == port.TimeWait && state != port.TimeWait
+		}
+	}
+	return true
+}
+
+// kept is how long a port stays taken after this side closed its connection.
+func (r *rules) kept(tuple port.Tuple) time.Duration {
+	if r.reuses(tuple) && r.ns.Settings.Timestamps != 0 {
+		return min(timeWaitLength, max(r.ns.Settings.TWReuseDelay, time.Millisecond))
+	}
+	return timeWaitLength
+}
+
+// Reuses reports whether tcp_tw_reuse is switched on for the tuple.
+func Reuses(ns *port.Namespace, tuple port.Tuple) bool { return newRules(ns).reuses(tuple) }
+
+// Taken is the share of the pool that a connect() finds taken, rounded to three
+// digits: ports in TIME_WAIT that it may take over do not count.
+func (p *Pool) Taken() float64 { return ratio(p.Size-p.Left, p.Size) }
+
+// Taken is the share of the pool in use, rounded to three digits.
+func (p *LocalPool) Taken() float64 { return ratio(p.Used, p.Size) }
+
+// CompareSeverity orders the worst first, as [cmp.Compare] does numbers.
+func CompareSeverity(a, b Severity) int { return cmp.Compare(severityRank[a], severityRank[b]) }
