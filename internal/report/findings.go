@@ -48,23 +48,37 @@ func severityInk(s judge.Severity) ink {
 	return green
 }
 
+// worst is the finding that the closing line names, and its namespace.
+type worst struct {
+	verdict *judge.Verdict
+	finding *judge.Finding
+}
+
 // worstFinding is the first of the most severe findings that call for
 // something to be done; nil where there is none.
-func worstFinding(verdicts []judge.Verdict) *judge.Finding {
-	var worst *judge.Finding
+func worstFinding(verdicts []judge.Verdict) *worst {
+	var found *worst
 	for i := range verdicts {
 		for j := range verdicts[i].Findings {
 			f := &verdicts[i].Findings[j]
-			if f.Severity.Reaches(judge.Warning) && (worst == nil || !worst.Severity.Reaches(f.Severity)) {
-				worst = f
+			if f.Severity.Reaches(judge.Warning) && (found == nil || !found.finding.Severity.Reaches(f.Severity)) {
+				found = &worst{&verdicts[i], f}
 			}
 		}
 	}
-	return worst
+	return found
+}
+
+// in is the finding where it belongs to v, else nil.
+func (w *worst) in(v *judge.Verdict) *judge.Finding {
+	if w == nil || w.verdict != v {
+		return nil
+	}
+	return w.finding
 }
 
 // closing says in words whether all is well, and what to do if not.
-func (p *printer) closing(doc *Show, worst *judge.Finding) {
+func (p *printer) closing(doc *Show, worst *worst) {
 	if worst == nil {
 		text := "All is well: " + fullest(doc.Namespaces)
 		if len(doc.Gaps) > 0 {
@@ -73,8 +87,12 @@ func (p *printer) closing(doc *Show, worst *judge.Finding) {
 		p.line("%s", p.paint(green, p.wrap(text, 0, 2)))
 		return
 	}
-	text := fmt.Sprintf("Not well: %s. First, %s: %s.", tallyFindings(doc.Namespaces), worst.Subject, worst.Advice)
-	p.line("%s", p.paint(severityInk(worst.Severity), p.wrap(printable(text), 0, 2)))
+	subject := worst.finding.Subject
+	if len(doc.Namespaces) > 1 {
+		subject += " in " + worst.verdict.Name
+	}
+	text := fmt.Sprintf("Not well: %s. First, %s: %s.", tallyFindings(doc.Namespaces), subject, worst.finding.Advice)
+	p.line("%s", p.paint(severityInk(worst.finding.Severity), p.wrap(printable(text), 0, 2)))
 }
 
 func tallyFindings(verdicts []judge.Verdict) string {

@@ -47,7 +47,7 @@ func busyHost() *report.Show {
 		SchemaVersion: report.SchemaVersion,
 		TakenAt:       time.Date(2026, 11, 22, 20, 43, 44, 0, time.UTC),
 		Host:          "lb1", Kernel: "6.18.44",
-		Namespaces: []judge.Verdict{busyNamespace(), quietNamespace()},
+		Namespaces: []judge.Verdict{busyNamespace(), quietNamespace(), idleNamespace()},
 		Gaps:       []port.Gap{{What: "bind buckets", Namespace: 4026532450, Why: "operation not permitted"}},
 	}
 }
@@ -92,6 +92,15 @@ func quietNamespace() judge.Verdict {
 		NetNS: 4026532450, Name: "nginx (4711)", Source: "netlink",
 		Range:  judge.Range{Low: 15000, High: 64000, Size: 49001},
 		Usable: 49001, Pools: []judge.Pool{}, LocalPools: []judge.LocalPool{}, Findings: []judge.Finding{},
+	}
+}
+
+// idleNamespace has nothing but a range.
+func idleNamespace() judge.Verdict {
+	return judge.Verdict{
+		NetNS: 4026532451, Name: "redis (99)", Source: "bpf", Exact: true,
+		Range:  judge.Range{Low: 32768, High: 60999, Size: 28232, Default: true},
+		Usable: 28232, Pools: []judge.Pool{}, LocalPools: []judge.LocalPool{}, Findings: []judge.Finding{},
 	}
 }
 
@@ -155,7 +164,7 @@ func TestClosingLine(t *testing.T) {
 		{"a gap", report.Show{Namespaces: []judge.Verdict{quiet}, Gaps: []port.Gap{{}}}, "As far as could be read, all is well: no connection uses a port of the range."},
 		{"only notes", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Info)}}, "All is well: the fullest pool, tcp 10.0.0.2 → 10.0.0.5:8080, has 0 of 28,214 ports left."},
 		{"warnings", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Warning, judge.Warning)}}, "Not well: 2 warnings. First, s0: a0."},
-		{"critical in the second namespace", report.Show{Namespaces: []judge.Verdict{withFindings(quiet, judge.Warning), withFindings(used, judge.Info, judge.Critical)}}, "Not well: 1 critical, 1 warning. First, s1: a1."},
+		{"critical in the second namespace", report.Show{Namespaces: []judge.Verdict{withFindings(quiet, judge.Warning), withFindings(used, judge.Info, judge.Critical)}}, "Not well: 1 critical, 1 warning. First, s1 in host: a1."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"portrange/internal/judge"
 )
 
-// worthShowing is the share in use from which a local pool gets a line in text.
-const worthShowing = 0.1
+// fullEnough is the share in use from which a local pool gets a line in text.
+const fullEnough = 0.1
 
 // maxFindings is how many findings of one namespace text prints.
 const maxFindings = 10
@@ -27,32 +27,54 @@ func WriteShow(w io.Writer, doc *Show, limit int, style Style) error {
 		doc.TakenAt.UTC().Format("2006-01-02 15:04:05 MST"))
 	worst := worstFinding(doc.Namespaces)
 	for i := range doc.Namespaces {
+		v := &doc.Namespaces[i]
 		p.line("")
-		p.namespace(&doc.Namespaces[i], limit, worst)
+		if len(doc.Namespaces) > 1 && idle(v) {
+			p.idle(v)
+			continue
+		}
+		p.namespace(v, limit, worst.in(v))
 	}
 	p.line("")
 	p.closing(doc, worst)
 	return p.flush()
 }
 
-func (p *printer) namespace(v *judge.Verdict, limit int, worst *judge.Finding) {
+// idle reports whether there is nothing to say of a namespace but its range.
+func idle(v *judge.Verdict) bool {
+	return len(v.Pools)+len(v.Findings)+v.BindHeld+v.ReservedInRange+v.OutsideRange == 0 && v.Exact &&
+		!slices.ContainsFunc(v.LocalPools, worthShowing)
+}
+
+// idle prints one line. Among many namespaces most are idle.
+func (p *printer) idle(v *judge.Verdict) {
+	title := title(v)
+	text := fmt.Sprintf(": range %s, none in use", rangeText(v.Range))
+	p.line("%s%s", p.paint(bold, title), p.wrap(text, cells(title), 2))
+}
+
+func title(v *judge.Verdict) string {
+	return fmt.Sprintf("Network namespace %s (%d)", printable(v.Name), v.NetNS)
+}
+
+func (p *printer) namespace(v *judge.Verdict, limit int, closing *judge.Finding) {
 	p.header(v)
 	if len(v.Pools) > 0 {
 		p.line("")
 		p.pools(v.Pools, limit)
 	}
 	p.localPools(v.LocalPools, limit)
-	p.findings(v.Findings, worst)
+	p.findings(v.Findings, closing)
 }
 
 func (p *printer) header(v *judge.Verdict) {
-	p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", printable(v.Name), v.NetNS)))
+	p.line("%s", p.paint(bold, title(v)))
 	p.field("Range", rangeText(v.Range))
 	p.field("Reserved", reservedText(v))
 	p.field("Bind-held", bindHeldText(v))
 	p.field("Usable", count(v.Usable, "port")+" to each destination")
 	if v.OutsideRange > 0 {
-		p.field("Outside", count(v.OutsideRange, "connection")+" on ports outside the range, from before it moved")
+		p.field("Outside", count(v.OutsideRange, "connection")+" on ports outside the range")
 	}
 	if !v.Exact {
 		p.field("Source", notExact(v.Source))
@@ -163,9 +185,7 @@ func (p *printer) total(pools []judge.Pool, shown int) {
 // localPools prints those that are somewhat full. An idle one says nothing, and
 // every host has a few.
 func (p *printer) localPools(pools []judge.LocalPool, limit int) {
-	full := slices.DeleteFunc(slices.Clone(pools), func(pool judge.LocalPool) bool {
-		return share(pool.Used, pool.Size) < worthShowing
-	})
+	full := slices.DeleteFunc(slices.Clone(pools), func(pool judge.LocalPool) bool { return !worthShowing(pool) })
 	if len(full) == 0 {
 		return
 	}
@@ -181,6 +201,8 @@ func (p *printer) localPools(pools []judge.LocalPool, limit int) {
 		p.line("%s", p.wrap(count(hidden, "local pool")+" not shown (--limit 0 shows all)", 0, 2))
 	}
 }
+
+func worthShowing(pool judge.LocalPool) bool { return share(pool.Used, pool.Size) >= fullEnough }
 
 func (p *printer) localTable(pools []judge.LocalPool) {
 	t := table{columns: []column{

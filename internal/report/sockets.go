@@ -23,7 +23,7 @@ type SocketsText struct {
 func NewSocketsText(w *bufio.Writer, namespaces bool, style Style) *SocketsText {
 	p := &SocketsText{out: w, style: style, namespaces: namespaces}
 	titles := []string{"PROTO", "LOCAL", "REMOTE", "STATE", "TIMER", "USER", "PROCESS"}
-	p.widths = []int{5, 21, 21, 11, 22, 8, 0}
+	p.widths = []int{5, 21, 21, 14, 22, 8, 0}
 	if namespaces {
 		titles = append([]string{"NETNS"}, titles...)
 		p.widths = append([]int{12}, p.widths...)

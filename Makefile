@@ -1,0 +1,60 @@
+# `make` builds, `make test` is all of CI. As root it installs the Debian packages
+# that tests and code generation need; as another user it runs what needs no root.
+
+GO     ?= go
+BINARY := bin/portrange
+ROOT   := $(filter 0,$(shell id -u))
+
+# What the tests compare with (ss, netstat, sysctl, systemd-sysctl), drop
+# privileges with (capsh, setpriv), and what BPF code is generated with. The
+# race detector needs gcc; portrange itself is built without cgo.
+PACKAGES := clang llvm libbpf-dev gcc libc6-dev git iproute2 net-tools procps systemd libcap2-bin util-linux
+
+.PHONY: build test unit race lint generate check-generate man exact bench-sockets packages clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/portrange
+
+test: packages lint check-generate race unit
+
+unit:
+	.ci/gotest ./...
+
+# -short leaves the long live tests to the run without the race detector.
+race:
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+lint:
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l cmd internal *.go); test -z "$$unformatted" || { echo "not gofmt's form: $$unformatted"; exit 1; }
+	$(GO) tool staticcheck ./...
+
+generate:
+	$(GO) generate ./...
+
+check-generate:
+	.ci/generated
+
+man:
+	$(GO) run ./cmd/portrange man man
+
+# The proof: random situations, portrange's answer against what the kernel
+# grants. ARGS="-scenarios 5000 -seed 1" runs more.
+exact:
+	$(GO) test ./internal/exact -count=1 -timeout 4h -v $(ARGS)
+
+bench-sockets: build
+	$(GO) run ./internal/benchsockets $(ARGS) $(BINARY)
+
+packages:
+ifneq ($(ROOT),)
+	@command -v apt-get >/dev/null || exit 0; \
+	missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	test -z "$$missing" || { echo "installing" $$missing; apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
+else
+	@echo "not root: tests that need root are skipped, and no packages are installed"
+endif
+
+clean:
+	rm -rf bin man

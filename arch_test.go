@@ -1,0 +1,151 @@
+// Package portrange_test holds the shape of the whole: which package may import
+// which, and what no file of the project does.
+package portrange_test
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "portrange/"
+
+// arrows lists what each package may import of the project. A name that ends in
+// a slash stands for all packages below it. Data flows one way, from the kernel
+// to the report: see ARCHITECTURE.md.
+var arrows = map[string][]string{
+	"internal/port":      nil,
+	"internal/kernel/":   {"internal/port"},
+	"internal/sample":    {"internal/port", "internal/kernel/"},
+	"internal/judge":     {"internal/port"},
+	"internal/capacity":  {"internal/port"},
+	"internal/catalogue": {"internal/port"},
+	"internal/boot":      {"internal/port"},
+	"internal/simulate":  {"internal/port", "internal/capacity", "internal/kernel/"},
+	"internal/doctor":    {"internal/port", "internal/judge", "internal/capacity", "internal/catalogue", "internal/boot", "internal/kernel/"},
+	"internal/act":       {"internal/port", "internal/judge", "internal/boot", "internal/act/", "internal/kernel/"},
+	"internal/act/": {"internal/port", "internal/judge", "internal/catalogue", "internal/boot", "internal/act", "internal/act/",
+		"internal/sample", "internal/kernel/"},
+	"internal/report": {"internal/port", "internal/judge", "internal/capacity", "internal/doctor", "internal/boot", "internal/act"},
+	"internal/cli": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/simulate", "internal/doctor",
+		"internal/boot", "internal/act", "internal/act/", "internal/report"},
+	"cmd/portrange": {"internal/cli"},
+
+	// For tests and benchmarks only; the program itself imports none of them.
+	"internal/nettest":                      nil,
+	"internal/exact":                        nil,
+	"internal/kernel/sockdiag/sockdiagtest": {"internal/port", "internal/kernel/sockdiag"},
+	"internal/benchsockets":                 {"internal/nettest", "internal/kernel/"},
+}
+
+// listed is the part of `go list -json` that the tests look at.
+type listed struct {
+	ImportPath string
+	Dir        string
+	Doc        string
+	GoFiles    []string
+	Imports    []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	command := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,GoFiles,Imports", "./...")
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []listed
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p listed
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.GoFiles) > 0 {
+			list = append(list, p)
+		}
+	}
+}
+
+func TestArrows(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		rule, known := ruleFor(name)
+		if !known {
+			t.Errorf("%s: no rule says what it may import; add one to arrows", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			inside, ours := strings.CutPrefix(imported, module)
+			if ours && !slices.ContainsFunc(rule, func(allowed string) bool { return covers(allowed, inside) }) {
+				t.Errorf("%s imports %s, against the arrows of the architecture", name, inside)
+			}
+		}
+	}
+}
+
+// ruleFor finds the rule of a package: its own, else that of the nearest
+// directory above it.
+func ruleFor(name string) (rule []string, known bool) {
+	if rule, known = arrows[name]; known {
+		return rule, true
+	}
+	for dir := name; dir != "."; dir = filepath.Dir(dir) {
+		if rule, known = arrows[dir+"/"]; known {
+			return rule, true
+		}
+	}
+	return nil, false
+}
+
+func covers(allowed, name string) bool {
+	return allowed == name || strings.HasSuffix(allowed, "/") && strings.HasPrefix(name, allowed)
+}
+
+func TestPackagesIntroduceThemselves(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+const maxLines = 600
+
+func TestNoFileIsLongOrInitialisesItself(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil || ast.IsGenerated(file) {
+			return err
+		}
+		if n := files.Position(file.FileEnd).Line; n > maxLines {
+			t.Errorf("%s has %d lines, the limit is %d", path, n, maxLines)
+		}
+		for _, declaration := range file.Decls {
+			if f, is := declaration.(*ast.FuncDecl); is && f.Recv == nil && f.Name.Name == "init" {
+				t.Errorf("%s: init() runs before anybody asked", path)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portrange/internal/nettest"
+	"portrange/internal/port"
+)
+
+const (
+	connections = 3000 // to each of two destinations
+	timeWaits   = 500
+	listeners   = 5 // in the range
+)
+
+var (
+	firstServer  = netip.MustParseAddrPort("10.9.0.5:8080")
+	secondServer = netip.MustParseAddrPort("[fd00::5]:8443")
+)
+
+// crowdedHost has connections to two destinations, TIME_WAIT and listeners in range.
+func crowdedHost(t *testing.T) *nettest.Host {
+	t.Helper()
+	nettest.NeedRoot(t)
+	host := nettest.NewNamed(t, fmt.Sprintf("portrange-%d-crowded", os.Getpid()))
+	host.Addr("10.9.0.5/32", "fd00::5/128")
+	for i := range listeners {
+		listener := scene{ns: host.Namespace, kind: nettest.TCP4, at: netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(50000+i))}
+		check(t, listener.open("listen", 1))
+	}
+	first := scene{ns: host.Namespace, kind: nettest.TCP4, at: firstServer}
+	second := scene{ns: host.Namespace, kind: nettest.TCP6, at: secondServer}
+	waiting := scene{ns: host.Namespace, kind: nettest.TCP4, at: netip.MustParseAddrPort("10.9.0.5:8081")}
+	datagrams := scene{ns: host.Namespace, kind: nettest.UDP4, at: netip.MustParseAddrPort("10.9.0.5:53")}
+	check(t, first.open("established", connections))
+	check(t, second.open("established", connections))
+	check(t, datagrams.open("connect", 7))
+	check(t, waiting.open("time-wait", timeWaits))
+	return host
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAgreesWithSSAndNetstat holds the commands against what people used before.
+func TestAgreesWithSSAndNetstat(t *testing.T) {
+	host := crowdedHost(t)
+	for _, source := range []string{"bpf", "netlink"} {
+		t.Run(source, func(t *testing.T) {
+			got := portrangeStates(t, host, source)
+			if diff := cmp.Diff(ssStates(t, host), got); diff != "" {
+				t.Errorf("sockets by state (-ss +portrange):\n%s", diff)
+			}
+			if diff := cmp.Diff(netstatStates(t, host), got); diff != "" {
+				t.Errorf("sockets by state (-netstat +portrange):\n%s", diff)
+			}
+		})
+	}
+	t.Run("summary", func(t *testing.T) { summaryAgrees(t, host) })
+	t.Run("show", func(t *testing.T) { showAgrees(t, host) })
+	t.Run("left", func(t *testing.T) { leftAgrees(t, host) })
+}
+
+// states counts sockets by protocol and state, spelled as portrange does.
+type states map[string]int
+
+func portrange(t *testing.T, host *nettest.Host, document any, args ...string) {
+	t.Helper()
+	out := output(t, exec.Command("portrange", append(args, "--netns", host.Path(), "--json")...))
+	check(t, json.Unmarshal([]byte(out), document))
+}
+
+func output(t *testing.T, command *exec.Cmd) string {
+	t.Helper()
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, stderr.String())
+	}
+	return string(out)
+}
+
+func portrangeStates(t *testing.T, host *nettest.Host, source string) states {
+	var document struct {
+		Sockets []struct{ Proto, State string }
+		Gaps    []port.Gap
+	}
+	portrange(t, host, &document, "sockets", "--source", source)
+	for _, gap := range document.Gaps {
+		if gap.What != "owners" { // root may not see into every process everywhere
+			t.Errorf("a part of the sockets is missing: %v", gap)
+		}
+	}
+	got := states{}
+	for _, s := range document.Sockets {
+		got[s.Proto+" "+s.State]++
+	}
+	return got
+}
+
+// ssNames maps ss's spelling of the states that occur.
+var ssNames = map[string]string{"ESTAB": "established", "TIME-WAIT": "time_wait", "LISTEN": "listen", "UNCONN": "close"}
+
+func ssStates(t *testing.T, host *nettest.Host) states {
+	got := states{}
+	for proto, flag := range map[string]string{"tcp": "-Htan", "udp": "-Huan"} {
+		for line := range strings.Lines(output(t, host.Command("ss", flag))) {
+			name, known := ssNames[strings.Fields(line)[0]]
+			if !known {
+				t.Fatalf("ss: unexpected state in %q", line)
+			}
+			got[proto+" "+name]++
+		}
+	}
+	return got
+}
+
+func netstatStates(t *testing.T, host *nettest.Host) states {
+	got := states{}
+	for line := range strings.Lines(output(t, host.Command("netstat", "--inet", "--inet6", "-an"))) {
+		fields := strings.Fields(line)
+		switch {
+		case strings.HasPrefix(line, "tcp"):
+			got["tcp "+strings.ToLower(fields[5])]++
+		case strings.HasPrefix(line, "udp") && len(fields) > 5:
+			got["udp "+strings.ToLower(fields[5])]++
+		case strings.HasPrefix(line, "udp"):
+			got["udp close"]++
+		}
+	}
+	return got
+}
+
+// summaryAgrees compares line by line, up to spaces.
+func summaryAgrees(t *testing.T, host *nettest.Host) {
+	want := summaryLines(t, output(t, host.Command("ss", "-s")))
+	got := summaryLines(t, output(t, exec.Command("portrange", "summary", "--netns", host.Path())))
+	for line := range want {
+		if !got[line] {
+			t.Errorf("ss -s has %q, summary has only %v", line, slices.Sorted(maps.Keys(got)))
+		}
+	}
+}
+
+// summaryLines is a summary as a set of lines. The kernel counts sockets
+// without a place in its tables, and orphans, for all namespaces together: of
+// those figures only the difference holds still beside other tests.
+func summaryLines(t *testing.T, text string) map[string]bool {
+	t.Helper()
+	lines := map[string]bool{}
+	for line := range strings.Lines(text) {
+		var total, established, closed, orphaned, waiting int
+		const form = "TCP: %d (estab %d, closed %d, orphaned %d, timewait %d)"
+		line = strings.Join(strings.Fields(line), " ")
+		if n, _ := fmt.Sscanf(line, form, &total, &established, &closed, &orphaned, &waiting); n == 5 {
+			line = fmt.Sprintf(form, total-closed, established, 0, 0, waiting)
+		}
+		if line != "" {
+			lines[line] = true
+		}
+	}
+	if len(lines) < 8 {
+		t.Errorf("no summary: %s", text)
+	}
+	return lines
+}
+
+// pools is what the test looks at in a document of show.
+type pools struct {
+	Namespaces []struct {
+		Exact    bool
+		BindHeld int `json:"bind_held"`
+		Usable   int
+		Pools    []pool
+	}
+}
+
+type pool struct {
+	Local, Remote    string
+	Size, Used, Left int
+	Recyclable       int
+	States           states
+}
+
+func showAgrees(t *testing.T, host *nettest.Host) {
+	var document pools
+	portrange(t, host, &document, "show")
+	ns := document.Namespaces[0]
+	const usable = 28232 - listeners
+	if !ns.Exact || ns.BindHeld != listeners || ns.Usable != usable {
+		t.Errorf("exact %v, bind-held %d, usable %d; want true, %d, %d", ns.Exact, ns.BindHeld, ns.Usable, listeners, usable)
+	}
+	want := map[string]pool{
+		firstServer.String():  {Used: connections, States: states{"established": connections}},
+		secondServer.String(): {Used: connections, States: states{"established": connections}},
+		"10.9.0.5:8081":       {Used: timeWaits, States: states{"time_wait": timeWaits}},
+	}
+	if len(ns.Pools) != len(want) {
+		t.Errorf("%d pools, want %d", len(ns.Pools), len(want))
+	}
+	for _, got := range ns.Pools {
+		if expected := want[got.Remote]; got.Used != expected.Used || !cmp.Equal(got.States, expected.States) {
+			t.Errorf("pool %+v, want %+v", got, expected)
+		}
+		if got.Size != usable || got.Size != got.Used+got.Left-got.Recyclable {
+			t.Errorf("pool does not add up to %d: %+v", usable, got)
+		}
+	}
+}
+
+func leftAgrees(t *testing.T, host *nettest.Host) {
+	for remote, want := range map[string]int{
+		firstServer.String():  28232 - listeners - connections,
+		secondServer.String(): 28232 - listeners - connections,
+		"10.9.0.5:9999":       28232 - listeners,
+	} {
+		var got pool
+		portrange(t, host, &got, "left", remote)
+		if got.Left != want {
+			t.Errorf("left %s = %d, want %d", remote, got.Left, want)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"portrange/internal/port"
+	"portrange/internal/report"
+)
+
+// app is what the commands of one run share: its streams and global flags.
+type app struct {
+	Streams
+	json    bool
+	netns   string
+	noColor bool
+}
+
+func (a *app) globalFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print JSON, see portrange help json for the fields")
+	flags.StringVar(&a.netns, "netns", "", "network namespace: `NAME|PATH|PID`, or all for every one (default the caller's)")
+	flags.BoolVar(&a.noColor, "no-color", false, "no colour, also on a terminal")
+}
+
+// style dresses text for where standard output goes.
+func (a *app) style() report.Style {
+	width, onTerminal := terminal(a.Out)
+	if !onTerminal {
+		return report.Style{}
+	}
+	plain := a.noColor || a.Getenv("NO_COLOR") != "" || a.Getenv("TERM") == "dumb"
+	return report.Style{Width: width, Colour: !plain, Bars: a.utf8()}
+}
+
+// terminal reports whether stream is a terminal, and how wide it is; 0 where it
+// does not say.
+func terminal(stream any) (width int, is bool) {
+	file, isFile := stream.(*os.File)
+	if !isFile || !term.IsTerminal(int(file.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0, true
+	}
+	return width, true
+}
+
+// utf8 reports whether the locale's characters are UTF-8 (setlocale(3)).
+func (a *app) utf8() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value := strings.ToLower(a.Getenv(name)); value != "" {
+			return strings.Contains(value, "utf-8") || strings.Contains(value, "utf8")
+		}
+	}
+	return false
+}
+
+// printGaps tells on standard error what could not be read. In JSON the
+// document carries the gaps.
+func (a *app) printGaps(gaps []port.Gap) {
+	if a.json {
+		return
+	}
+	for _, gap := range gaps {
+		where := ""
+		if gap.Namespace != 0 {
+			where = fmt.Sprintf(" in network namespace %d", gap.Namespace)
+		}
+		fmt.Fprintf(a.Err, "portrange: could not read %s%s: %s\n", gap.What, where, strings.Join(strings.Fields(gap.Why), " "))
+	}
+}
+
+// orEmpty makes JSON print [] where there is nothing.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// print writes a document as JSON or by the function for text.
+func (a *app) print(document any, text func(io.Writer, report.Style) error) error {
+	if a.json {
+		return report.WriteJSON(a.Out, document)
+	}
+	return text(a.Out, a.style())
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	ExitOK          = 0
+	ExitFinding     = 1   // a finding at or above the severity asked for
+	ExitFailure     = 2   // wrong usage, or nothing could be shown
+	ExitInterrupted = 130 // Ctrl-C or SIGTERM
+)
+
+// Streams are the standard streams and the environment of one run.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+}
+
+// Run runs the command line args, without the program's name, until it is done
+// or ctx is, and returns the exit code. Errors are printed here and nowhere else.
+func Run(ctx context.Context, args []string, streams Streams) int {
+	root := NewCommand(streams)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return ExitOK
+	case ctx.Err() != nil:
+		return ExitInterrupted
+	}
+	fmt.Fprintln(streams.Err, "portrange: "+oneLine(err))
+	return ExitFailure
+}
+
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+const rootLong = `portrange tells how many local ports this host has left towards each
+destination, exactly as the kernel counts them. Without a command it shows the
+port range, the fullest pools and whether all is well (portrange show).
+
+Data goes to standard output, words to standard error. Colour is used on a
+terminal only, and not at all with --no-color or NO_COLOR set.
+
+Exit codes: 0 fine, 1 a finding at or above the severity asked for, 2 wrong
+usage or nothing could be shown, 130 interrupted. What could not be read is
+named on standard error and in the JSON field gaps; it does not change the code
+as long as something could be shown.`
+
+// NewCommand builds the whole command tree.
+func NewCommand(streams Streams) *cobra.Command {
+	a := &app{Streams: streams}
+	show := &showCommand{app: a}
+	root := &cobra.Command{
+		Use:           "portrange",
+		Short:         "Tell how many local ports are left to each destination",
+		Long:          rootLong,
+		Args:          noCommand,
+		RunE:          show.run,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	root.SetFlagErrorFunc(flagError)
+	root.CompletionOptions.DisableDefaultCmd = true
+	a.globalFlags(root)
+	show.flags(root)
+	root.AddCommand(newShow(a), newLeft(a), newSockets(a), newSummary(a), newVersion(a), newCompletion(), newMan(), newJSONTopic())
+	return root
+}
+
+// noCommand explains a first word that is no command.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	hint := "`portrange --help` lists the commands"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q; %s", args[0], hint)
+}
+
+// noArgs explains a word too many.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: takes no argument, got %q; see `%s --help`", cmd.Name(), args[0], cmd.CommandPath())
+}
+
+func flagError(cmd *cobra.Command, err error) error {
+	return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// choice is a flag that takes one of a few words.
+type choice[T ~string] struct {
+	value *T
+	among []T
+}
+
+// choiceFlag adds a flag --name that takes one of the words, with completion.
+func choiceFlag[T ~string](cmd *cobra.Command, value *T, name, usage string, among ...T) {
+	cmd.Flags().Var(choice[T]{value, among}, name, usage)
+	complete := func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return words(among), cobra.ShellCompDirectiveNoFileComp
+	}
+	if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
+		panic("complete --" + name + ": " + err.Error()) // the flag exists: it was added above
+	}
+}
+
+func words[T ~string](among []T) []string {
+	list := make([]string, len(among))
+	for i, word := range among {
+		list[i] = string(word)
+	}
+	return list
+}
+
+// Set takes one of the words.
+func (c choice[T]) Set(word string) error {
+	if !slices.Contains(c.among, T(word)) {
+		return errors.New("want " + alternatives(words(c.among)))
+	}
+	*c.value = T(word)
+	return nil
+}
+
+// String is the word chosen.
+func (c choice[T]) String() string {
+	if c.value == nil {
+		return ""
+	}
+	return string(*c.value)
+}
+
+// Type names the words in the help.
+func (c choice[T]) Type() string { return strings.Join(words(c.among), "|") }
+
+func alternatives(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// limit is a flag that takes a count, 0 for no limit.
+type limit int
+
+// Set takes a count from 0 up.
+func (l *limit) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return errors.New("want a whole number from 0 up, 0 for all")
+	}
+	*l = limit(n)
+	return nil
+}
+
+// String is the count.
+func (l *limit) String() string { return strconv.Itoa(int(*l)) }
+
+// Type names the value in the help.
+func (*limit) Type() string { return "N" }

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/spf13/cobra"
+
+	"portrange/internal/judge"
+	"portrange/internal/port"
+	"portrange/internal/report"
+	"portrange/internal/sample"
+)
+
+const leftLong = `Tells how many more connections can be opened to a destination, ADDR:PORT, also
+to one never used before. Without --local the kernel's routing says which
+source address a connection would take.
+
+TCP shares local ports between destinations, so the answer holds for this
+destination alone. UDP does not: there the answer is what is left for all
+destinations together, at the local address given, or, without --local, for a
+socket that connects or sends without having been bound.`
+
+const leftExample = `  portrange left 10.0.0.5:8080
+  portrange left '[2001:db8::5]:443' --local 2001:db8::2
+  portrange left 10.0.0.5:53 --proto udp
+  portrange left 10.0.0.5:8080 --json | jq .left`
+
+type leftCommand struct {
+	*app
+	local   string
+	device  string
+	proto   string
+	options sample.Options
+}
+
+func newLeft(a *app) *cobra.Command {
+	c := &leftCommand{app: a, proto: port.TCP.String()}
+	cmd := &cobra.Command{
+		Use:     "left REMOTE",
+		Short:   "Tell how many more connections can be opened to a destination",
+		Long:    leftLong,
+		Example: leftExample,
+		Args:    oneRemote,
+		RunE:    c.run,
+	}
+	cmd.Flags().StringVar(&c.local, "local", "", "source address, else the one that routing picks (`ADDR`)")
+	cmd.Flags().StringVar(&c.device, "device", "", "`INTERFACE` the socket is bound to with SO_BINDTODEVICE")
+	choiceFlag(cmd, &c.proto, "proto", "protocol", port.TCP.String(), port.UDP.String())
+	sourceFlag(cmd, &c.options)
+	ownersFlag(cmd, &c.options, false)
+	return cmd
+}
+
+func oneRemote(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("left: want one destination ADDR:PORT, such as 10.0.0.5:8080, got %d", len(args))
+	}
+	return nil
+}
+
+// question is what left asks in each namespace.
+type question struct {
+	proto  port.Proto
+	remote netip.AddrPort
+	local  netip.Addr // the zero Addr where routing shall tell
+	device string
+}
+
+func (c *leftCommand) parse(text string) (question, error) {
+	q := question{proto: port.TCP, device: c.device}
+	if c.proto == port.UDP.String() {
+		q.proto = port.UDP
+	}
+	remote, zone, err := parseRemote(text)
+	if err != nil {
+		return q, err
+	}
+	q.remote = remote
+	if zone != "" && c.device != "" && zone != c.device {
+		return q, fmt.Errorf("remote %q lies behind %s, but --device is %s", text, zone, c.device)
+	}
+	if zone != "" {
+		q.device = zone
+	}
+	if q.proto == port.UDP && c.device != "" {
+		return q, errors.New("--device: UDP draws on all devices alike, leave it out")
+	}
+	if c.local != "" {
+		q.local, err = parseLocal(c.local, remote.Addr())
+	}
+	return q, err
+}
+
+func (c *leftCommand) run(cmd *cobra.Command, args []string) error {
+	q, err := c.parse(args[0])
+	if err != nil {
+		return err
+	}
+	snapshot, targets, err := c.snapshot(cmd.Context(), c.options)
+	if err != nil {
+		return err
+	}
+	document, err := q.answer(cmd.Context(), snapshot, targets)
+	if err != nil {
+		return err
+	}
+	c.printGaps(document.Gaps)
+	if c.json && c.netns != sample.AllNamespaces {
+		return report.WriteJSON(c.Out, document.Single())
+	}
+	return c.print(document, func(w io.Writer, style report.Style) error {
+		return report.WriteLeft(w, document, style)
+	})
+}
+
+// answer asks every namespace. One in which no connection can be opened, for
+// want of a route or of the device, is a gap beside the others, an error alone.
+func (q *question) answer(ctx context.Context, snapshot *port.Snapshot, targets []sample.Namespace) (*report.Left, error) {
+	document := &report.Left{
+		SchemaVersion: report.SchemaVersion,
+		Pools:         []report.LeftPool{}, LocalPools: []report.LeftLocal{}, Gaps: orEmpty(snapshot.Gaps),
+	}
+	byID := make(map[uint64]sample.Namespace, len(targets))
+	for _, target := range targets {
+		byID[target.ID] = target
+	}
+	var failures []error
+	for i := range snapshot.Namespaces {
+		ns := &snapshot.Namespaces[i]
+		if err := q.add(ctx, document, ns, byID[ns.ID]); err != nil {
+			failures = append(failures, err)
+			document.Gaps = append(document.Gaps, port.Gap{What: "ports left to " + q.remote.String(), Namespace: ns.ID, Why: err.Error()})
+		}
+	}
+	if len(document.Pools)+len(document.LocalPools) == 0 {
+		return nil, errors.Join(failures...)
+	}
+	return document, nil
+}
+
+func (q *question) add(ctx context.Context, document *report.Left, ns *port.Namespace, target sample.Namespace) error {
+	origin := report.Origin{NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: judge.Exact(ns)}
+	if q.proto == port.UDP {
+		pool := judge.LeftLocal(ns, port.UDP, q.udpLocal())
+		document.LocalPools = append(document.LocalPools, report.LeftLocal{Origin: origin, LocalPool: pool})
+		return nil
+	}
+	tuple, err := q.tuple(ctx, ns, target)
+	if err != nil {
+		return err
+	}
+	document.Pools = append(document.Pools, report.LeftPool{Origin: origin, Pool: judge.Left(ns, tuple)})
+	return nil
+}
+
+// udpLocal is the address whose pool a UDP socket draws on: unbound, it gets
+// its port before its address, so that of all addresses.
+func (q *question) udpLocal() netip.Addr {
+	switch {
+	case q.local.IsValid():
+		return q.local
+	case q.remote.Addr().Is4():
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+func (q *question) tuple(ctx context.Context, ns *port.Namespace, target sample.Namespace) (port.Tuple, error) {
+	tuple := port.Tuple{Proto: port.TCP, Local: q.local, Remote: q.remote}
+	var err error
+	if q.device != "" {
+		if tuple.Device, err = sample.DeviceIndex(ctx, target, q.device); err != nil {
+			return tuple, err
+		}
+		nameDevice(ns, tuple.Device, q.device)
+	}
+	if !q.local.IsValid() || q.local.IsUnspecified() {
+		tuple.Local, err = sample.SourceAddress(ctx, target, q.remote.Addr(), q.device)
+	}
+	return tuple, err
+}
+
+// nameDevice lets the verdict name a device no socket was bound to so far.
+func nameDevice(ns *port.Namespace, index uint32, name string) {
+	if ns.Devices == nil {
+		ns.Devices = map[uint32]string{}
+	}
+	ns.Devices[index] = name
+}

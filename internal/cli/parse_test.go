@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"portrange/internal/port"
+	"portrange/internal/sample"
+)
+
+func TestParseRemote(t *testing.T) {
+	tests := []struct{ text, want, device string }{
+		{"10.0.0.5:8080", "10.0.0.5:8080", ""},
+		{"[::1]:443", "[::1]:443", ""},
+		{"[::ffff:10.0.0.5]:1", "10.0.0.5:1", ""},
+		{"[fe80::1%eth0]:65535", "[fe80::1]:65535", "eth0"},
+	}
+	for _, test := range tests {
+		got, device, err := parseRemote(test.text)
+		if err != nil || got.String() != test.want || device != test.device {
+			t.Errorf("parseRemote(%q) = %v, %q, %v; want %s, %q", test.text, got, device, err, test.want, test.device)
+		}
+	}
+}
+
+func TestParseRemoteExplains(t *testing.T) {
+	tests := []struct{ text, hint string }{
+		{"10.0.0.5", "write it as 10.0.0.5:PORT"},
+		{"::1", "write it as [::1]:PORT"},
+		{"10.0.0.5:0", "1 to 65535"},
+		{"10.0.0.5:70000", "1 to 65535"},
+		{"10.0.0.5:-1", "1 to 65535"},
+		{"10.0.0.5:", "1 to 65535"},
+		{"10.0.0.5:http", "1 to 65535"},
+		{"example.org:80", "names are not looked up"},
+		{":80", "no IP address"},
+		{"", "want ADDR:PORT"},
+		{"example.org", "want ADDR:PORT"},
+		{"[::1:80", "want ADDR:PORT"},
+		{"0.0.0.0:80", "127.0.0.1"},
+		{"[::]:80", "::1"},
+		{"[fe80::1]:80", "needs its interface"},
+	}
+	for _, test := range tests {
+		_, _, err := parseRemote(test.text)
+		if err == nil || !strings.Contains(err.Error(), test.hint) {
+			t.Errorf("parseRemote(%q): error %v, want one that says %q", test.text, err, test.hint)
+		}
+	}
+}
+
+func TestParseLocal(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("2001:db8::5")
+	tests := []struct {
+		text   string
+		remote netip.Addr
+		want   string // empty for an error
+	}{
+		{"10.0.0.2", v4, "10.0.0.2"},
+		{"::ffff:10.0.0.2", v4, "10.0.0.2"},
+		{"fe80::2%eth0", v6, "fe80::2"},
+		{"::1", v4, ""},
+		{"10.0.0.2", v6, ""},
+		{"10.0.0.2:80", v4, ""},
+		{"lo", v4, ""},
+	}
+	for _, test := range tests {
+		got, err := parseLocal(test.text, test.remote)
+		if (err == nil) != (test.want != "") || err == nil && got.String() != test.want {
+			t.Errorf("parseLocal(%q, %s) = %v, %v; want %q", test.text, test.remote, got, err, test.want)
+		}
+	}
+}
+
+func TestQuestion(t *testing.T) {
+	tests := []struct {
+		name    string
+		command leftCommand
+		remote  string
+		device  string
+		fault   string
+	}{
+		{"zone", leftCommand{proto: "tcp"}, "[fe80::1%eth0]:80", "eth0", ""},
+		{"device", leftCommand{proto: "tcp", device: "eth1"}, "10.0.0.5:80", "eth1", ""},
+		{"zone and device agree", leftCommand{proto: "tcp", device: "eth0"}, "[fe80::1%eth0]:80", "eth0", ""},
+		{"zone and device differ", leftCommand{proto: "tcp", device: "eth1"}, "[fe80::1%eth0]:80", "", "lies behind eth0"},
+		{"UDP has no device", leftCommand{proto: "udp", device: "eth1"}, "10.0.0.5:80", "", "leave it out"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			q, err := test.command.parse(test.remote)
+			if test.fault != "" {
+				if err == nil || !strings.Contains(err.Error(), test.fault) {
+					t.Fatalf("error %v, want one that says %q", err, test.fault)
+				}
+				return
+			}
+			if err != nil || q.device != test.device {
+				t.Errorf("device %q, error %v; want %q", q.device, err, test.device)
+			}
+		})
+	}
+}
+
+func TestUDPWithoutLocalDrawsOnAllAddresses(t *testing.T) {
+	for remote, want := range map[string]string{"10.0.0.5:53": "0.0.0.0", "[2001:db8::5]:53": "::"} {
+		q := question{proto: port.UDP, remote: netip.MustParseAddrPort(remote)}
+		if got := q.udpLocal(); got.String() != want {
+			t.Errorf("towards %s: %s, want %s", remote, got, want)
+		}
+	}
+}
+
+func row(state port.State, local, remote string) *sample.Row {
+	s := port.Socket{Proto: port.TCP, State: state, Local: netip.MustParseAddrPort(local)}
+	if remote != "" {
+		s.Remote = netip.MustParseAddrPort(remote)
+	}
+	return &sample.Row{
+		Socket: s, Range: port.DefaultRange,
+		Processes: []port.Process{{PID: 812, Command: "haproxy"}, {PID: 813, Command: "haproxy"}},
+	}
+}
+
+func TestFilter(t *testing.T) {
+	connection := row(port.Established, "10.0.0.2:40000", "10.0.0.5:8080")
+	listener := row(port.Listen, "[::]:22", "")
+	request := row(port.NewSynRecv, "10.0.0.2:22", "10.0.0.9:50000")
+	linkLocal := row(port.Established, "[fe80::2]:40000", "[fe80::1%eth0]:80")
+	tests := []struct {
+		name                               string
+		states, locals, remotes, processes []string
+		inRange                            bool
+		row                                *sample.Row
+		want                               bool
+	}{
+		{name: "nothing asked", row: connection, want: true},
+		{name: "state", states: []string{"estab"}, row: connection, want: true},
+		{name: "other state", states: []string{"time-wait", "LISTEN"}, row: connection},
+		{name: "all states", states: []string{"listen", "all"}, row: connection, want: true},
+		{name: "request sockets are in SYN_RECV", states: []string{"SYN_RECV"}, row: request, want: true},
+		{name: "connected", states: []string{"connected"}, row: listener},
+		{name: "remote address", remotes: []string{"10.0.0.5"}, row: connection, want: true},
+		{name: "remote end", remotes: []string{"10.0.0.5:8080"}, row: connection, want: true},
+		{name: "other port", remotes: []string{"10.0.0.5:8081"}, row: connection},
+		{name: "prefix", remotes: []string{"10.0.0.0/8"}, row: connection, want: true},
+		{name: "mapped prefix", remotes: []string{"::ffff:10.0.0.0/104"}, row: connection, want: true},
+		{name: "prefix of the other family", remotes: []string{"::/0"}, row: connection},
+		{name: "prefix and port", remotes: []string{"10.0.0.0/8:8080"}, row: connection, want: true},
+		{name: "port", remotes: []string{":8080"}, row: connection, want: true},
+		{name: "one of two", remotes: []string{"10.0.0.9", "*:8080"}, row: connection, want: true},
+		{name: "no remote end", remotes: []string{"0.0.0.0/0", "::/0"}, row: listener},
+		{name: "a zone does not matter", remotes: []string{"fe80::/10"}, row: linkLocal, want: true},
+		{name: "an address with a zone", remotes: []string{"fe80::1%eth0"}, row: linkLocal, want: true},
+		{name: "local", locals: []string{"[::]:22"}, row: listener, want: true},
+		{name: "other local", locals: []string{"10.0.0.3"}, row: connection},
+		{name: "process name", processes: []string{"nginx", "haproxy"}, row: connection, want: true},
+		{name: "process id", processes: []string{"813"}, row: connection, want: true},
+		{name: "part of a name", processes: []string{"hap", "81"}, row: connection},
+		{name: "in range", inRange: true, row: connection, want: true},
+		{name: "out of range", inRange: true, row: listener},
+		{name: "two filters", states: []string{"established"}, remotes: []string{"10.0.0.9"}, row: connection},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f, err := newFilter(test.states, test.locals, test.remotes, test.processes, test.inRange)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := f.pass(test.row); got != test.want {
+				t.Errorf("pass = %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestFilterExplains(t *testing.T) {
+	tests := []struct{ state, end, hint string }{
+		{state: "sleeping", hint: "unknown state"},
+		{end: "10.0.0.5:70000", hint: "1 to 65535"},
+		{end: "10.0.0.0/40", hint: "prefix"},
+		{end: "example.org:80", hint: "neither an IP address nor a prefix"},
+		{end: "example.org", hint: "want ADDR"},
+	}
+	for _, test := range tests {
+		var states, ends []string
+		if test.state != "" {
+			states = []string{test.state}
+		}
+		if test.end != "" {
+			ends = []string{test.end}
+		}
+		_, err := newFilter(states, nil, ends, nil, false)
+		if err == nil || !strings.Contains(err.Error(), test.hint) {
+			t.Errorf("%q %q: error %v, want one that says %q", test.state, test.end, err, test.hint)
+		}
+	}
+}
+
+func TestEveryStateHasItsSpellings(t *testing.T) {
+	spellings := map[port.State][]string{
+		port.Established:   {"established", "ESTABLISHED", "estab"},
+		port.SynSent:       {"syn-sent", "SYN_SENT"},
+		port.NewSynRecv:    {"syn-recv", "SYN_RECV", "syn-rcv", "new_syn_recv"},
+		port.FinWait1:      {"fin-wait-1", "FIN_WAIT1", "fin_wait1"},
+		port.FinWait2:      {"fin-wait-2", "FIN_WAIT2", "fin-wait2"},
+		port.TimeWait:      {"time-wait", "TIME_WAIT"},
+		port.Close:         {"closed", "close", "unconnected", "UNCONN"},
+		port.CloseWait:     {"close-wait", "CLOSE_WAIT"},
+		port.LastAck:       {"last-ack", "LAST_ACK"},
+		port.Listen:        {"listening", "LISTEN"},
+		port.Closing:       {"closing", "CLOSING"},
+		port.BoundInactive: {"bound-inactive", "bound_inactive"},
+	}
+	for state, names := range spellings {
+		for _, name := range names {
+			if chosen, err := parseStates([]string{name}); err != nil || !chosen[state] {
+				t.Errorf("%q gives %v, %v; want %s", name, chosen, err, state)
+			}
+		}
+	}
+}
+
+func FuzzParseEndpoint(f *testing.F) {
+	for _, seed := range []string{"10.0.0.5", "10.0.0.0/8:443", "[::1]:80", ":1", "*:65535", "::ffff:1.2.3.4/100", "[", "/:1", "a:b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := parseEndpoint(text)
+		if err != nil {
+			return
+		}
+		if !e.prefix.IsValid() && e.port == 0 {
+			t.Fatalf("parseEndpoint(%q) matches everything", text)
+		}
+		if e.prefix.IsValid() && e.prefix.Addr().Zone() != "" {
+			t.Fatalf("parseEndpoint(%q) keeps a zone, which no prefix contains", text)
+		}
+	})
+}

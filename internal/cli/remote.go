@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// parseRemote reads a destination, ADDR:PORT. The zone of a link-local address
+// comes back apart: to the kernel it is a device.
+func parseRemote(text string) (remote netip.AddrPort, device string, err error) {
+	if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
+		return netip.AddrPort{}, "", fmt.Errorf("remote %q has no port: write it as %s", text, withPort(addr))
+	}
+	host, portText, found := cutPort(text)
+	if !found {
+		return netip.AddrPort{}, "", fmt.Errorf("remote %q: want ADDR:PORT, such as 10.0.0.5:8080 or [::1]:443", text)
+	}
+	number, err := parsePort(portText)
+	if err != nil {
+		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %w", text, err)
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %q is no IP address; names are not looked up, give an address (`getent ahosts NAME` lists them)", text, host)
+	}
+	if err := connectable(addr); err != nil {
+		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %w", text, err)
+	}
+	addr, device = cutZone(addr)
+	return netip.AddrPortFrom(addr, number), device, nil
+}
+
+func withPort(addr netip.Addr) string {
+	if addr.Is6() {
+		return "[" + addr.String() + "]:PORT"
+	}
+	return addr.String() + ":PORT"
+}
+
+// cutPort splits host:port at the last colon and takes the brackets off an IPv6 host.
+func cutPort(text string) (host, portText string, found bool) {
+	at := strings.LastIndexByte(text, ':')
+	if at < 0 {
+		return text, "", false
+	}
+	host = text[:at]
+	if inner, bracketed := strings.CutPrefix(host, "["); bracketed {
+		if host, bracketed = strings.CutSuffix(inner, "]"); !bracketed {
+			return text, "", false
+		}
+	}
+	return host, text[at+1:], true
+}
+
+func parsePort(text string) (uint16, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 65535 {
+		return 0, fmt.Errorf("%q is no port, want a number from 1 to 65535", text)
+	}
+	return uint16(n), nil
+}
+
+func connectable(addr netip.Addr) error {
+	switch {
+	case addr.IsUnspecified():
+		return fmt.Errorf("%s is no destination; connect() takes it for loopback, so give 127.0.0.1 or ::1", addr)
+	case addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "":
+		return fmt.Errorf("a link-local address needs its interface: [%s%%eth0]:PORT", addr)
+	}
+	return nil
+}
+
+// cutZone normalises an address as sockets carry it: IPv4-mapped as IPv4, the zone apart.
+func cutZone(addr netip.Addr) (netip.Addr, string) {
+	return addr.WithZone("").Unmap(), addr.Zone()
+}
+
+// parseLocal reads the address of --local, which must suit the remote one.
+func parseLocal(text string, remote netip.Addr) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("--local %q: want an IP address without a port", text)
+	}
+	addr, _ = cutZone(addr)
+	if addr.Is4() != remote.Is4() {
+		return netip.Addr{}, fmt.Errorf("--local %s and remote %s: one is IPv4, the other IPv6", addr, remote)
+	}
+	return addr, nil
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"portrange/internal/port"
+	"portrange/internal/sample"
+)
+
+func sourceFlag(cmd *cobra.Command, options *sample.Options) {
+	options.Source = sample.Auto
+	choiceFlag(cmd, &options.Source, "source", "where sockets are read from: BPF iterators, sock_diag, or BPF where it loads",
+		sample.Auto, sample.BPF, sample.Netlink)
+}
+
+func ownersFlag(cmd *cobra.Command, options *sample.Options, byDefault bool) {
+	cmd.Flags().BoolVar(&options.Owners, "owners", byDefault, "find the processes behind the sockets")
+}
+
+// open finds the namespaces of --netns and opens a sampler for them.
+func (a *app) open(ctx context.Context, options sample.Options) (*sample.Sampler, []sample.Namespace, []port.Gap, error) {
+	targets, gaps, err := sample.Targets(ctx, a.netns)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	sampler, err := sample.Open(options)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return sampler, targets, gaps, nil
+}
+
+// snapshot reads the namespaces of --netns, and returns them too.
+func (a *app) snapshot(ctx context.Context, options sample.Options) (*port.Snapshot, []sample.Namespace, error) {
+	sampler, targets, gaps, err := a.open(ctx, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer progress(a.Err, "reading sockets")()
+	snapshot, err := sampler.Snapshot(ctx, targets)
+	if closing := sampler.Close(); err == nil && closing != nil {
+		err = fmt.Errorf("close the socket source: %w", closing)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	snapshot.Gaps = append(gaps, snapshot.Gaps...)
+	return snapshot, targets, nil
+}

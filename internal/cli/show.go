@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"portrange/internal/judge"
+	"portrange/internal/port"
+	"portrange/internal/report"
+	"portrange/internal/sample"
+)
+
+const showLong = `Shows the local port range and, for each TCP destination that uses ports of it,
+how many are used and left: the fullest pools first. A pool is what one local
+address may use towards one remote address and port. Below stands what is
+shared by all destinations (bind() to port 0, and UDP) where it is a tenth full
+or more, then what is wrong, and one line that says whether all is well.
+
+JSON holds all pools unless --limit is given.`
+
+const showExample = `  portrange
+  portrange show --sort left --limit 0
+  portrange show --netns all --json
+  portrange show --netns lb1 --owners=false`
+
+// textPools is how many pools text shows unless --limit says otherwise.
+const textPools = 10
+
+// showCommand is `portrange show`, and portrange without a command.
+type showCommand struct {
+	*app
+	limit   limit
+	sort    judge.Order
+	proto   string
+	options sample.Options
+}
+
+func newShow(a *app) *cobra.Command {
+	c := &showCommand{app: a}
+	cmd := &cobra.Command{
+		Use:     "show",
+		Short:   "Show how full the range is, towards whom, and who holds it",
+		Long:    showLong,
+		Example: showExample,
+		Args:    noArgs,
+		RunE:    c.run,
+	}
+	c.flags(cmd)
+	return cmd
+}
+
+func (c *showCommand) flags(cmd *cobra.Command) {
+	c.limit, c.sort = textPools, judge.ByUsed
+	cmd.Flags().Var(&c.limit, "limit", "pools to show, 0 for all")
+	choiceFlag(cmd, &c.sort, "sort", "most used, fewest left or largest share first", judge.ByUsed, judge.ByLeft, judge.ByRatio)
+	choiceFlag(cmd, &c.proto, "proto", "only pools of one protocol", port.TCP.String(), port.UDP.String())
+	sourceFlag(cmd, &c.options)
+	ownersFlag(cmd, &c.options, true)
+}
+
+func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
+	snapshot, _, err := c.snapshot(cmd.Context(), c.options)
+	if err != nil {
+		return err
+	}
+	document := showDocument(snapshot)
+	for i := range document.Namespaces {
+		c.arrange(&document.Namespaces[i])
+	}
+	if c.json && cmd.Flags().Changed("limit") {
+		c.cut(document.Namespaces)
+	}
+	c.printGaps(document.Gaps)
+	return c.print(document, func(w io.Writer, style report.Style) error {
+		return report.WriteShow(w, document, int(c.limit), style)
+	})
+}
+
+func showDocument(snapshot *port.Snapshot) *report.Show {
+	document := &report.Show{
+		SchemaVersion: report.SchemaVersion, TakenAt: snapshot.TakenAt, Host: snapshot.Host, Kernel: snapshot.Kernel,
+		Namespaces: make([]judge.Verdict, 0, len(snapshot.Namespaces)), Gaps: orEmpty(snapshot.Gaps),
+	}
+	for i := range snapshot.Namespaces {
+		document.Namespaces = append(document.Namespaces, judge.Namespace(&snapshot.Namespaces[i]))
+	}
+	return document
+}
+
+// arrange filters and sorts the pools as the flags say.
+func (c *showCommand) arrange(v *judge.Verdict) {
+	if c.proto != "" {
+		v.Pools = slices.DeleteFunc(v.Pools, func(pool judge.Pool) bool { return pool.Proto != c.proto })
+		v.LocalPools = slices.DeleteFunc(v.LocalPools, func(pool judge.LocalPool) bool { return pool.Proto != c.proto })
+	}
+	judge.SortPools(v.Pools, c.sort)
+}
+
+// cut keeps the first --limit pools of each kind.
+func (c *showCommand) cut(verdicts []judge.Verdict) {
+	if c.limit == 0 {
+		return
+	}
+	for i := range verdicts {
+		v := &verdicts[i]
+		v.Pools = v.Pools[:min(len(v.Pools), int(c.limit))]
+	}
+}

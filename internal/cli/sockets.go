@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"portrange/internal/port"
+	"portrange/internal/report"
+	"portrange/internal/sample"
+)
+
+const socketsLong = `Lists every TCP and UDP socket that holds a local port: protocol, local and
+remote address, state, pending timer, user and processes. Sockets that are bound
+but not connected are among them. The list is printed while it is read.
+
+Filters: a socket is shown when it passes all that are given; one filter given
+several times, or with a list, passes what any of its values passes.
+
+States are spelled as ss, netstat or JSON do (time-wait, TIME_WAIT); connected,
+synchronized, bucket and big stand for groups as in ss.`
+
+const socketsExample = `  portrange sockets --in-range --state time-wait
+  portrange sockets --remote 10.0.0.0/8 --process haproxy
+  portrange sockets --remote :443 --json | jq '.sockets[].local'`
+
+type socketsCommand struct {
+	*app
+	options   sample.Options
+	states    []string
+	locals    []string
+	remotes   []string
+	processes []string
+	inRange   bool
+}
+
+func newSockets(a *app) *cobra.Command {
+	c := &socketsCommand{app: a}
+	cmd := &cobra.Command{
+		Use:     "sockets",
+		Short:   "List every socket that holds a local port (netstat -anp, ss)",
+		Long:    socketsLong,
+		Example: socketsExample,
+		Args:    noArgs,
+		RunE:    c.run,
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&c.states, "state", nil, "only sockets in these `STATE`s")
+	flags.StringSliceVar(&c.locals, "local", nil, "only with this local `END`: ADDR, ADDR:PORT, :PORT or PREFIX")
+	flags.StringSliceVar(&c.remotes, "remote", nil, "only with this remote `END`: ADDR, ADDR:PORT, :PORT or PREFIX")
+	flags.StringSliceVar(&c.processes, "process", nil, "only held by this process, `NAME|PID`")
+	flags.BoolVar(&c.inRange, "in-range", false, "only with a local port in the port range")
+	completeStates(cmd)
+	sourceFlag(cmd, &c.options)
+	ownersFlag(cmd, &c.options, true)
+	return cmd
+}
+
+func (c *socketsCommand) run(cmd *cobra.Command, _ []string) error {
+	wanted, err := c.filter()
+	if err != nil {
+		return err
+	}
+	sampler, targets, gaps, err := c.open(cmd.Context(), c.options)
+	if err != nil {
+		return err
+	}
+	err = c.stream(cmd.Context(), sampler, targets, gaps, wanted)
+	if closing := sampler.Close(); err == nil && closing != nil {
+		return fmt.Errorf("close the socket source: %w", closing)
+	}
+	return err
+}
+
+func (c *socketsCommand) filter() (*filter, error) {
+	if len(c.processes) > 0 && !c.options.Owners {
+		return nil, errors.New("--process needs the owners, leave --owners=false out")
+	}
+	return newFilter(c.states, c.locals, c.remotes, c.processes, c.inRange)
+}
+
+// rowPrinter prints sockets as they come.
+type rowPrinter interface {
+	Write(*report.Socket) error
+	Close([]port.Gap) error
+}
+
+// stream prints the sockets one by one; nothing but gaps is kept.
+func (c *socketsCommand) stream(ctx context.Context, sampler *sample.Sampler, targets []sample.Namespace, gaps []port.Gap, wanted *filter) error {
+	defer c.progressBeside("listing sockets")()
+	out := bufio.NewWriterSize(c.Out, 64<<10)
+	printer := c.printer(out)
+	names := userNames{}
+	for row, err := range sampler.Sockets(ctx, targets) {
+		var gap *port.Gap
+		switch {
+		case errors.As(err, &gap):
+			gaps = append(gaps, *gap)
+			continue
+		case err != nil:
+			return errors.Join(err, out.Flush())
+		case !wanted.pass(&row):
+			continue
+		}
+		if err := printer.Write(socketDocument(&row, names)); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil { // the list is not whole, so its end is not printed
+		return errors.Join(err, out.Flush())
+	}
+	c.printGaps(gaps)
+	return errors.Join(printer.Close(orEmpty(gaps)), out.Flush())
+}
+
+func (c *socketsCommand) printer(out *bufio.Writer) rowPrinter {
+	if c.json {
+		return report.NewSocketsJSON(out)
+	}
+	return report.NewSocketsText(out, c.netns == sample.AllNamespaces, c.style())
+}
+
+// progressBeside shows progress unless the rows themselves appear on the terminal.
+func (c *socketsCommand) progressBeside(what string) (stop func()) {
+	if _, onTerminal := terminal(c.Out); onTerminal {
+		return func() {}
+	}
+	return progress(c.Err, what)
+}
+
+func socketDocument(row *sample.Row, names userNames) *report.Socket {
+	s := &row.Socket
+	document := &report.Socket{
+		NetNS: row.Namespace.ID, Name: row.Namespace.Name,
+		Proto: s.Proto.String(), Family: "inet", Local: s.Local.String(), Device: row.Device,
+		State: s.State.String(), Inode: s.Inode, Processes: orEmpty(row.Processes),
+	}
+	if s.Family6 {
+		document.Family = "inet6"
+	}
+	if s.Remote.IsValid() {
+		document.Remote = s.Remote.String()
+	}
+	if s.Timer.Kind != port.TimerOff {
+		document.Timer = &report.Timer{Kind: s.Timer.Kind.String(), ExpiresMS: s.Timer.Expires.Milliseconds(), Retries: s.Timer.Retries}
+	}
+	if hasUser(s) {
+		document.UID, document.User = &s.UID, names.of(s.UID)
+	}
+	return document
+}
+
+// hasUser reports whether the kernel keeps a user for the socket: timewait and
+// request sockets are too small for one.
+func hasUser(s *port.Socket) bool { return !s.Mini && s.State != port.NewSynRecv }
+
+// userNames looks users up, each once.
+type userNames map[uint32]string
+
+func (names userNames) of(uid uint32) string {
+	name, known := names[uid]
+	if !known {
+		if found, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+			name = found.Username
+		}
+		names[uid] = name
+	}
+	return name
+}
