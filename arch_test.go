@@ -35,9 +35,11 @@ var arrows = map[string][]string{
 	"internal/act":       {"internal/port", "internal/judge", "internal/boot", "internal/act/", "internal/kernel/"},
 	"internal/act/": {"internal/port", "internal/judge", "internal/catalogue", "internal/boot", "internal/act", "internal/act/",
 		"internal/sample", "internal/kernel/"},
+	"internal/checkup": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/catalogue", "internal/simulate",
+		"internal/doctor", "internal/boot", "internal/kernel/"},
 	"internal/report": {"internal/port", "internal/judge", "internal/capacity", "internal/doctor", "internal/boot", "internal/act"},
 	"internal/cli": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/simulate", "internal/doctor",
-		"internal/boot", "internal/act", "internal/act/", "internal/report"},
+		"internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
 	"cmd/portrange": {"internal/cli"},
 
 	// For tests and benchmarks only; the program itself imports none of them.
