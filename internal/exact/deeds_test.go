@@ -202,7 +202,11 @@ func (sc *scenario) serveInRange() error {
 		kind, addrs = nettest.TCP6, addrs6
 	}
 	at := netip.AddrPortFrom(pick(sc, addrs), sc.portNearRange())
-	listener, err := sc.Listen(kind, at, sc.reuseOptions()...)
+	var options []nettest.Option // not SO_REUSEPORT: its connections may go to another socket
+	if sc.chance(0.3) {
+		options = append(options, nettest.ReuseAddr())
+	}
+	listener, err := sc.Listen(kind, at, options...)
 	if err != nil {
 		return err
 	}

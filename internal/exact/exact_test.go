@@ -45,7 +45,9 @@ func TestExact(t *testing.T) {
 		if err != nil {
 			t.Errorf("seed %d: %v", seed, err)
 		}
-		asked += n
+		if asked += n; (i+1)%500 == 0 {
+			t.Logf("%d scenarios so far", i+1)
+		}
 	}
 	t.Logf("%d scenarios, %d pools asked about and emptied", *scenarios, asked)
 	if asked == 0 {

@@ -181,8 +181,12 @@ func (s *Socket) Disconnect() error {
 // Listen is listen(2) with a queue that holds a whole port range.
 func (s *Socket) Listen() error { return named("listen", unix.Listen(s.fd, 65535)) }
 
-// Accept is accept(2). It waits for a connection.
+// Accept is accept(2). It waits for a connection, but not for ever: one may
+// have gone to another listener of the same port.
 func (s *Socket) Accept() (*Socket, error) {
+	if err := s.awaitReadable(); err != nil {
+		return nil, fmt.Errorf("accept: %w", err)
+	}
 	var fd int
 	err := retry(func() (err error) {
 		fd, _, err = unix.Accept4(s.fd, unix.SOCK_CLOEXEC)
@@ -192,6 +196,17 @@ func (s *Socket) Accept() (*Socket, error) {
 		return nil, fmt.Errorf("accept: %w", err)
 	}
 	return s.ns.own(s.kind, fd), nil
+}
+
+func (s *Socket) awaitReadable() error {
+	return retry(func() error {
+		polled := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(polled, int(patience.Milliseconds()))
+		if err == nil && n == 0 {
+			err = unix.ETIMEDOUT
+		}
+		return err
+	})
 }
 
 // Send is send(2) of one byte to the connected end.
