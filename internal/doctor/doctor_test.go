@@ -351,7 +351,7 @@ func kernelSymptoms() map[string]symptom {
 	}
 	probed := func(sockets int) *patient {
 		p := healthy().with(clients(sockets)...)
-		p.ns().Cost = &Cost{Ports: 4000, Steps: []Step{{0.1, 15 * time.Microsecond}, {0.45, 15 * time.Microsecond}, {0.55, 233 * time.Microsecond}}}
+		p.ns().Cost = &Cost{Ports: 4000, Failing: 500 * time.Microsecond, Steps: []Step{{0.1, 15 * time.Microsecond}, {0.45, 15 * time.Microsecond}, {0.55, 233 * time.Microsecond}}}
 		return p
 	}
 	return map[string]symptom{
@@ -359,7 +359,7 @@ func kernelSymptoms() map[string]symptom {
 		LockedSearch:  {on(healthy().with(clients(50)...), old), on(healthy().with(clients(50)...), modern), judge.Info, []string{"50 of 100"}},
 		StickyBuckets: {on(healthy().with(clients(5, binds)...), old), on(healthy().with(clients(5, binds)...), modern), judge.Info, []string{"5 ports (40000-40004)"}},
 		StepWidth:     {stepping(0), stepping(128), judge.Info, []string{"50 of 100 left"}},
-		ConnectCost:   {probed(50), healthy().with(clients(50)...), judge.Warning, []string{"4000 ports", "15µs at 10 %", "233µs at 55 %", "15.5 times"}},
+		ConnectCost:   {probed(50), healthy().with(clients(50)...), judge.Warning, []string{"4000 ports", "15µs at 10 %", "233µs at 55 %", "500µs for one", "15.5 times"}},
 	}
 }
 

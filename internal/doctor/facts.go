@@ -83,6 +83,8 @@ type Process struct {
 type Cost struct {
 	Ports int // of the pool that was filled for the measurement
 	Steps []Step
+	// Failing is how long a connect() took that found no port.
+	Failing time.Duration
 }
 
 // Step is one share and the median time of a connect() there.

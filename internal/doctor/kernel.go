@@ -84,8 +84,8 @@ func (c *chart) cost() {
 		severity = judge.Warning
 	}
 	c.add(ConnectCost, severity, "connect() on Linux "+c.facts.Kernel,
-		fmt.Sprintf("measured in a pool of %d ports, median: %s in use; %.1f times as long past one half as below; %s",
-			c.Cost.Ports, strings.Join(steps, ", "), c.Cost.slower(), c.useText()),
+		fmt.Sprintf("measured in a pool of %d ports, median: %s in use, %s for one that finds no port; %.1f times as long past one half as below; %s",
+			c.Cost.Ports, strings.Join(steps, ", "), c.Cost.Failing.Round(100*time.Nanosecond), c.Cost.slower(), c.useText()),
 		"keep every pool below one half: a wider range, more source addresses or destinations, or fewer and longer connections")
 }
 

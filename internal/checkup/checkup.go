@@ -1,0 +1,334 @@
+package checkup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"portrange/internal/boot"
+	"portrange/internal/doctor"
+	"portrange/internal/kernel/feature"
+	"portrange/internal/kernel/limits"
+	"portrange/internal/kernel/netfilter"
+	"portrange/internal/kernel/netns"
+	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
+	"portrange/internal/sample"
+)
+
+// Options say how to look.
+type Options struct {
+	// Root is the file system whose files decide about the next boot and whose
+	// services are installed: "/" but in tests.
+	Root string
+	// Interval is the time between two looks, from which rates follow; 0 for
+	// one look.
+	Interval time.Duration
+	// Probe measures what connect() takes on this kernel.
+	Probe bool
+
+	pause func(context.Context, time.Duration) error // nil but in tests
+}
+
+// Run examines the targets. The error is for a host of which nothing at all
+// could be read, or for ctx; everything else is a gap.
+func Run(ctx context.Context, sampler *sample.Sampler, targets []netns.Namespace, options Options) (*doctor.Facts, []port.Gap, error) {
+	r := &run{sampler: sampler, targets: targets, options: options}
+	if err := r.look(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err := r.lookAgain(ctx); err != nil {
+		return nil, nil, err
+	}
+	r.machine()
+	r.insides(ctx)
+	if err := r.services(ctx); err != nil {
+		return nil, nil, err
+	}
+	r.processes()
+	r.forecast()
+	r.hosts()
+	if err := r.cost(ctx); err != nil {
+		return nil, nil, err
+	}
+	return &r.facts, unique(r.gaps), ctx.Err()
+}
+
+// run is one check-up in the making.
+type run struct {
+	sampler *sample.Sampler
+	targets []netns.Namespace
+	options Options
+	facts   doctor.Facts
+	gaps    []port.Gap
+	booted  map[uint64]bool // namespaces to which the files apply
+}
+
+func (r *run) gap(what string, namespace uint64, err error) {
+	r.gaps = append(r.gaps, port.Gap{What: what, Namespace: namespace, Why: err.Error()})
+}
+
+// look takes the sockets of all targets.
+func (r *run) look(ctx context.Context) error {
+	snapshot, err := r.sampler.Snapshot(ctx, r.targets)
+	if err != nil {
+		return err
+	}
+	r.gaps = append(r.gaps, snapshot.Gaps...)
+	r.facts.Kernel = snapshot.Kernel
+	for i := range snapshot.Namespaces {
+		ns := doctor.Namespace{Now: snapshot.Namespaces[i]}
+		if target, known := r.target(ns.Now.ID); known {
+			ns.Ref = reference(target)
+		}
+		r.facts.Namespaces = append(r.facts.Namespaces, ns)
+	}
+	return nil
+}
+
+func (r *run) target(id uint64) (netns.Namespace, bool) {
+	for _, target := range r.targets {
+		if target.ID == id {
+			return target, true
+		}
+	}
+	return netns.Namespace{}, false
+}
+
+// reference is what --netns takes for a namespace: nothing for the caller's
+// own, and its path where its name is made up from its first process.
+func reference(target netns.Namespace) string {
+	if own, err := netns.Current(); err == nil && own.ID == target.ID {
+		return ""
+	}
+	if handle, err := netns.Open(target.Name); err == nil {
+		defer handle.Close()
+		if handle.ID == target.ID {
+			return target.Name
+		}
+	}
+	return target.Path
+}
+
+// lookAgain takes the sockets and the overflows a second time, after the
+// interval. A namespace that has gone meanwhile keeps its first look.
+func (r *run) lookAgain(ctx context.Context) error {
+	if r.options.Interval == 0 {
+		return nil
+	}
+	for i := range r.facts.Namespaces {
+		ns := &r.facts.Namespaces[i]
+		ns.TimeWaitEarlier = r.timeWait(ns.Now.ID)
+	}
+	begin := time.Now()
+	pause := r.options.pause
+	if pause == nil {
+		pause = wait
+	}
+	if err := pause(ctx, r.options.Interval); err != nil {
+		return err
+	}
+	snapshot, err := r.sampler.Snapshot(ctx, r.targets)
+	if err != nil {
+		return err
+	}
+	elapsed := time.Since(begin)
+	r.gaps = append(r.gaps, snapshot.Gaps...)
+	for i := range r.facts.Namespaces {
+		ns := &r.facts.Namespaces[i]
+		for j := range snapshot.Namespaces {
+			if later := snapshot.Namespaces[j]; later.ID == ns.Now.ID {
+				earlier := ns.Now
+				ns.Earlier, ns.Now, ns.Elapsed = &earlier, later, elapsed
+			}
+		}
+	}
+	return nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// machine reads what all namespaces share.
+func (r *run) machine() {
+	var gaps []port.Gap
+	r.facts.Features, gaps = feature.Probe()
+	r.gaps = append(r.gaps, gaps...)
+	if files, err := limits.ReadFiles(); err != nil {
+		r.gap("limits of open files", 0, err)
+	} else {
+		r.facts.Machine.Files = &files
+	}
+	tcp, err := limits.ReadMachine()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.gap("limits of orphans and TCP memory", 0, errors.New("they can be seen from the host's network namespace only"))
+	case err != nil:
+		r.gap("limits of orphans and TCP memory", 0, err)
+	default:
+		r.facts.Machine.TCP = &tcp
+	}
+}
+
+// insides reads what has to be read inside each namespace.
+func (r *run) insides(ctx context.Context) {
+	for i := range r.facts.Namespaces {
+		ns := &r.facts.Namespaces[i]
+		id := ns.Now.ID
+		ns.TimeWait = r.timeWait(id)
+		r.inside(id, "conntrack", func() error {
+			table, err := limits.ReadConntrack()
+			if err == nil {
+				ns.Conntrack = &table
+			}
+			return absent(err)
+		})
+		r.inside(id, "netfilter rules", func() error {
+			rules, gaps := netfilter.SourceNAT(ctx)
+			for _, gap := range gaps {
+				gap.Namespace = id
+				r.gaps = append(r.gaps, gap)
+			}
+			ns.SourceNAT = rules
+			return nil
+		})
+		r.inside(id, sysctl.KeyStepWidth, func() error {
+			_, err := sysctl.Get(sysctl.KeyStepWidth)
+			ns.HasStepWidth = err == nil
+			return absent(err)
+		})
+	}
+}
+
+// absent forgives what a kernel does not have.
+func absent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (r *run) timeWait(id uint64) (read *limits.TimeWait) {
+	r.inside(id, "limit of timewait sockets", func() error {
+		w, err := limits.ReadTimeWait()
+		if err == nil {
+			read = &w
+		}
+		return err
+	})
+	return read
+}
+
+// inside runs fn in a namespace; its error is a gap.
+func (r *run) inside(id uint64, what string, fn func() error) {
+	target, known := r.target(id)
+	if !known {
+		return
+	}
+	if err := target.Do(fn); err != nil {
+		r.gap(what, id, err)
+	}
+}
+
+// forecast plays the next boot for the namespaces to which the files apply.
+func (r *run) forecast() {
+	var tree *boot.Tree
+	for i := range r.facts.Namespaces {
+		ns := &r.facts.Namespaces[i]
+		if !r.booted[ns.Now.ID] {
+			continue
+		}
+		if tree == nil {
+			var err error
+			if tree, err = boot.Read(r.options.Root, doctor.BootKeys()); err != nil {
+				r.gap("settings after a reboot", 0, err)
+				return
+			}
+		}
+		ns.Boot = tree.Report(r.running(ns.Now.ID))
+		r.gaps = append(r.gaps, ns.Boot.Gaps...)
+	}
+}
+
+// running are the values of now.
+func (r *run) running(id uint64) map[string]string {
+	values := map[string]string{}
+	r.inside(id, "settings", func() error {
+		var failures []error
+		for _, key := range doctor.BootKeys() {
+			value, err := sysctl.Get(key)
+			if err == nil {
+				values[key] = value
+			}
+			failures = append(failures, absent(err))
+		}
+		return errors.Join(failures...)
+	})
+	return values
+}
+
+// hosts reads the host's range for the namespaces that are others.
+func (r *run) hosts() {
+	for i := range r.facts.Namespaces {
+		ns := &r.facts.Namespaces[i]
+		if ns.Now.Name == netns.HostName {
+			continue
+		}
+		host, err := hostRange()
+		if err != nil {
+			r.gap("the host's port range", 0, err)
+			return
+		}
+		if host.id != ns.Now.ID {
+			ns.Host = &host.ports
+		}
+	}
+}
+
+type hostNamespace struct {
+	id    uint64
+	ports port.Range
+}
+
+func hostRange() (hostNamespace, error) {
+	handle, err := netns.Open(netns.HostName)
+	if err != nil {
+		return hostNamespace{}, err
+	}
+	defer handle.Close()
+	host := hostNamespace{id: handle.ID}
+	err = handle.Do(func() error {
+		text, err := sysctl.Get(sysctl.KeyRange)
+		if err == nil {
+			host.ports, err = port.ParseRange(text)
+		}
+		return err
+	})
+	if err != nil {
+		return hostNamespace{}, fmt.Errorf("read the host's port range: %w", err)
+	}
+	return host, nil
+}
+
+// unique drops gaps that several looks met.
+func unique(gaps []port.Gap) []port.Gap {
+	seen := map[port.Gap]bool{}
+	kept := []port.Gap{}
+	for _, gap := range gaps {
+		if !seen[gap] {
+			seen[gap] = true
+			kept = append(kept, gap)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,333 @@
+package checkup
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portrange/internal/act"
+	"portrange/internal/doctor"
+	"portrange/internal/judge"
+	"portrange/internal/kernel/netns"
+	"portrange/internal/nettest"
+	"portrange/internal/port"
+	"portrange/internal/sample"
+)
+
+var (
+	here    = netip.MustParseAddr("10.0.0.1")
+	service = netip.MustParseAddrPort("10.0.0.2:80")
+)
+
+// clinic is a host in a namespace of its own, with a file system of its own for
+// services and sysctl.d.
+type clinic struct {
+	*nettest.Host
+	t    *testing.T
+	root string
+}
+
+func newClinic(t *testing.T) *clinic {
+	t.Helper()
+	c := &clinic{Host: nettest.New(t), t: t, root: t.TempDir()}
+	c.Addr("10.0.0.1", "10.0.0.2")
+	c.Range(40000, 40199)
+	if err := os.Symlink("/proc", filepath.Join(c.root, "proc")); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *clinic) file(name, content string) {
+	c.t.Helper()
+	path := filepath.Join(c.root, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *clinic) must(s *nettest.Socket, err error) *nettest.Socket {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return s
+}
+
+func (c *clinic) dial() (*nettest.Socket, error) { return c.Connect(nettest.TCP4, service) }
+
+// connect opens n connections to the service.
+func (c *clinic) connect(n int) {
+	c.t.Helper()
+	for range n {
+		c.must(c.dial())
+	}
+}
+
+// run examines the host from inside, so that the files of root are taken to
+// apply to it.
+func (c *clinic) run(options Options) (found []doctor.Finding, gaps []port.Gap) {
+	c.t.Helper()
+	options.Root = c.root
+	c.Do(func() {
+		own, err := netns.Current()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		sampler, err := sample.Open(sample.Options{Source: sample.Auto, Owners: true})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		defer sampler.Close()
+		facts, missed, err := Run(c.t.Context(), sampler, []netns.Namespace{own}, options)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		found, gaps = doctor.Examine(facts), missed
+	})
+	return found, gaps
+}
+
+func codes(found []doctor.Finding) []string {
+	var list []string
+	for _, f := range found {
+		list = append(list, f.Code)
+	}
+	return list
+}
+
+func find(t *testing.T, found []doctor.Finding, code string) doctor.Finding {
+	t.Helper()
+	at := slices.IndexFunc(found, func(f doctor.Finding) bool { return f.Code == code })
+	if at < 0 {
+		t.Fatalf("no finding %s among %v", code, codes(found))
+	}
+	return found[at]
+}
+
+func contains(t *testing.T, f doctor.Finding, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(f.Evidence+" "+f.Subject, w) {
+			t.Errorf("%s: subject %q and evidence %q do not contain %q", f.Code, f.Subject, f.Evidence, w)
+		}
+	}
+}
+
+func absentCodes(t *testing.T, found []doctor.Finding, unwanted ...string) {
+	t.Helper()
+	for _, f := range found {
+		if slices.Contains(unwanted, f.Code) {
+			t.Errorf("%s must not appear: %s", f.Code, f.Evidence)
+		}
+	}
+}
+
+func TestHealthyHost(t *testing.T) {
+	c := newClinic(t)
+	c.Range(32768, 60999)
+	c.must(c.Listen(nettest.TCP4, service))
+	c.connect(5)
+	found, gaps := c.run(Options{})
+	for _, gap := range gaps { // the limits of the machine are not to be seen from inside
+		if gap.What != "limits of orphans and TCP memory" {
+			t.Errorf("gap %+v", gap)
+		}
+	}
+	for _, f := range found {
+		if f.Severity.Reaches(judge.Warning) && f.Namespace != 0 {
+			t.Errorf("a healthy host has %+v", f)
+		}
+	}
+}
+
+func TestBusyPoolOnANarrowRange(t *testing.T) {
+	c := newClinic(t)
+	c.must(c.Listen(nettest.TCP4, service))
+	c.connect(120)
+	found, _ := c.run(Options{})
+	contains(t, find(t, found, judge.PoolPastHalf), "120 of 200", "10.0.0.2:80")
+	contains(t, find(t, found, doctor.RangeNarrow), "200 ports", "80 of 200 left")
+	contains(t, find(t, found, doctor.WholeSearch), "IP_LOCAL_PORT_RANGE")
+	absentCodes(t, found, doctor.RangeDefaultBusy, doctor.SameParity, doctor.TimeWaitShare, doctor.StickyBuckets)
+}
+
+func TestListenerAndReservedPorts(t *testing.T) {
+	c := newClinic(t)
+	c.Sysctl("net.ipv4.ip_local_reserved_ports", "8080,40010-40014")
+	c.must(c.Listen(nettest.TCP4, netip.AddrPortFrom(here, 40100)))
+	c.must(c.Listen(nettest.TCP4, netip.AddrPortFrom(here, 40010)))
+	found, _ := c.run(Options{})
+	f := find(t, found, doctor.ListenerInRange)
+	contains(t, f, "port 40100", "checkup.test")
+	if strings.Contains(f.Evidence, "40010") {
+		t.Errorf("a reserved port is reported: %s", f.Evidence)
+	}
+	contains(t, find(t, found, doctor.ReservedOutside), "port 8080")
+	contains(t, find(t, found, doctor.ReservedUnused), "4 ports (40011-40014)")
+}
+
+func TestConnectionOnASocketUnitsPort(t *testing.T) {
+	c := newClinic(t)
+	c.must(c.Listen(nettest.TCP4, service))
+	c.file("etc/systemd/system/backup.socket", "[Socket]\nListenStream=40007\n")
+	c.file("etc/systemd/system/far.socket", "[Socket]\nListenStream=9999\n")
+	c.must(c.Connect(nettest.TCP4, service, nettest.LocalRange(40007, 40007)))
+	found, _ := c.run(Options{})
+	contains(t, find(t, found, doctor.PortTaken), "backup.socket", "port 40007", "one outgoing connection", "checkup.test")
+	contains(t, find(t, found, doctor.SocketUnit), "backup.socket")
+	for _, f := range found {
+		if strings.Contains(f.Subject, "far.socket") {
+			t.Errorf("a port outside the range is reported: %+v", f)
+		}
+	}
+}
+
+func TestTimeWaitAndWrongCures(t *testing.T) {
+	c := newClinic(t)
+	c.Sysctl("net.ipv4.tcp_fin_timeout", "15")
+	c.Sysctl("net.ipv4.tcp_tw_reuse", "0")
+	c.Sysctl("net.ipv4.tcp_max_tw_buckets", "100")
+	c.file("etc/sysctl.conf", "# tuned\nnet.ipv4.tcp_tw_recycle = 1\n")
+	listener := c.must(c.Listen(nettest.TCP4, service))
+	if _, err := nettest.TimeWait(listener, 60, c.dial); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := c.run(Options{})
+	contains(t, find(t, found, doctor.TimeWaitShare), "60 of 60")
+	contains(t, find(t, found, doctor.ReuseOff), "60 ports", "0 is off")
+	contains(t, find(t, found, doctor.CureFinTimeout), "15 s")
+	contains(t, find(t, found, doctor.CureRecycle), "/etc/sysctl.conf:2")
+	contains(t, find(t, found, doctor.BucketsLow), "60 timewait sockets now")
+	absentCodes(t, found, doctor.BucketsOverflow, doctor.TimestampsOff)
+}
+
+func TestOverflowAndReuse(t *testing.T) {
+	c := newClinic(t)
+	c.Sysctl("net.ipv4.tcp_max_tw_buckets", "40")
+	c.Sysctl("net.ipv4.tcp_tw_reuse", "1")
+	c.Sysctl("net.ipv4.tcp_timestamps", "0")
+	listener := c.must(c.Listen(nettest.TCP4, service))
+	if _, err := nettest.TimeWait(listener, 60, c.dial); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := c.run(Options{})
+	find(t, found, doctor.BucketsOverflow)
+	contains(t, find(t, found, doctor.TimestampsOff), "tcp_tw_reuse is 1", "0 of the")
+	absentCodes(t, found, doctor.ReuseOff)
+}
+
+func TestBootDriftAndNotPersisted(t *testing.T) {
+	c := newClinic(t)
+	c.Range(40000, 40100)
+	found, _ := c.run(Options{})
+	contains(t, find(t, found, doctor.NotPersisted), `"40000 40100"`, `"32768 60999"`)
+	contains(t, find(t, found, doctor.SameParity), "101 ports")
+	absentCodes(t, found, doctor.BootDrift)
+
+	c.file("etc/sysctl.d/50-ports.conf", "net.ipv4.ip_local_port_range = 15000 64001\n")
+	found, _ = c.run(Options{})
+	contains(t, find(t, found, doctor.BootDrift), `"15000 64001"`, "/etc/sysctl.d/50-ports.conf:1")
+	absentCodes(t, found, doctor.NotPersisted)
+
+	c.file("etc/sysctl.d/50-ports.conf", "net.ipv4.ip_local_port_range = 40000 40100\n")
+	found, _ = c.run(Options{})
+	absentCodes(t, found, doctor.NotPersisted, doctor.BootDrift)
+}
+
+func TestBindBeforeConnectAndUDP(t *testing.T) {
+	c := newClinic(t)
+	c.must(c.Listen(nettest.TCP4, service))
+	for range 30 {
+		c.must(c.BindConnect(nettest.TCP4, netip.AddrPortFrom(here, 0), service))
+	}
+	for range 180 {
+		c.must(c.Bind(nettest.UDP4, netip.AddrPortFrom(here, 0)))
+	}
+	found, _ := c.run(Options{})
+	contains(t, find(t, found, judge.BindBeforeConnect), "30 ports", "checkup.test")
+	contains(t, find(t, found, judge.LocalPoolNearFull), "udp 10.0.0.1", "180 of 200")
+}
+
+func TestRates(t *testing.T) {
+	c := newClinic(t)
+	listener := c.must(c.Listen(nettest.TCP4, service))
+	between := func(context.Context, time.Duration) error {
+		_, err := nettest.TimeWait(listener, 20, c.dial)
+		return err
+	}
+	found, _ := c.run(Options{Interval: time.Hour, pause: between})
+	contains(t, find(t, found, doctor.ConnectionRate), "10.0.0.2:80", "TIME_WAIT allows 3 a second", "180 ports left")
+	find(t, found, doctor.PoolFilling)
+}
+
+func TestSourceNATAndOtherRange(t *testing.T) {
+	c := newClinic(t)
+	rules := "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }; add rule ip nat out masquerade"
+	if out, err := c.Command("nft", rules).CombinedOutput(); err != nil {
+		t.Fatalf("nft: %v\n%s", err, out)
+	}
+	found, _ := c.run(Options{})
+	contains(t, find(t, found, doctor.SourceNAT), "1 rules", "nftables ip nat out")
+	contains(t, find(t, found, doctor.OtherRange), "40000 40199 (200 ports)", "the host "+hostText(t))
+}
+
+func hostText(t *testing.T) string {
+	t.Helper()
+	host, err := hostRange()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host.ports.String()
+}
+
+func TestProbe(t *testing.T) {
+	c := newClinic(t)
+	found, _ := c.run(Options{Probe: true})
+	contains(t, find(t, found, doctor.ConnectCost), "pool of 4000 ports", "at 10 %", "at 55 %", "no connection uses a port")
+}
+
+func TestClaimsHaveCodesThatAreKnown(t *testing.T) {
+	for _, code := range []string{act.NodePorts, act.PublishedPorts, act.SocketUnit, act.ServicePort, act.Listener, act.SameParity} {
+		if !slices.Contains(doctor.Codes(), code) {
+			t.Errorf("code %s of a plan is none of doctor's", code)
+		}
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	c := newClinic(t)
+	sampler, err := sample.Open(sample.Options{Source: sample.Netlink})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sampler.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	c.Do(func() {
+		own, err := netns.Current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = Run(ctx, sampler, []netns.Namespace{own}, Options{Root: c.root, Interval: time.Hour})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want context.Canceled", err)
+		}
+	})
+}
+
+func TestUniqueGaps(t *testing.T) {
+	a, b := port.Gap{What: "owners", Why: "no"}, port.Gap{What: "owners", Why: "no", Namespace: 7}
+	if got := unique([]port.Gap{a, b, a}); !slices.Equal(got, []port.Gap{a, b}) {
+		t.Errorf("gaps %+v", got)
+	}
+}
