@@ -36,7 +36,7 @@ var arrows = map[string][]string{
 	"internal/act/": {"internal/port", "internal/judge", "internal/catalogue", "internal/boot", "internal/act", "internal/act/",
 		"internal/sample", "internal/kernel/"},
 	"internal/checkup": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/catalogue", "internal/simulate",
-		"internal/doctor", "internal/boot", "internal/kernel/"},
+		"internal/doctor", "internal/boot", "internal/act", "internal/act/", "internal/kernel/"},
 	"internal/report": {"internal/port", "internal/judge", "internal/capacity", "internal/doctor", "internal/boot", "internal/act"},
 	"internal/cli": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/simulate", "internal/doctor",
 		"internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
