@@ -125,6 +125,7 @@ func statesIn(t *testing.T, h *nettest.Host) map[string]int {
 
 func TestStatesAreThereOnReturn(t *testing.T) {
 	h, listener := smallHost(t)
+	h.Sysctl("net.ipv4.tcp_tw_reuse", "0") // else the fifth connect takes the first one's port after a second
 	dial := func() (*nettest.Socket, error) { return h.Connect(nettest.TCP4, server4) }
 
 	locals, err := nettest.TimeWait(listener, 1, dial)
