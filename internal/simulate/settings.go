@@ -1,0 +1,49 @@
+package simulate
+
+import (
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"portrange/internal/kernel/sysctl"
+)
+
+const (
+	// keyMaxTimeWait bounds the sockets in TIME_WAIT of a namespace. Beyond it
+	// connections end without TIME_WAIT (inet_twsk_alloc, net/ipv4/inet_timewait_sock.c).
+	keyMaxTimeWait = "net.ipv4.tcp_max_tw_buckets"
+	// keyBacklog bounds the queue of a listener.
+	keyBacklog = "net.core.somaxconn"
+)
+
+// backlog is as many connections as a listener's queue can hold.
+const backlog = math.MaxUint16
+
+// firstUnprivileged is ip_unprivileged_port_start of a new namespace, below
+// which no range begins.
+const firstUnprivileged = 1024
+
+type setting struct{ key, value string }
+
+// apply changes settings of the calling thread's namespace, in order.
+func apply(settings []setting) error {
+	for _, s := range settings {
+		if err := sysctl.Set(s.key, s.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spareFiles is how many files stay for other purposes than connections.
+const spareFiles = 100
+
+// openFiles is how many sockets the process may open.
+func openFiles() (int, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, fmt.Errorf("read the limit of open files: %w", err)
+	}
+	return max(0, int(min(limit.Cur, 1<<30))-spareFiles), nil
+}
