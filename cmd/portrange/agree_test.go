@@ -17,19 +17,28 @@ import (
 	"portrange/internal/port"
 )
 
-const (
-	connections = 3000 // to each of two destinations
-	timeWaits   = 500
-	listeners   = 5 // in the range
-)
+// listeners is how many listeners the crowded host has in the range.
+const listeners = 5
+
+// crowd is how many connections the crowded host has to each of two
+// destinations, and how many more in TIME_WAIT.
+type crowd struct{ connections, timeWaits int }
+
+func crowdSize() crowd {
+	if testing.Short() {
+		return crowd{300, 50}
+	}
+	return crowd{3000, 500}
+}
 
 var (
 	firstServer  = netip.MustParseAddrPort("10.9.0.5:8080")
 	secondServer = netip.MustParseAddrPort("[fd00::5]:8443")
 )
 
-// crowdedHost has connections to two destinations, TIME_WAIT and listeners in range.
-func crowdedHost(t *testing.T) *nettest.Host {
+// crowdedHost has connections to two destinations and listeners in the range.
+// TIME_WAIT, which passes, comes last.
+func crowdedHost(t *testing.T, size crowd) *nettest.Host {
 	t.Helper()
 	nettest.NeedRoot(t)
 	host := nettest.NewNamed(t, fmt.Sprintf("portrange-%d-crowded", os.Getpid()))
@@ -42,10 +51,10 @@ func crowdedHost(t *testing.T) *nettest.Host {
 	second := scene{ns: host.Namespace, kind: nettest.TCP6, at: secondServer}
 	waiting := scene{ns: host.Namespace, kind: nettest.TCP4, at: netip.MustParseAddrPort("10.9.0.5:8081")}
 	datagrams := scene{ns: host.Namespace, kind: nettest.UDP4, at: netip.MustParseAddrPort("10.9.0.5:53")}
-	check(t, first.open("established", connections))
-	check(t, second.open("established", connections))
+	check(t, first.open("established", size.connections))
+	check(t, second.open("established", size.connections))
 	check(t, datagrams.open("connect", 7))
-	check(t, waiting.open("time-wait", timeWaits))
+	check(t, waiting.open("time-wait", size.timeWaits))
 	return host
 }
 
@@ -58,7 +67,9 @@ func check(t *testing.T, err error) {
 
 // TestAgreesWithSSAndNetstat holds the commands against what people used before.
 func TestAgreesWithSSAndNetstat(t *testing.T) {
-	host := crowdedHost(t)
+	size := crowdSize()
+	host := crowdedHost(t, size)
+	t.Run("show", func(t *testing.T) { showAgrees(t, host, size) })
 	for _, source := range []string{"bpf", "netlink"} {
 		t.Run(source, func(t *testing.T) {
 			got := portrangeStates(t, host, source)
@@ -71,8 +82,7 @@ func TestAgreesWithSSAndNetstat(t *testing.T) {
 		})
 	}
 	t.Run("summary", func(t *testing.T) { summaryAgrees(t, host) })
-	t.Run("show", func(t *testing.T) { showAgrees(t, host) })
-	t.Run("left", func(t *testing.T) { leftAgrees(t, host) })
+	t.Run("left", func(t *testing.T) { leftAgrees(t, host, size) })
 }
 
 // states counts sockets by protocol and state, spelled as portrange does.
@@ -197,7 +207,7 @@ type pool struct {
 	States           states
 }
 
-func showAgrees(t *testing.T, host *nettest.Host) {
+func showAgrees(t *testing.T, host *nettest.Host, size crowd) {
 	var document pools
 	portrange(t, host, &document, "show")
 	ns := document.Namespaces[0]
@@ -206,9 +216,9 @@ func showAgrees(t *testing.T, host *nettest.Host) {
 		t.Errorf("exact %v, bind-held %d, usable %d; want true, %d, %d", ns.Exact, ns.BindHeld, ns.Usable, listeners, usable)
 	}
 	want := map[string]pool{
-		firstServer.String():  {Used: connections, States: states{"established": connections}},
-		secondServer.String(): {Used: connections, States: states{"established": connections}},
-		"10.9.0.5:8081":       {Used: timeWaits, States: states{"time_wait": timeWaits}},
+		firstServer.String():  {Used: size.connections, States: states{"established": size.connections}},
+		secondServer.String(): {Used: size.connections, States: states{"established": size.connections}},
+		"10.9.0.5:8081":       {Used: size.timeWaits, States: states{"time_wait": size.timeWaits}},
 	}
 	if len(ns.Pools) != len(want) {
 		t.Errorf("%d pools, want %d", len(ns.Pools), len(want))
@@ -223,10 +233,10 @@ func showAgrees(t *testing.T, host *nettest.Host) {
 	}
 }
 
-func leftAgrees(t *testing.T, host *nettest.Host) {
+func leftAgrees(t *testing.T, host *nettest.Host, size crowd) {
 	for remote, want := range map[string]int{
-		firstServer.String():  28232 - listeners - connections,
-		secondServer.String(): 28232 - listeners - connections,
+		firstServer.String():  28232 - listeners - size.connections,
+		secondServer.String(): 28232 - listeners - size.connections,
 		"10.9.0.5:9999":       28232 - listeners,
 	} {
 		var got pool
