@@ -22,8 +22,9 @@ const whatHolders = "socket owners through BPF"
 //
 // TCP sockets that are bound but neither connected nor listening are
 // [port.BoundInactive] here. An MPTCP socket yields the TCP sockets it is made
-// of (since Linux 6.2; a [port.Gap] before). A socket in flight between two
-// processes, or held by the kernel alone, belongs to no process.
+// of, eight at most (since Linux 6.2; a [port.Gap] before). A socket in flight
+// between two processes, or held by the kernel alone, belongs to no process.
+// UID is the number of the initial user namespace.
 //
 // A [port.Gap] is yielded where something cannot be seen; any other error ends
 // the walk.
@@ -34,17 +35,20 @@ func (p *Programs) Holders(ctx context.Context) iter.Seq2[port.Holder, error] {
 			return
 		}
 		files := files{tick: p.tick}
-		more := true
-		err := walk(ctx, p.taskFile, func(r *bpfHeldRecord) bool {
+		err := walk(ctx, p.taskFile, func(r *bpfHeldRecord) error {
 			holder, err := files.holder(r)
-			if errors.Is(err, errNoHolder) {
-				return true
+			if err == errNoHolder {
+				return nil
 			}
-			var gap *port.Gap
-			more = yield(holder, err) && (err == nil || errors.As(err, &gap))
-			return more
+			if _, isGap := errors.AsType[*port.Gap](err); err != nil && !isGap {
+				return err
+			}
+			if !yield(holder, err) {
+				return errStop
+			}
+			return nil
 		})
-		if err != nil && more {
+		if err != nil && err != errStop {
 			yield(port.Holder{}, fmt.Errorf("read socket owners through BPF: %w", err))
 		}
 	}

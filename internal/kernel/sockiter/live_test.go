@@ -212,8 +212,9 @@ func TestTimeWait(t *testing.T) {
 			if since := time.Since(before); second.Quiet < 50*time.Millisecond || second.Quiet > since {
 				t.Errorf("quiet for %v, then %v, both within %v", first.Quiet, second.Quiet, since)
 			}
+			const lag = time.Second // of jiffies behind the clock, on a busy virtual machine
 			left := second.Timer.Expires + time.Since(before)
-			if second.Timer.Kind != port.TimerTimeWait || second.Timer.Expires > time.Minute || left < time.Minute {
+			if second.Timer.Kind != port.TimerTimeWait || second.Timer.Expires > time.Minute || left < time.Minute-lag {
 				t.Errorf("timer %+v, want the rest of a minute", second.Timer)
 			}
 		})

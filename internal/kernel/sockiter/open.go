@@ -16,8 +16,9 @@ type Options struct {
 	// Holders loads what [Programs.Holders] needs. It takes the kernel's
 	// verifier longer than all the rest.
 	Holders bool
-	// Brief leaves out Timer and the Inode of [Programs.Sockets], each of
-	// which costs a cache miss per socket: a tenth of the time.
+	// Brief leaves out Timer and Inode, each of which costs a cache miss per
+	// socket: a tenth of the time. Holders still has the inodes that several
+	// descriptors share.
 	Brief bool
 }
 

@@ -20,10 +20,10 @@ const (
 	batches = 2
 )
 
-// readRecords calls visit with each record that r delivers, until visit says
-// false. It reads ahead, so that the kernel's part of a walk and ours run at
+// readRecords calls visit with each record that r delivers, until visit returns
+// an error. It reads ahead, so that the kernel's part of a walk and ours run at
 // the same time. The record is only valid during the call.
-func readRecords[T bpfRecord | bpfHeldRecord](ctx context.Context, r io.Reader, visit func(*T) bool) error {
+func readRecords[T bpfRecord | bpfHeldRecord](ctx context.Context, r io.Reader, visit func(*T) error) error {
 	inner, stop := context.WithCancel(ctx)
 	a := &ahead[T]{
 		free: make(chan []T, batches),
@@ -54,7 +54,7 @@ type batch[T any] struct {
 	err     error
 }
 
-func (a *ahead[T]) consume(ctx context.Context, visit func(*T) bool) error {
+func (a *ahead[T]) consume(ctx context.Context, visit func(*T) error) error {
 	for {
 		var b batch[T]
 		select {
@@ -63,8 +63,8 @@ func (a *ahead[T]) consume(ctx context.Context, visit func(*T) bool) error {
 		case b = <-a.full:
 		}
 		for i := range b.records {
-			if !visit(&b.records[i]) {
-				return nil
+			if err := visit(&b.records[i]); err != nil {
+				return err
 			}
 		}
 		if errors.Is(b.err, io.EOF) {

@@ -35,9 +35,9 @@ func upTo(n uint64) []uint64 {
 
 func readInodes(ctx context.Context, r io.Reader) ([]uint64, error) {
 	var got []uint64
-	err := readRecords(ctx, r, func(r *bpfRecord) bool {
+	err := readRecords(ctx, r, func(r *bpfRecord) error {
 		got = append(got, r.Inode)
-		return true
+		return nil
 	})
 	return got, err
 }
@@ -117,24 +117,27 @@ func (i *interrupted) Read(p []byte) (int, error) {
 
 func TestReadStops(t *testing.T) {
 	n := 0
-	err := readRecords(t.Context(), endless{}, func(*bpfRecord) bool {
+	err := readRecords(t.Context(), endless{}, func(*bpfRecord) error {
 		n++
-		return n < 10
+		if n == 10 {
+			return errStop
+		}
+		return nil
 	})
-	if err != nil || n != 10 {
-		t.Errorf("visited %d records, error %v; want 10 and none", n, err)
+	if err != errStop || n != 10 {
+		t.Errorf("visited %d records, error %v", n, err)
 	}
 }
 
 func TestReadCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
-	err := readRecords(ctx, endless{}, func(*bpfRecord) bool {
+	err := readRecords(ctx, endless{}, func(*bpfRecord) error {
 		n++
 		if n == 10 {
 			cancel()
 		}
-		return true
+		return nil
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v after %d records", err, n)
@@ -182,10 +185,10 @@ func FuzzReadRecords(f *testing.F) {
 			return
 		}
 		var got []byte
-		err := readRecords(t.Context(), limited{bytes.NewReader(data), piece}, func(r *bpfRecord) bool {
+		err := readRecords(t.Context(), limited{bytes.NewReader(data), piece}, func(r *bpfRecord) error {
 			got = append(got, unsafe.Slice((*byte)(unsafe.Pointer(r)), recordSize)...)
 			_, _ = r.socket(1)
-			return true
+			return nil
 		})
 		whole := len(data) / recordSize * recordSize
 		if !bytes.Equal(got, data[:whole]) {

@@ -2,6 +2,7 @@ package sockiter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -32,7 +33,8 @@ const (
 // no UID of a timewait socket: it is 0. Sockets that come or go meanwhile are
 // seen or not; before 6.17 one can be seen twice.
 //
-// Any error ends the walk. Cancelling ctx ends it within one read of 32 KiB.
+// Any error ends the walk. So does cancelling ctx, after the read that is under
+// way.
 func (p *Programs) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
 	return func(yield func(port.Socket, error) bool) {
 		if p.yieldSockets(ctx, p.tcp, yield) {
@@ -43,20 +45,23 @@ func (p *Programs) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
 
 // yieldSockets reports whether the walk is to go on.
 func (p *Programs) yieldSockets(ctx context.Context, from *link.Iter, yield func(port.Socket, error) bool) bool {
-	more := true
-	err := walk(ctx, from, func(r *bpfRecord) bool {
+	err := walk(ctx, from, func(r *bpfRecord) error {
 		socket, err := r.socket(p.tick)
-		more = yield(socket, err) && err == nil
-		return more
+		if err == nil && !yield(socket, nil) {
+			return errStop
+		}
+		return err
 	})
-	if err != nil {
+	if err != nil && err != errStop {
 		yield(port.Socket{}, fmt.Errorf("read sockets through BPF: %w", err))
-		return false
 	}
-	return more
+	return err == nil
 }
 
-func walk[T bpfRecord | bpfHeldRecord](ctx context.Context, from *link.Iter, visit func(*T) bool) error {
+// errStop: the reader of the stream wants no more.
+var errStop = errors.New("stop")
+
+func walk[T bpfRecord | bpfHeldRecord](ctx context.Context, from *link.Iter, visit func(*T) error) error {
 	r, err := from.Open()
 	if err != nil {
 		return err

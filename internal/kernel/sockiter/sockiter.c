@@ -269,12 +269,12 @@ int iter_tcp(struct bpf_iter__tcp *ctx)
 	fill_tuple(&r, skc);
 	r.uid = ctx->uid;
 	key = hold_key(ctx->meta, skc);
-	if (r.state == TCP_NEW_SYN_RECV)
-		fill_request(&r, bpf_skc_to_tcp_request_sock(skc));
+	if ((tp = bpf_skc_to_tcp_sock(skc)))
+		fill_tcp(&r, key, tp);
 	else if ((tw = bpf_skc_to_tcp_timewait_sock(skc)))
 		fill_timewait(&r, key, tw);
-	else if ((tp = bpf_skc_to_tcp_sock(skc)))
-		fill_tcp(&r, key, tp);
+	else if (r.state == TCP_NEW_SYN_RECV)
+		fill_request(&r, bpf_skc_to_tcp_request_sock(skc));
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 	return 0;
 }
@@ -342,7 +342,8 @@ static __always_inline void write_holder(struct bpf_iter__task_file *ctx, struct
 		fill_tcp(&h.socket, hold_key(ctx->meta, &sk->__sk_common), tp);
 	if (is_shared(file))
 		h.socket.flags |= FLAG_SHARED;
-	h.socket.inode = file->f_inode->i_ino;
+	if (!brief || h.socket.flags & FLAG_SHARED)
+		h.socket.inode = file->f_inode->i_ino;
 	h.socket.uid = sk->sk_uid.val;
 	h.pid = process_id(task);
 	h.fd = ctx->fd;
