@@ -30,6 +30,8 @@ func TestScripts(t *testing.T) {
 			"addr":      addAddrs,
 			"open":      openSockets,
 			"fails":     fails,
+			"code":      exitCode,
+			"unknown":   isUnknown,
 			"interrupt": interrupt,
 			"sorted":    sortRows,
 			"normalise": normalise,
