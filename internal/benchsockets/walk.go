@@ -33,7 +33,7 @@ func openWalk(ctx context.Context, how string) (func() error, error) {
 		}
 		return walker.Sockets, nil
 	case "sockets":
-		programs, err := sockiter.Open(sockiter.Options{})
+		programs, err := sockiter.Open(sockiter.Options{Brief: true})
 		if err != nil {
 			return nil, err
 		}

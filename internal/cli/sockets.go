@@ -66,7 +66,9 @@ func (c *socketsCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	sampler, targets, gaps, err := c.open(cmd.Context(), c.options)
+	options := c.options
+	options.Rows = true
+	sampler, targets, gaps, err := c.open(cmd.Context(), options)
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,7 @@ func TestLiveRows(t *testing.T) {
 
 func rows(t *testing.T, source sample.Source, ref string) func(func(sample.Row) bool) {
 	t.Helper()
-	sampler, err := sample.Open(sample.Options{Source: source, Owners: true})
+	sampler, err := sample.Open(sample.Options{Source: source, Owners: true, Rows: true})
 	if err != nil {
 		t.Fatal(err)
 	}

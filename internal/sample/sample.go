@@ -12,6 +12,9 @@ import (
 type Options struct {
 	Source Source
 	Owners bool // find the processes behind the sockets
+	// Rows reads what [Sampler.Sockets] yields and a snapshot has no use for:
+	// timers and inodes.
+	Rows bool
 }
 
 // Sampler keeps the doors open between samples. It is not for concurrent use.
@@ -31,7 +34,7 @@ func Open(options Options) (*Sampler, error) {
 	if options.Source == Netlink {
 		return s, nil
 	}
-	programs, err := sockiter.Open(sockiter.Options{Holders: options.Owners})
+	programs, err := sockiter.Open(sockiter.Options{Holders: options.Owners, Brief: !options.Rows})
 	switch {
 	case err == nil:
 		s.programs, s.primary = programs, bpfSource{programs: programs, diag: diag, holders: options.Owners}
