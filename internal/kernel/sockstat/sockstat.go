@@ -29,6 +29,9 @@ type Stats struct {
 	Sockets int
 	// Established counts TCP sockets in ESTABLISHED and CLOSE_WAIT.
 	Established int
+	// Opened counts the TCP connections opened from here since the namespace
+	// exists, at whose connect() a port was found.
+	Opened int
 	// TimeWait counts TCP sockets in TIME_WAIT, and in FIN_WAIT_2 once closed.
 	TimeWait int
 	// Allocated and Orphaned count the TCP sockets of the whole machine.
@@ -141,7 +144,10 @@ func (s *Stats) readSNMP(tasks string, tid int) error {
 	if snmp.CurrEstab == nil {
 		return errors.New("snmp: CurrEstab is missing")
 	}
-	s.Established = int(*snmp.CurrEstab)
+	if snmp.ActiveOpens == nil {
+		return errors.New("snmp: ActiveOpens is missing")
+	}
+	s.Established, s.Opened = int(*snmp.CurrEstab), int(*snmp.ActiveOpens)
 	return nil
 }
 

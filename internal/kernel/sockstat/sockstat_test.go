@@ -51,7 +51,7 @@ func thread(t *testing.T, files map[string]string) string {
 
 func TestRead(t *testing.T) {
 	want := Stats{
-		Sockets: 30, Established: 6, TimeWait: 4, Allocated: 20, Orphaned: 1,
+		Sockets: 30, Established: 6, Opened: 7, TimeWait: 4, Allocated: 20, Orphaned: 1,
 		Raw: Families{1, 1}, UDP: Families{5, 2}, TCP: Families{9, 3}, Frag: Families{2, 0},
 	}
 	got, err := read(thread(t, map[string]string{"sockstat": sockstat4, "sockstat6": sockstat6, "snmp": snmp}), 7)
@@ -87,6 +87,7 @@ func TestReadInsistsOnEveryCounter(t *testing.T) {
 		{"cut in a line", "sockstat", "sockets: used 30\nTCP: inuse 9 orphan", "sockstat"},
 		{"cut in the head of snmp", "snmp", snmp[:40], "snmp"},
 		{"an older snmp", "snmp", strings.ReplaceAll(snmp, "CurrEstab", "Other"), "CurrEstab is missing"},
+		{"snmp without opens", "snmp", strings.ReplaceAll(snmp, "ActiveOpens", "Other"), "ActiveOpens is missing"},
 		{"no number", "sockstat6", strings.ReplaceAll(sockstat6, "3", "x"), "sockstat"},
 	}
 	for _, test := range tests {
