@@ -1,0 +1,102 @@
+package journal
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"time"
+)
+
+// State is how far a change got.
+type State string
+
+// The states. Begun becomes Done, Waiting or Reverted; Waiting becomes Done or
+// Reverted.
+const (
+	// Begun: the writer had not finished when it wrote the entry. Unless it is
+	// at work right now, it was interrupted.
+	Begun State = "begun"
+	// Waiting: the settings are changed and go back at Deadline unless
+	// confirmed; the files are not yet changed.
+	Waiting State = "waiting"
+	// Done: everything holds.
+	Done State = "done"
+	// Reverted: nothing of it holds any more, as Note explains.
+	Reverted State = "reverted"
+)
+
+// Entry is one change.
+type Entry struct {
+	SchemaVersion int       `json:"schema_version"`
+	ID            int       `json:"id"` // ascending from 1
+	State         State     `json:"state"`
+	At            time.Time `json:"at"`
+	Command       string    `json:"command"` // as given: set 15000 64001 --persist
+	User          string    `json:"user"`    // who gave it
+	Boot          string    `json:"boot"`    // kernel.random.boot_id
+	// Undoes is the ID of the entry this one takes back, 0 for none.
+	Undoes int `json:"undoes,omitempty"`
+	// Deadline is when the change goes back unless confirmed; nil where it stays.
+	Deadline *time.Time `json:"deadline,omitempty"`
+	Note     string     `json:"note,omitempty"`
+
+	// Settings and Files are in the order in which they are written.
+	Settings []Setting `json:"settings"`
+	Files    []File    `json:"files"`
+}
+
+// Title names the entry in messages.
+func (e *Entry) Title() string { return fmt.Sprintf("change %d (%s)", e.ID, e.Command) }
+
+// Setting is a change of one setting in one network namespace. Values are in
+// the kernel's form with single spaces.
+type Setting struct {
+	Namespace Namespace `json:"namespace"`
+	Key       string    `json:"key"`
+	Before    string    `json:"before"`
+	After     string    `json:"after"`
+}
+
+// Namespace identifies a network namespace for longer than its inode number
+// does, which the kernel gives to another one as soon as it is free.
+type Namespace struct {
+	ID     uint64 `json:"id"`     // inode number
+	Cookie uint64 `json:"cookie"` // SO_NETNS_COOKIE, unique within a boot; 0 where the kernel has none
+	Boot   string `json:"boot"`   // kernel.random.boot_id
+	Name   string `json:"name"`
+	// Host marks the namespace of process 1, which there is after a reboot too.
+	Host bool `json:"host"`
+}
+
+// File is a change of one file. A nil Content is no file.
+type File struct {
+	Path   string   `json:"path"`
+	Before *Content `json:"before"`
+	After  *Content `json:"after"`
+	// Foreign marks a file that portrange did not write.
+	Foreign bool `json:"foreign,omitempty"`
+}
+
+// Content is a whole file.
+type Content struct {
+	Mode fs.FileMode `json:"mode"` // permission bits
+	UID  int         `json:"uid"`
+	GID  int         `json:"gid"`
+	Data []byte      `json:"data"`
+}
+
+// Equal reports whether both are the same file, or both none.
+func (c *Content) Equal(other *Content) bool {
+	if c == nil || other == nil {
+		return c == other
+	}
+	return c.Mode == other.Mode && c.UID == other.UID && c.GID == other.GID && bytes.Equal(c.Data, other.Data)
+}
+
+// Bytes is the data, nil for no file.
+func (c *Content) Bytes() []byte {
+	if c == nil {
+		return nil
+	}
+	return c.Data
+}
