@@ -1,0 +1,168 @@
+package clock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/dbus"
+	"golang.org/x/sys/unix"
+)
+
+const waiterEnv = "PORTRANGE_TEST_WAITER"
+
+// TestMain makes the test program the process that waits: it says who it is,
+// and ends when told.
+func TestMain(m *testing.M) {
+	dir := os.Getenv(waiterEnv)
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	sid, err := unix.Getsid(0)
+	if err != nil {
+		os.Exit(1)
+	}
+	text := fmt.Sprintf("%d %d %s", os.Getpid(), sid, strings.Join(os.Args[1:], " "))
+	if os.WriteFile(filepath.Join(dir, "who"), []byte(text), 0o600) != nil {
+		os.Exit(1)
+	}
+	if os.Args[1] == "fail" {
+		os.Exit(1)
+	}
+	Ready()
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "end")); err == nil {
+			os.Exit(0)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func TestDetached(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(waiterEnv, dir)
+	d := Detached{Command: func(id int, after time.Duration) []string {
+		return []string{"/proc/self/exe", "revert", strconv.Itoa(id), after.String()}
+	}}
+	if err := d.Start(7, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	defer os.WriteFile(filepath.Join(dir, "end"), nil, 0o600)
+	who, err := os.ReadFile(filepath.Join(dir, "who"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid, sid int
+	var verb, after string
+	var id int
+	if _, err := fmt.Sscan(string(who), &pid, &sid, &verb, &id, &after); err != nil {
+		t.Fatalf("%q: %v", who, err)
+	}
+	if sid != pid || verb != "revert" || id != 7 || after != "1m0s" {
+		t.Errorf("waits as %q, want a session of its own", who)
+	}
+}
+
+func TestDetachedThatEndsAtOnce(t *testing.T) {
+	t.Setenv(waiterEnv, t.TempDir())
+	d := Detached{Command: func(int, time.Duration) []string { return []string{"/proc/self/exe", "fail"} }}
+	if err := d.Start(7, time.Minute); err == nil || !strings.Contains(err.Error(), "ended at once") {
+		t.Errorf("error %v", err)
+	}
+	d = Detached{Command: func(int, time.Duration) []string { return []string{"/nonexistent"} }}
+	if err := d.Start(7, time.Minute); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// fakeManager is a systemd that answers.
+type fakeManager struct {
+	result  string
+	err     error
+	started []string
+	timer   map[string]string
+	service map[string]string
+	stopped string
+}
+
+func texts(properties []dbus.Property) map[string]string {
+	m := map[string]string{}
+	for _, p := range properties {
+		m[p.Name] = p.Value.Signature().String() + " " + p.Value.String()
+	}
+	return m
+}
+
+func (m *fakeManager) StartTransientUnitAux(_ context.Context, name, mode string, properties []dbus.Property,
+	aux []dbus.PropertyCollection, ch chan<- string,
+) (int, error) {
+	m.started = append(m.started, name, mode)
+	m.timer = texts(properties)
+	for _, unit := range aux {
+		m.started = append(m.started, unit.Name)
+		m.service = texts(unit.Properties)
+	}
+	if m.result != "" {
+		ch <- m.result
+	}
+	return 1, m.err
+}
+
+func (m *fakeManager) StopUnitContext(_ context.Context, name, _ string, _ chan<- string) (int, error) {
+	m.stopped = name
+	return 1, nil
+}
+
+func timer(m *fakeManager) *Timer {
+	return &Timer{
+		Connect: func(context.Context) (Manager, func(), error) { return m, func() {}, nil },
+		Command: func(id int) []string { return []string{"/usr/bin/portrange", "revert", strconv.Itoa(id)} },
+	}
+}
+
+func TestTimer(t *testing.T) {
+	m := &fakeManager{result: "done"}
+	if err := timer(m).Start(7, 90*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(m.started, " "); got != "portrange-revert-7.timer fail portrange-revert-7.service" {
+		t.Errorf("started %s", got)
+	}
+	// The types are those of org.freedesktop.systemd1(5); systemd refuses others.
+	for property, want := range map[string]string{
+		m.timer["TimersMonotonic"]:   `a(st) @a(st) [("OnActiveSec", 90000000,)]`,
+		m.timer["AccuracyUSec"]:      `t @t 1000`,
+		m.timer["RemainAfterElapse"]: `b false`,
+		m.service["ExecStart"]:       `a(sasb) [("/usr/bin/portrange", ["/usr/bin/portrange", "revert", "7"], false,)]`,
+		m.service["CollectMode"]:     `s "inactive-or-failed"`,
+	} {
+		if property != want {
+			t.Errorf("property %s, want %s", property, want)
+		}
+	}
+	timer(m).Stop(7)
+	if m.stopped != "portrange-revert-7.timer" {
+		t.Errorf("stopped %s", m.stopped)
+	}
+}
+
+func TestTimerThatDoesNotStart(t *testing.T) {
+	if err := timer(&fakeManager{result: "failed"}).Start(7, time.Minute); err == nil || !strings.Contains(err.Error(), `"failed"`) {
+		t.Errorf("error %v", err)
+	}
+	refused := errors.New("access denied")
+	if err := timer(&fakeManager{err: refused}).Start(7, time.Minute); !errors.Is(err, refused) {
+		t.Errorf("error %v", err)
+	}
+	nobody := &Timer{Connect: func(context.Context) (Manager, func(), error) { return nil, nil, refused }}
+	if err := nobody.Start(7, time.Minute); !errors.Is(err, refused) {
+		t.Errorf("error %v", err)
+	}
+	nobody.Stop(7)
+}
