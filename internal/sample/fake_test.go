@@ -184,7 +184,7 @@ func TestBatchesArriveWholeAndInOrder(t *testing.T) {
 	}
 	gap := &port.Gap{What: "idle bound sockets", Why: "unknown"}
 	found := make(chan batch, 16)
-	if err := sendBatches(t.Context(), fakeSource{held: held, errs: []error{gap}}.sockets(nil, nil), found); err != nil {
+	if err := sendBatches(t.Context(), fakeSource{held: held, errs: []error{gap}}.sockets(t.Context(), nil), found); err != nil {
 		t.Fatal(err)
 	}
 	close(found)

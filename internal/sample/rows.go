@@ -74,7 +74,7 @@ func (s *Sampler) rows(ctx context.Context, target Namespace, index *owner.Index
 		return false
 	}
 	if err != nil {
-		return yield(Row{}, &port.Gap{What: "sockets of netns " + target.Name, Namespace: target.ID, Why: err.Error()})
+		return yield(Row{}, &port.Gap{What: "sockets", Namespace: target.ID, Why: err.Error()})
 	}
 	return true
 }

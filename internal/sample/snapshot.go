@@ -77,13 +77,13 @@ func (p *pass) identify() error {
 // readSettings begins a look at the target. A namespace that has gone or may
 // not be entered is a gap.
 func (p *pass) readSettings(target Namespace) {
-	l := &look{target: target, ns: port.Namespace{ID: target.ID, Name: target.Name}}
+	l := &look{target: target, ns: port.Namespace{ID: target.ID, Name: target.String()}}
 	err := within(target, func(*netns.Handle) (err error) {
 		l.ns.Settings, err = sysctl.Read()
 		return err
 	})
 	if err != nil {
-		p.fail(target, err)
+		p.fail(target, "settings", err)
 		return
 	}
 	l.ns.Tally = port.NewTally(l.ns.Settings)
@@ -94,16 +94,16 @@ func (p *pass) readSettings(target Namespace) {
 }
 
 // fail leaves a namespace out, with a gap that says why.
-func (p *pass) fail(target Namespace, err error) {
+func (p *pass) fail(target Namespace, what string, err error) {
 	p.failures = append(p.failures, err)
-	p.addGaps(port.Gap{What: "netns " + target.Name, Namespace: target.ID, Why: err.Error()})
+	p.addGaps(port.Gap{What: what, Namespace: target.ID, Why: err.Error()})
 }
 
 // finish puts a look into the snapshot.
 func (p *pass) finish(l *look) {
 	p.addGaps(l.gaps...)
 	if l.failed != nil {
-		p.fail(l.target, l.failed)
+		p.fail(l.target, "sockets", l.failed)
 		return
 	}
 	p.snapshot.Namespaces = append(p.snapshot.Namespaces, l.ns)

@@ -28,7 +28,7 @@ func Summary(ctx context.Context, targets []Namespace) ([]port.Totals, []port.Ga
 		gaps = append(gaps, missing...)
 		if err != nil {
 			failures = append(failures, err)
-			gaps = append(gaps, port.Gap{What: "totals of netns " + target.Name, Namespace: target.ID, Why: err.Error()})
+			gaps = append(gaps, port.Gap{What: "totals", Namespace: target.ID, Why: err.Error()})
 			continue
 		}
 		totals = append(totals, one)
@@ -50,7 +50,7 @@ func summarize(ctx context.Context, target Namespace) (totals port.Totals, gaps 
 			return err
 		}
 		totals = stats.Totals()
-		totals.NetNS, totals.Name = target.ID, target.Name
+		totals.NetNS, totals.Name = target.ID, target.String()
 		totals.Ports, gaps, err = boundPorts(ctx, settings.Range, target.ID)
 		return err
 	})

@@ -67,17 +67,18 @@ func explain(err error) error {
 	case errors.Is(err, ebpf.ErrNotSupported):
 		return fmt.Errorf("%w: %w", ErrNoIterators, err)
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: %s: %w", ErrPermission, advice(), err)
+		return refusal(err)
 	}
 	return err
 }
 
-func advice() string {
-	missing := missingCapabilities()
-	if len(missing) == 0 {
-		return "the capabilities are there, but a user namespace, seccomp filter, lockdown or security module forbids it"
+// refusal leaves the library's own guesses out where the reason is known.
+func refusal(err error) error {
+	if missing := missingCapabilities(); len(missing) > 0 {
+		return fmt.Errorf("%w: needs %s", ErrPermission, strings.Join(missing, " and "))
 	}
-	return "needs " + strings.Join(missing, " and ")
+	return fmt.Errorf("%w: the capabilities are there, but a user namespace, seccomp filter, lockdown or security module "+
+		"forbids it: %w", ErrPermission, err)
 }
 
 // missingCapabilities names those that loading an iterator needs and this
