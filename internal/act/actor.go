@@ -1,0 +1,146 @@
+package act
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"portrange/internal/act/journal"
+	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
+)
+
+// Actor carries out plans and takes them back.
+type Actor struct {
+	Host    Host
+	Journal *journal.Journal
+	// Clock takes back what was not confirmed.
+	Clock Clock
+}
+
+// Clock arranges for [Actor.Revert] to be called on time, by a process that
+// outlives the caller, its terminal and its session.
+type Clock interface {
+	// Start returns once the clock runs.
+	Start(id int, after time.Duration) error
+	// Stop is for tidiness: a clock that strikes in vain does no harm.
+	Stop(id int)
+}
+
+// The errors of an [Actor] that are not errors of the host.
+var (
+	// ErrChanged says that a setting or file is not what the plan was made from.
+	ErrChanged = errors.New("changed by somebody else meanwhile")
+	// ErrPending says that a change waits for its confirmation.
+	ErrPending = errors.New("a change waits for confirmation")
+	// ErrNothing says that there is no change to take back or to confirm.
+	ErrNothing = errors.New("there is none")
+)
+
+// last is the change that holds now: the latest one that was neither taken
+// back nor forgotten by a reboot. It is nil where there is none.
+func (a *Actor) last() (*journal.Entry, error) {
+	for e, err := range a.Journal.Backward() {
+		if err != nil {
+			return nil, err
+		}
+		lapsed := e.State == journal.Waiting && e.Boot != a.Host.Boot()
+		if e.State != journal.Reverted && !lapsed {
+			return &e, nil
+		}
+	}
+	return nil, nil
+}
+
+// Interrupted is the last change if it was killed on its way and a part of it
+// holds; nil otherwise.
+func (a *Actor) Interrupted() (*journal.Entry, error) {
+	e, err := a.last()
+	if err != nil || e == nil || e.State != journal.Begun {
+		return nil, err
+	}
+	back, err := a.moves(backwards(e))
+	if err != nil || len(back.settings)+len(back.files)+len(back.kept) == 0 {
+		return nil, err
+	}
+	return e, nil
+}
+
+// pending refuses to go on while a change waits for its confirmation: taking
+// that back later would trample the new one.
+func (a *Actor) pending() error {
+	e, err := a.last()
+	if err != nil || e == nil || e.State != journal.Waiting {
+		return err
+	}
+	return fmt.Errorf("%w: %s, until %s; `portrange confirm` keeps it, `portrange undo` takes it back",
+		ErrPending, e.Title(), e.Deadline.Local().Format(time.TimeOnly))
+}
+
+// sameValue compares two values of a setting.
+func sameValue(key, a, b string) bool {
+	if key == sysctl.KeyReserved {
+		first, errFirst := port.ParseSet(a)
+		second, errSecond := port.ParseSet(b)
+		if errFirst == nil && errSecond == nil {
+			return *first == *second
+		}
+	}
+	return spaced(a) == spaced(b)
+}
+
+// expectSetting is an error unless the setting is what the plan was made from.
+func (a *Actor) expectSetting(s *journal.Setting) error {
+	now, err := a.Host.Get(s.Namespace, s.Key)
+	if err != nil {
+		return err
+	}
+	if !sameValue(s.Key, now, s.Before) {
+		return fmt.Errorf("%s in netns %s: %w: it is %q now, the plan was made for %q; run the command again",
+			s.Key, s.Namespace.Name, ErrChanged, now, s.Before)
+	}
+	return nil
+}
+
+func (a *Actor) expectFile(f *journal.File) error {
+	now, err := a.Host.ReadFile(f.Path)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", f.Path, err)
+	}
+	if !now.Equal(f.Before) {
+		return fmt.Errorf("%s: %w; run the command again", f.Path, ErrChanged)
+	}
+	return nil
+}
+
+// writeSetting compares, writes and reads back. The kernel has no way to do
+// that in one step; what others write in between is lost.
+func (a *Actor) writeSetting(s *journal.Setting) error {
+	if err := a.expectSetting(s); err != nil {
+		return err
+	}
+	if err := a.Host.Set(s.Namespace, s.Key, s.After); err != nil {
+		return err
+	}
+	now, err := a.Host.Get(s.Namespace, s.Key)
+	if err != nil {
+		return err
+	}
+	if !sameValue(s.Key, now, s.After) {
+		return fmt.Errorf("%s in netns %s: %w: %q was written and %q is there",
+			s.Key, s.Namespace.Name, ErrChanged, s.After, now)
+	}
+	return nil
+}
+
+// writeFile compares and writes. One that is there already, from an attempt
+// that was interrupted, is fine.
+func (a *Actor) writeFile(f *journal.File) error {
+	if now, err := a.Host.ReadFile(f.Path); err == nil && now.Equal(f.After) {
+		return nil
+	}
+	if err := a.expectFile(f); err != nil {
+		return err
+	}
+	return a.Host.WriteFile(f.Path, f.After)
+}

@@ -1,0 +1,25 @@
+// Package act changes the port settings of a host: it makes a plan, carries it
+// out and takes it back.
+//
+// The range is easy to change and easy to get wrong: a port that comes into it
+// may belong to a listener that is down for a restart just then, a value set
+// by hand is gone after a reboot, and a range too narrow cuts off whoever is
+// logged in. So a change has three parts that are kept apart. [NewPlan] is
+// pure: from a [Wish] and [Facts] it makes a [Plan], the list of writes and
+// every consequence with its evidence. An [Actor] carries out that list and
+// nothing else: it compares each setting and each file with what the plan was
+// made from before it writes, takes everything back when one write fails, and
+// keeps a journal (package journal) from which [Actor.Undo] takes a change
+// back later. With a deadline, the change goes back by itself unless
+// confirmed; files are written on confirmation only, so that also a reboot
+// takes an unconfirmed change back.
+//
+// ip_unprivileged_port_start is never changed, although it may be in the way of
+// a range: it decides who may offer services on a port, which is not for a tool
+// about outgoing connections to decide. The error says what to write, and in
+// which order.
+//
+// The package is the only writer of settings and files. It refuses to know
+// where facts come from (package survey collects them) and how a plan looks
+// (package report).
+package act

@@ -1,0 +1,101 @@
+package survey
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"portrange/internal/act"
+	"portrange/internal/port"
+)
+
+// dockerSocket is where Docker answers.
+const dockerSocket = "/run/docker.sock"
+
+// patience is how long Docker may take to answer.
+const patience = 2 * time.Second
+
+// container is what is used of an element of GET /containers/json (Docker
+// Engine API).
+type container struct {
+	ID    string   `json:"Id"`
+	Names []string `json:"Names"`
+	Ports []struct {
+		PublicPort uint16 `json:"PublicPort"`
+	} `json:"Ports"`
+}
+
+// published finds the ports that Docker publishes. With its userland proxy
+// there is a docker-proxy that listens; without, netfilter takes what arrives,
+// and no socket shows the port.
+func (s *Survey) published(ctx context.Context) ([]act.Claim, []port.Gap) {
+	socket := filepath.Join(s.Root, dockerSocket)
+	if _, err := os.Stat(socket); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	containers, err := listContainers(ctx, socket)
+	if err != nil {
+		return nil, []port.Gap{{What: "published ports of Docker", Why: err.Error()}}
+	}
+	var claims []act.Claim
+	for _, c := range containers {
+		if ports := c.published(); ports.Len() > 0 {
+			claims = append(claims, act.Claim{
+				Code: act.PublishedPorts, Who: "Docker container " + c.name(), Ports: ports,
+				Evidence: "Docker publishes it for the container",
+			})
+		}
+	}
+	return claims, nil
+}
+
+func listContainers(ctx context.Context, socket string) ([]container, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/containers/json", nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("docker answers %s", response.Status)
+	}
+	var containers []container
+	if err := json.NewDecoder(response.Body).Decode(&containers); err != nil {
+		return nil, fmt.Errorf("read docker's answer: %w", err)
+	}
+	return containers, nil
+}
+
+func (c *container) published() *port.Set {
+	set := &port.Set{}
+	for _, p := range c.Ports {
+		if p.PublicPort != 0 {
+			set.Add(p.PublicPort)
+		}
+	}
+	return set
+}
+
+func (c *container) name() string {
+	if len(c.Names) > 0 {
+		return strings.TrimPrefix(c.Names[0], "/")
+	}
+	return c.ID[:min(12, len(c.ID))]
+}

@@ -1,0 +1,120 @@
+package survey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/procfs"
+
+	"portrange/internal/act"
+	"portrange/internal/kernel/netfilter"
+	"portrange/internal/kernel/netns"
+	"portrange/internal/port"
+)
+
+// defaultNodePorts is --service-node-port-range of kube-apiserver. Since
+// kube-proxy 1.21.14 nothing listens on these ports: netfilter takes what
+// arrives there.
+var defaultNodePorts = port.Range{Low: 30000, High: 32767}
+
+// nodeAgents are the processes that make NodePorts work on a node, by the name
+// the kernel knows them by.
+var nodeAgents = []string{"kubelet", "kube-proxy", "kube-apiserver", "k3s", "k3s-server", "k3s-agent", "kubelite", "k0s", "rke2"}
+
+// processes are those of the whole machine that matter here.
+func (s *Survey) processes() ([]procfs.Proc, []port.Gap) {
+	gap := func(err error) []port.Gap { return []port.Gap{{What: "processes", Why: err.Error()}} }
+	proc, err := procfs.NewFS(filepath.Join(s.Root, "proc"))
+	if err != nil {
+		return nil, gap(err)
+	}
+	all, err := proc.AllProcs()
+	if err != nil {
+		return nil, gap(err)
+	}
+	return slices.DeleteFunc(all, func(p procfs.Proc) bool {
+		name, err := p.Comm()
+		return err != nil || !slices.Contains(nodeAgents, name) // or it has ended meanwhile
+	}), nil
+}
+
+// kubernetes finds out whether the namespace is a node's, by its agents and by
+// the rules they leave.
+func kubernetes(ctx context.Context, target netns.Namespace, agents []procfs.Proc) ([]act.Claim, []port.Gap) {
+	var seen []string
+	ports := defaultNodePorts
+	for _, agent := range agents {
+		if !lives(agent, target.ID) {
+			continue
+		}
+		name, _ := agent.Comm()
+		seen = append(seen, fmt.Sprintf("%s (pid %d) runs", name, agent.PID))
+		if configured, found := nodePortRange(agent); found {
+			ports = configured
+		}
+	}
+	rules, gaps := kubernetesRules(ctx, target)
+	seen = append(seen, rules...)
+	if len(seen) == 0 {
+		return nil, gaps
+	}
+	return []act.Claim{{
+		Code: act.NodePorts, Who: "Kubernetes NodePorts", Ports: ports.Set(),
+		Evidence: fmt.Sprintf("%s; services of type NodePort get %d-%d there, without a listening socket",
+			strings.Join(seen, ", "), ports.Low, ports.High),
+	}}, gaps
+}
+
+// lives reports whether a process is in the namespace. One that may not be
+// looked at is taken to be.
+func lives(process procfs.Proc, id uint64) bool {
+	namespaces, err := process.Namespaces()
+	if errors.Is(err, fs.ErrPermission) {
+		return true
+	}
+	return err == nil && uint64(namespaces["net"].Inode) == id
+}
+
+const nodePortFlag = "--service-node-port-range="
+
+// nodePortRange reads the range from the command line of what assigns the ports.
+func nodePortRange(process procfs.Proc) (port.Range, bool) {
+	args, err := process.CmdLine()
+	if err != nil {
+		return port.Range{}, false
+	}
+	for _, arg := range args {
+		if value, found := strings.CutPrefix(arg, nodePortFlag); found {
+			r, err := port.ParseRange(strings.Replace(value, "-", " ", 1))
+			return r, err == nil
+		}
+	}
+	return port.Range{}, false
+}
+
+// kubernetesRules looks for the masquerading of kube-proxy: in nftables mode it
+// has a table of its own, in iptables mode chains that begin with KUBE-.
+func kubernetesRules(ctx context.Context, target netns.Namespace) (seen []string, gaps []port.Gap) {
+	err := target.Do(func() error {
+		var rules []netfilter.Rules
+		rules, gaps = netfilter.SourceNAT(ctx)
+		for _, rule := range rules {
+			if rule.Table == "kube-proxy" || strings.HasPrefix(rule.Chain, "KUBE-") {
+				seen = append(seen, rule.String()+" has rules")
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		gaps = append(gaps, port.Gap{What: "netfilter rules", Namespace: target.ID, Why: err.Error()})
+	}
+	for i := range gaps {
+		gaps[i].Namespace = target.ID
+	}
+	return seen, gaps
+}

@@ -1,0 +1,176 @@
+package survey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"slices"
+
+	"portrange/internal/act"
+	"portrange/internal/act/journal"
+	"portrange/internal/boot"
+	"portrange/internal/kernel/netns"
+	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
+	"portrange/internal/sample"
+)
+
+// Sockets yields the sockets of namespaces with their processes.
+// (*sample.Sampler).Sockets is one.
+type Sockets func(context.Context, []netns.Namespace) iter.Seq2[sample.Row, error]
+
+// Identify describes a namespace so that it can be told from others later.
+// (*act.System).Identify is one.
+type Identify func(netns.Namespace) (journal.Namespace, error)
+
+// Survey collects facts.
+type Survey struct {
+	// Root is the file system to look at, "/" but in tests.
+	Root     string
+	Identify Identify
+	Sockets  Sockets
+}
+
+// site is one namespace in the making.
+type site struct {
+	target netns.Namespace
+	facts  act.Namespace
+	census census
+}
+
+// Facts looks at the targets. The one with the number own is the caller's, to
+// which the files of Root are taken to apply, besides the host's.
+func (s *Survey) Facts(ctx context.Context, targets []netns.Namespace, own uint64) (act.Facts, error) {
+	var facts act.Facts
+	sites, gaps, err := s.open(targets, own)
+	if err != nil {
+		return facts, err
+	}
+	facts.Gaps = append(facts.Gaps, gaps...)
+	gaps, err = s.count(ctx, sites)
+	if err != nil {
+		return facts, err
+	}
+	facts.Gaps = append(facts.Gaps, gaps...)
+	facts.Gaps = append(facts.Gaps, s.claim(ctx, sites)...)
+	for _, site := range sites {
+		facts.Gaps = append(facts.Gaps, site.limits()...)
+		facts.Namespaces = append(facts.Namespaces, site.facts)
+	}
+	if slices.ContainsFunc(facts.Namespaces, func(ns act.Namespace) bool { return ns.Booted }) {
+		err = s.files(&facts)
+	}
+	return facts, err
+}
+
+// open reads the settings. A namespace of many that cannot be read is a gap.
+func (s *Survey) open(targets []netns.Namespace, own uint64) (sites []*site, gaps []port.Gap, err error) {
+	var failures []error
+	for _, target := range targets {
+		opened, err := s.openOne(target, own)
+		if err != nil {
+			failures = append(failures, err)
+			gaps = append(gaps, port.Gap{What: "settings of " + target.Name, Namespace: target.ID, Why: err.Error()})
+			continue
+		}
+		sites = append(sites, opened)
+	}
+	if len(sites) == 0 {
+		return nil, nil, errors.Join(failures...)
+	}
+	return sites, gaps, nil
+}
+
+func (s *Survey) openOne(target netns.Namespace, own uint64) (*site, error) {
+	place, err := s.Identify(target)
+	if err != nil {
+		return nil, err
+	}
+	ns := port.Namespace{ID: target.ID, Name: target.Name}
+	err = target.Do(func() (err error) {
+		ns.Settings, err = sysctl.Read()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	ns.Tally = port.NewTally(ns.Settings)
+	return &site{
+		target: target, census: newCensus(),
+		facts: act.Namespace{Place: place, Now: ns, Booted: place.Host || target.ID == own},
+	}, nil
+}
+
+// count walks the sockets. That some are not to be seen is a gap.
+func (s *Survey) count(ctx context.Context, sites []*site) (gaps []port.Gap, err error) {
+	byID := map[uint64]*site{}
+	var targets []netns.Namespace
+	for _, site := range sites {
+		byID[site.target.ID] = site
+		targets = append(targets, site.target)
+	}
+	for row, err := range s.Sockets(ctx, targets) {
+		var gap *port.Gap
+		switch {
+		case errors.As(err, &gap):
+			gaps = append(gaps, *gap)
+		case err != nil:
+			return gaps, fmt.Errorf("read sockets: %w", err)
+		default:
+			site := byID[row.Namespace.ID]
+			site.facts.Now.Tally.Add(&row.Socket)
+			site.census.add(&row)
+		}
+	}
+	for _, site := range sites {
+		site.facts.Holds = site.census.list()
+	}
+	return gaps, ctx.Err()
+}
+
+// files reads the drop-in, everything of the administrator's that could
+// override it, and the forecast of the next boot.
+func (s *Survey) files(facts *act.Facts) error {
+	tree, err := boot.Read(s.Root, BootKeys())
+	if err != nil {
+		return err
+	}
+	facts.Boot = tree
+	facts.Gaps = append(facts.Gaps, tree.Report(nil).Gaps...)
+	facts.Files = map[string]*journal.Content{}
+	host := act.System{}
+	for _, path := range s.administrators() {
+		content, err := host.ReadFile(filepath.Join(s.Root, path))
+		if err != nil {
+			facts.Gaps = append(facts.Gaps, port.Gap{What: path, Why: err.Error()})
+			continue
+		}
+		facts.Files[path] = content
+	}
+	return nil
+}
+
+// administrators are the files below /etc that set values at boot.
+func (s *Survey) administrators() []string {
+	paths := []string{"/etc/sysctl.conf", act.DropIn}
+	for _, pattern := range []string{act.DropInDir + "/*.conf", "/etc/tuned/*/tuned.conf", "/etc/tuned/profiles/*/tuned.conf"} {
+		found, _ := filepath.Glob(filepath.Join(s.Root, pattern)) // the error is for bad patterns
+		for _, path := range found {
+			inside, err := filepath.Rel(s.Root, path)
+			if err == nil && !slices.Contains(paths, "/"+inside) {
+				paths = append(paths, "/"+inside)
+			}
+		}
+	}
+	return paths
+}
+
+// BootKeys are the settings whose value after a reboot matters here.
+func BootKeys() []string {
+	return []string{
+		sysctl.KeyRange, sysctl.KeyReserved, sysctl.KeyUnprivilegedStart,
+		sysctl.KeyTWReuse, "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_max_tw_buckets",
+	}
+}

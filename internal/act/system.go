@@ -1,0 +1,164 @@
+package act
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"portrange/internal/act/journal"
+	"portrange/internal/kernel/netns"
+	"portrange/internal/kernel/sysctl"
+)
+
+// System is the host that the program runs on.
+type System struct {
+	boot  string
+	found []netns.Namespace // empty until something other than the targets is asked for
+}
+
+// NewSystem returns the host the program runs on. The namespaces named are
+// found without a search.
+func NewSystem(targets ...netns.Namespace) (*System, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return nil, fmt.Errorf("read the boot id: %w", err)
+	}
+	return &System{boot: strings.TrimSpace(string(id)), found: targets}, nil
+}
+
+// Boot is kernel.random.boot_id.
+func (s *System) Boot() string { return s.boot }
+
+// Identify describes a namespace so that it can be told from others later.
+func (s *System) Identify(ns netns.Namespace) (journal.Namespace, error) {
+	place := journal.Namespace{ID: ns.ID, Boot: s.boot, Name: ns.Name, Host: ns.Name == netns.HostName}
+	err := ns.Do(func() (err error) {
+		place.Cookie, err = cookie()
+		return err
+	})
+	return place, err
+}
+
+// cookie is the number that the calling thread's network namespace has for as
+// long as the machine runs, since Linux 5.14; 0 before.
+func cookie() (uint64, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("identify the network namespace: %w", err)
+	}
+	defer unix.Close(fd)
+	value, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if errors.Is(err, unix.ENOPROTOOPT) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("identify the network namespace: %w", err)
+	}
+	return value, nil
+}
+
+// Get reads a setting.
+func (s *System) Get(ns journal.Namespace, key string) (value string, err error) {
+	err = s.within(ns, func() (err error) {
+		value, err = sysctl.Get(key)
+		return err
+	})
+	return value, err
+}
+
+// Set writes a setting.
+func (s *System) Set(ns journal.Namespace, key, value string) error {
+	return s.within(ns, func() error { return sysctl.Set(key, value) })
+}
+
+func (s *System) within(ns journal.Namespace, fn func() error) error {
+	target, err := s.find(ns)
+	if err != nil {
+		return err
+	}
+	err = target.Do(func() error {
+		now, err := cookie()
+		if err != nil {
+			return err
+		}
+		if ns.Boot == s.boot && now != ns.Cookie {
+			return ErrGone // and its number has been given to another one
+		}
+		return fn()
+	})
+	if errors.Is(err, netns.ErrGone) {
+		err = ErrGone
+	}
+	if err != nil {
+		return fmt.Errorf("netns %s: %w", ns.Name, err)
+	}
+	return nil
+}
+
+// find looks a namespace up: by its number as long as the machine runs, and
+// after that the host's alone.
+func (s *System) find(ns journal.Namespace) (netns.Namespace, error) {
+	if ns.Boot != s.boot && !ns.Host {
+		return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
+	}
+	for range 2 {
+		for _, found := range s.found {
+			if found.ID == ns.ID && ns.Boot == s.boot || ns.Boot != s.boot && found.Name == netns.HostName {
+				return found, nil
+			}
+		}
+		s.found, _ = netns.Find(context.Background())
+	}
+	return netns.Namespace{}, fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
+}
+
+// ReadFile reads a regular file with its owner and permissions.
+func (s *System) ReadFile(path string) (*journal.Content, error) {
+	var stat unix.Stat_t
+	err := unix.Stat(path, &stat)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
+	case stat.Mode&unix.S_IFMT != unix.S_IFREG:
+		return nil, fmt.Errorf("read %s: not a regular file", path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return &journal.Content{Mode: fs.FileMode(stat.Mode & 0o777), UID: int(stat.Uid), GID: int(stat.Gid), Data: data}, nil
+}
+
+// WriteFile replaces a file in one step that outlives a crash. The directory of
+// a minimal system that has none is made.
+func (s *System) WriteFile(path string, content *journal.Content) error {
+	if content != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("write %s: %w%s", path, err, fileHint(err))
+		}
+	}
+	if err := journal.Replace(path, content); err != nil {
+		return fmt.Errorf("write %s: %w%s", path, err, fileHint(err))
+	}
+	return nil
+}
+
+func fileHint(err error) string {
+	switch {
+	case errors.Is(err, unix.EROFS):
+		return "; the file system is read-only: leave out --persist, or configure the image"
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return "; make room and try again"
+	case errors.Is(err, fs.ErrPermission):
+		return "; run as root"
+	}
+	return ""
+}
