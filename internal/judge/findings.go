@@ -82,12 +82,14 @@ const morePorts = "widen the range (`sysctl -w net.ipv4.ip_local_port_range=\"15
 	"keep connections open and reuse them, or add source addresses or destination ports"
 
 // Subject names the pool: protocol, local address, remote address and port.
-func (p *Pool) Subject() string {
-	local := p.Local
-	if p.Device != "" {
-		local += "%" + p.Device
+func (p *Pool) Subject() string { return p.Proto + " " + p.source() + " → " + p.Remote }
+
+// source is the local address, with the device that the sockets are bound to.
+func (p *Pool) source() string {
+	if p.Device == "" {
+		return p.Local
 	}
-	return p.Proto + " " + local + " → " + p.Remote
+	return p.Local + "%" + p.Device
 }
 
 func (p *Pool) evidence() string {

@@ -1,0 +1,61 @@
+package judge
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"portrange/internal/port"
+)
+
+func TestRates(t *testing.T) {
+	waiting := func(s *port.Socket) { s.State, s.Mini, s.Stamped = port.TimeWait, true, true }
+	earlier := host(crowd(10, "10.0.0.5:80", waiting)...)
+	now := host(slices.Concat(crowd(40, "10.0.0.5:80", waiting), crowd(1, "10.0.0.6:80"))...)
+	rates := Rates(earlier, now, 10*time.Second)
+	at := slices.IndexFunc(rates, func(r Rate) bool { return r.Pool.Remote == "10.0.0.5:80" })
+	if len(rates) != 2 || at < 0 {
+		t.Fatalf("rates %+v, want two", rates)
+	}
+	r := rates[at]
+	if r.PerSecond != 3 || r.Growth != 3 || r.Kept != time.Minute || r.Ceiling != 1.5 || r.Closeness() != 2 {
+		t.Errorf("rate %+v, want 3 a second of 1.5", r)
+	}
+	if want := 50.0 / 3; math.Abs(r.ToWall.Seconds()-want) > 0.001 { // 50 of 90 left
+		t.Errorf("wall in %v, want %.1f s", r.ToWall, want)
+	}
+	if other := rates[1-at]; other.Ceiling != 0 || other.Closeness() != 0 {
+		t.Errorf("no TIME_WAIT, yet a ceiling: %+v", other)
+	}
+}
+
+func TestRateCeilingWithReuse(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		edit       func(*port.Settings)
+		wantLength time.Duration
+	}{
+		{"off", func(*port.Settings) {}, time.Minute},
+		{"on", func(s *port.Settings) { s.TWReuse, s.Timestamps = 1, 1 }, time.Second},
+		{"on, without timestamps", func(s *port.Settings) { s.TWReuse = 1 }, time.Minute},
+		{"on, no delay", func(s *port.Settings) { s.TWReuse, s.Timestamps, s.TWReuseDelay = 1, 1, 0 }, time.Millisecond},
+	} {
+		now := host(crowd(9, "10.0.0.5:80", ripe)...)
+		tt.edit(&now.Settings)
+		rates := Rates(host(), now, time.Second)
+		if len(rates) != 1 || rates[0].Kept != tt.wantLength {
+			t.Errorf("%s: rates %+v, want ports kept for %v", tt.name, rates, tt.wantLength)
+		}
+	}
+}
+
+func TestNoRateWithoutTime(t *testing.T) {
+	if rates := Rates(host(), host(crowd(9, "10.0.0.5:80")...), 0); rates != nil {
+		t.Errorf("rates over no time: %+v", rates)
+	}
+	same := host(crowd(9, "10.0.0.5:80")...)
+	if rates := Rates(same, same, time.Second); len(rates) != 0 {
+		t.Errorf("rates of connections that stay: %+v", rates)
+	}
+}

@@ -1,0 +1,103 @@
+package judge
+
+import (
+	"slices"
+	"testing"
+
+	"portrange/internal/port"
+)
+
+func threshold(t *testing.T, text string) Threshold {
+	t.Helper()
+	parsed, err := ParseThreshold(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func TestParseThreshold(t *testing.T) {
+	for text, trigger := range map[string]int{ // of a pool of 200
+		"50%": 100, "85%": 170, "100%": 200, "0.1%": 1, "33.3%": 67, "2000": 0, "30": 170, "0": 200, "200": 0,
+	} {
+		parsed := threshold(t, text)
+		if got := parsed.Trigger(200); got != trigger {
+			t.Errorf("%s: reached at %d of 200 taken, want %d", text, got, trigger)
+		}
+		if parsed.String() != text {
+			t.Errorf("%s is printed as %s", text, parsed)
+		}
+	}
+	for _, text := range []string{"", "%", "0%", "-1", "-5%", "101%", "NaN%", "+Inf%", "1e9", "70000", "many", "50 %", "50%%"} {
+		if parsed, err := ParseThreshold(text); err == nil {
+			t.Errorf("%q was read as %s", text, parsed)
+		}
+	}
+}
+
+func TestThresholdsAgree(t *testing.T) {
+	for _, tt := range []struct {
+		warning, critical string
+		want              bool
+	}{
+		{"50%", "85%", true}, {"85%", "85%", true}, {"86%", "85%", false},
+		{"2000", "500", true}, {"500", "2000", false}, {"50%", "500", true}, {"2000", "85%", true},
+	} {
+		if err := Agrees(threshold(t, tt.warning), threshold(t, tt.critical)); (err == nil) != tt.want {
+			t.Errorf("warning %s, critical %s: %v", tt.warning, tt.critical, err)
+		}
+	}
+}
+
+func TestStrains(t *testing.T) {
+	udpCrowd := crowd(80, "10.0.0.9:53", udp)
+	ns := host(slices.Concat(crowd(46, "10.0.0.5:80"), crowd(3, "10.0.0.6:80"), udpCrowd)...)
+	got := Strains(ns, threshold(t, "50%"), threshold(t, "85%"))
+	want := []Strain{
+		{Proto: "udp", Local: "10.0.0.2", Size: 90, Left: 10, Severity: Critical},
+		{Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:80", Size: 90, Left: 44, Severity: Warning},
+		{Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.6:80", Size: 90, Left: 87, Severity: Info},
+		{Proto: "tcp", Size: 90, Left: 90, Severity: Info},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("strains\n%+v, want\n%+v", got, want)
+	}
+}
+
+func TestStrainOfBoundPorts(t *testing.T) {
+	worst := func(sockets ...*port.Socket) Strain {
+		return Strains(host(sockets...), threshold(t, "50%"), threshold(t, "0"))[0]
+	}
+	if got := worst(crowd(90, "10.0.0.5:80", bound)...); got.Severity != Critical || got.Left != 0 {
+		t.Errorf("every port bound: %+v, want a critical strain with none left", got)
+	}
+	if got := worst(crowd(45, "10.0.0.5:80", bound)...); got.Severity != Warning {
+		t.Errorf("half of the ports bound: %+v, want a warning", got)
+	}
+	if got := worst(); got.Severity != Info || got.Size != 90 || got.Left != 90 {
+		t.Errorf("nothing in use: %+v", got)
+	}
+}
+
+func TestStrainCountsReusablePortsAsLeft(t *testing.T) {
+	ns := host(crowd(90, "10.0.0.5:80", ripe)...)
+	ns.Settings.TWReuse = 1
+	if got := Strains(ns, threshold(t, "50%"), threshold(t, "85%"))[0]; got.Severity != Info || got.Taken() != 0 {
+		t.Errorf("all ports may be taken over, yet %+v", got)
+	}
+}
+
+func FuzzParseThreshold(f *testing.F) {
+	f.Add("50%", 200)
+	f.Add("2000", 28232)
+	f.Fuzz(func(t *testing.T, text string, size int) {
+		parsed, err := ParseThreshold(text)
+		if err != nil {
+			return
+		}
+		size = max(0, size%65537)
+		if trigger := parsed.Trigger(size); trigger < 0 || trigger > size {
+			t.Errorf("threshold %q is reached at %d of %d", text, trigger, size)
+		}
+	})
+}
