@@ -32,7 +32,8 @@ type Options struct {
 	pause func(context.Context, time.Duration) error // nil but in tests
 }
 
-// Run examines the targets. The error is for a host of which nothing at all
+// Run examines the targets. The sampler is to be opened with Owners and Rows, or
+// processes are missing from the facts. The error is for a host of which nothing at all
 // could be read, or for ctx; everything else is a gap.
 func Run(ctx context.Context, sampler *sample.Sampler, targets []netns.Namespace, options Options) (*doctor.Facts, []port.Gap, error) {
 	r := &run{sampler: sampler, targets: targets, options: options}

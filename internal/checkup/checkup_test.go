@@ -83,7 +83,7 @@ func (c *clinic) run(options Options) (found []doctor.Finding, gaps []port.Gap) 
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		sampler, err := sample.Open(sample.Options{Source: sample.Auto, Owners: true})
+		sampler, err := sample.Open(sample.Options{Source: sample.Auto, Owners: true, Rows: true})
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -277,7 +277,7 @@ func TestSourceNATAndOtherRange(t *testing.T) {
 		t.Fatalf("nft: %v\n%s", err, out)
 	}
 	found, _ := c.run(Options{})
-	contains(t, find(t, found, doctor.SourceNAT), "1 rules", "nftables ip nat out")
+	contains(t, find(t, found, doctor.SourceNAT), "nftables ip nat out (1)")
 	contains(t, find(t, found, doctor.OtherRange), "40000 40199 (200 ports)", "the host "+hostText(t))
 }
 

@@ -331,7 +331,7 @@ func limitSymptoms() map[string]symptom {
 			machine(Machine{TCP: &limits.Machine{Pages: 199, PressurePages: 200, MaxPages: 300}}), judge.Critical, []string{"300 pages"}},
 		SourceNAT: {
 			rules(netfilter.Rules{Backend: "nftables", Family: "ip", Table: "nat", Chain: "POSTROUTING", Count: 3}), rules(),
-			judge.Info, []string{"3 rules", "nftables ip nat POSTROUTING (3)"}},
+			judge.Info, []string{"nftables ip nat POSTROUTING (3)"}},
 		CloudNAT: {
 			healthy().with(crowd(40000, 64, "10.0.0.2", "8.8.8.8:443")...), healthy().with(clients(90)...), judge.Info, []string{"64 connections"}},
 	}

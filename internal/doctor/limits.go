@@ -93,9 +93,9 @@ func (c *chart) sourceNAT() {
 	if total == 0 {
 		return
 	}
-	evidence := fmt.Sprintf("%d rules: %s", total, chains)
+	evidence := fmt.Sprintf("source addresses are rewritten by rules in %s", chains)
 	if c.Conntrack != nil {
-		evidence += fmt.Sprintf("; %d connections tracked", c.Conntrack.Count)
+		evidence += fmt.Sprintf("; connections tracked: %d", c.Conntrack.Count)
 	}
 	c.add(SourceNAT, judge.Info, "source NAT", evidence,
 		"connections that these rules catch also need a port of the address they are given, one per destination, from 1024-65535 "+
@@ -121,8 +121,8 @@ func (c *chart) cloudNAT() {
 		return
 	}
 	c.add(CloudNAT, judge.Info, worst.Subject(),
-		fmt.Sprintf("%d connections from a private address to a public one: something on the way translates addresses, and gives %d ports "+
-			"at most what it has", worst.Used, worst.Used),
+		fmt.Sprintf("%d connections from a private address to a public one: something on the way translates addresses, "+
+			"and needs as many ports of its own", worst.Used),
 		"if it is a cloud's NAT gateway, compare with its limit for one destination: AWS 55,000 per gateway address, Azure 64,512 per "+
 			"outbound address shared by all hosts (1,024 or fewer each by default), Google 64 per host unless raised. "+
 			"More gateway addresses or private endpoints help, a wider range here does not")

@@ -19,7 +19,7 @@ func (c *chart) listeners() {
 		c.add(ListenerInRange, judge.Warning, group.who,
 			fmt.Sprintf("listens on %s in the range %s, not reserved", portsText(group.ports), c.Now.Settings.Range),
 			fmt.Sprintf("while it restarts, an outgoing connection can take the port, and it then fails with EADDRINUSE: "+
-				"`portrange reserve add %s%s --persist`. Leave it if it let the kernel choose the port", group.ports, c.flag()))
+				"`portrange reserve add %s%s`. Leave it if it let the kernel choose the port", group.ports, c.forGood()))
 	}
 }
 
@@ -63,7 +63,7 @@ func (c *chart) reserved() {
 	outside.Subtract(r.Set())
 	if outside.Len() > 0 {
 		c.add(ReservedOutside, judge.Info, "net.ipv4.ip_local_reserved_ports",
-			fmt.Sprintf("%s lie outside the range %s, where no search goes", portsText(outside), r),
+			fmt.Sprintf("%s outside the range %s, where no search goes", portsText(outside), r),
 			fmt.Sprintf("they do no harm, and matter again should the range reach them; else `portrange reserve remove %s`", listText(outside)))
 	}
 	unused := reserved.Clone()
@@ -107,7 +107,7 @@ func (c *chart) claims() {
 		}
 		c.add(claim.Code, judge.Warning, claim.Who,
 			fmt.Sprintf("%s in the range %s, not reserved: %s", portsText(wanted), c.Now.Settings.Range, claim.Evidence),
-			claimAdvice(claim.Code)+fmt.Sprintf(": `portrange reserve add %s%s --persist`", wanted, c.flag()))
+			claimAdvice(claim.Code)+fmt.Sprintf(": `portrange reserve add %s%s`", wanted, c.forGood()))
 	}
 }
 
@@ -136,7 +136,7 @@ func (c *chart) taken(claim *Claim, wanted *port.Set) {
 		c.add(PortTaken, severity, claim.Who,
 			fmt.Sprintf("port %d is held now by %s: %s", p, connectionsText(n), c.holder(p)),
 			fmt.Sprintf("%s cannot start (EADDRINUSE) until these are closed and out of TIME_WAIT; `portrange sockets --local :%d` lists them. "+
-				"To keep it from happening again: `portrange reserve add %[2]d%s --persist`", claim.Who, p, c.flag()))
+				"To keep it from happening again: `portrange reserve add %[2]d%[3]s`", claim.Who, p, c.forGood()))
 	}
 }
 

@@ -48,6 +48,14 @@ func (c *chart) flag() string {
 	return " --netns " + shellWord(c.Ref)
 }
 
+// forGood is flag with --persist, where files decide about the namespace.
+func (c *chart) forGood() string {
+	if c.Boot == nil {
+		return c.flag()
+	}
+	return c.flag() + " --persist"
+}
+
 func (c *chart) useText() string {
 	worst := c.fullest()
 	if worst == nil {
