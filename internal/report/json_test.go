@@ -130,6 +130,8 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		"left":    reflect.TypeOf((&report.Left{Pools: []report.LeftPool{{}}}).Single()),
 		"sockets": reflect.TypeFor[socketsDocument](),
 		"summary": reflect.TypeFor[report.Summary](),
+		"doctor":  reflect.TypeFor[report.Doctor](),
+		"check":   reflect.TypeFor[report.Check](),
 	}
 	for _, document := range report.Documents() {
 		var documented []string
@@ -170,7 +172,7 @@ func paths(of reflect.Type, prefix string, list *[]string) {
 			paths(kind.Elem(), prefix+name+"[].", list)
 		case kind.Kind() == reflect.Map:
 			*list = append(*list, prefix+name+"{}")
-		case kind == reflect.TypeFor[*report.Timer]():
+		case kind == reflect.TypeFor[*report.Timer](), kind == reflect.TypeFor[*judge.Strain]():
 			*list = append(*list, prefix+name)
 			paths(kind.Elem(), prefix+name+".", list)
 		case kind.PkgPath() == reflect.TypeFor[judge.Range]().PkgPath() && kind.Kind() == reflect.Struct,

@@ -1,0 +1,187 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"portrange/internal/judge"
+	"portrange/internal/port"
+)
+
+// The states of a monitoring plugin, by exit code
+// (https://www.monitoring-plugins.org/doc/guidelines.html).
+const (
+	PluginOK = iota
+	PluginWarning
+	PluginCritical
+	PluginUnknown
+)
+
+// PluginState is the name of a plugin's exit code.
+func PluginState(code int) string { return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[code] }
+
+// Check is the document of `portrange check`.
+type Check struct {
+	SchemaVersion int    `json:"schema_version"`
+	State         string `json:"state"`
+	ExitCode      int    `json:"exit_code"`
+	Message       string `json:"message"`
+	// Worst is nil where nothing could be read.
+	Worst *judge.Strain `json:"worst"`
+	// Pools counts the pools looked at, Critical and Warning those that reached
+	// a threshold.
+	Pools    int        `json:"pools"`
+	Critical int        `json:"critical"`
+	Warning  int        `json:"warning"`
+	Exact    bool       `json:"exact"`
+	Gaps     []port.Gap `json:"gaps"`
+
+	// WarningAt and CriticalAt are the thresholds, for the performance data.
+	WarningAt  judge.Threshold `json:"-"`
+	CriticalAt judge.Threshold `json:"-"`
+}
+
+// NewCheck sums up the pools. partial says that a part of the sockets could not
+// be read: then no news is not good news.
+func NewCheck(strains []judge.Strain, exact, partial bool, gaps []port.Gap) *Check {
+	c := &Check{SchemaVersion: SchemaVersion, Pools: len(strains), Exact: exact && !partial, Gaps: gaps}
+	judge.SortStrains(strains)
+	for i := range strains {
+		switch strains[i].Severity {
+		case judge.Critical:
+			c.Critical++
+		case judge.Warning:
+			c.Warning++
+		}
+	}
+	if len(strains) > 0 {
+		c.Worst = &strains[0]
+	}
+	c.ExitCode = c.code(partial)
+	c.State = PluginState(c.ExitCode)
+	c.Message = c.message()
+	return c
+}
+
+// UnknownCheck is the document for a check that failed.
+func UnknownCheck(err error) *Check {
+	return &Check{
+		SchemaVersion: SchemaVersion, State: PluginState(PluginUnknown), ExitCode: PluginUnknown,
+		Message: err.Error(), Gaps: []port.Gap{},
+	}
+}
+
+func (c *Check) code(partial bool) int {
+	switch {
+	case c.Critical > 0:
+		return PluginCritical
+	case c.Warning > 0:
+		return PluginWarning
+	case partial || c.Worst == nil:
+		return PluginUnknown
+	}
+	return PluginOK
+}
+
+func (c *Check) message() string {
+	if c.Worst == nil {
+		return "no pool could be read"
+	}
+	text := strainText(c.Worst)
+	switch reached := c.Critical + c.Warning; {
+	case reached > 1:
+		text += fmt.Sprintf("; worst of %d pools, %d critical and %d warning", c.Pools, c.Critical, c.Warning)
+	case c.Pools > 1:
+		text += fmt.Sprintf("; worst of %d pools", c.Pools)
+	}
+	if !c.Exact {
+		text += "; not exact, fewer may be left"
+	}
+	if len(c.Gaps) > 0 {
+		text += fmt.Sprintf("; could not read %s", c.Gaps[0].What)
+		if more := len(c.Gaps) - 1; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+	}
+	return text
+}
+
+func strainText(s *judge.Strain) string {
+	where := "to a new destination"
+	switch {
+	case s.Remote != "" && s.Local != "":
+		where = fmt.Sprintf("from %s to %s", s.Local, s.Remote)
+	case s.Remote != "":
+		where = "to " + s.Remote
+	case s.Local != "":
+		where = fmt.Sprintf("at %s, for all destinations", s.Local)
+	}
+	text := fmt.Sprintf("%d ports left %s (%s), %s taken", s.Left, where, s.Proto, percent(s.Share()))
+	if s.Name != "" {
+		text += ", network namespace " + s.Name
+	}
+	return text
+}
+
+// WriteCheck prints the one line of a plugin: state, message and performance
+// data.
+func WriteCheck(w io.Writer, c *Check) error {
+	line := "PORTRANGE " + c.State + ": " + pluginText(c.Message)
+	if c.Worst != nil {
+		line += " | " + c.performance()
+	}
+	if _, err := fmt.Fprintln(w, line); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
+
+// pluginText keeps a text to one line and out of the performance data.
+func pluginText(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return printable(strings.ReplaceAll(text, "|", "/"))
+}
+
+// performance is label=value;warning;critical;minimum;maximum for each number.
+// A threshold of the guidelines is the last value that is still fine.
+func (c *Check) performance() string {
+	size := c.Worst.Size
+	last := func(t judge.Threshold) string {
+		if trigger := t.Trigger(size); trigger > 0 {
+			return fmt.Sprint(trigger - 1)
+		}
+		return "~:-1" // any number is too many
+	}
+	warning, critical := last(c.WarningAt), last(c.CriticalAt)
+	return strings.Join([]string{
+		fmt.Sprintf("taken=%d;%s;%s;0;%d", c.Worst.Taken(), warning, critical, size),
+		fmt.Sprintf("left=%d;;;0;%d", c.Worst.Left, size),
+		fmt.Sprintf("share=%.1f%%;;;0;100", 100*c.Worst.Share()),
+		fmt.Sprintf("pools=%d;;;0;", c.Pools),
+		fmt.Sprintf("critical_pools=%d;;;0;", c.Critical),
+		fmt.Sprintf("warning_pools=%d;;;0;", c.Warning),
+	}, " ")
+}
+
+func checkDocument() Document {
+	return Document{"check", "One object.", slices.Concat(schemaField, []Field{
+		{"state", "OK, WARNING, CRITICAL or UNKNOWN"},
+		{"exit_code", "0, 1, 2 or 3, as the program exits"},
+		{"message", "the text of the plugin's line"},
+		{"worst", "the worst pool; null where nothing could be read"},
+		{"worst.netns", "inode number of its network namespace"},
+		{"worst.name", "name of that namespace"},
+		{"worst.proto", "tcp or udp"},
+		{"worst.local", "local address; empty for what a new destination would find"},
+		{"worst.remote", "remote address:port; absent for a pool shared by all destinations"},
+		{"worst.size", "ports of the pool"},
+		{"worst.left", "ports left in it"},
+		{"worst.severity", "threshold reached: critical, warning, or info for none"},
+		{"pools", "number of pools looked at"},
+		{"critical", "number of pools that reached the critical threshold"},
+		{"warning", "number of pools that reached the warning threshold alone"},
+		{"exact", "whether the numbers are the kernel's own"},
+	}, gapFields)}
+}

@@ -1,0 +1,98 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"portrange/internal/doctor"
+	"portrange/internal/judge"
+	"portrange/internal/port"
+)
+
+// Doctor is the document of `portrange doctor`.
+type Doctor struct {
+	SchemaVersion int              `json:"schema_version"`
+	TakenAt       time.Time        `json:"taken_at"`
+	Host          string           `json:"host"`
+	Kernel        string           `json:"kernel"`
+	Findings      []doctor.Finding `json:"findings"`
+	Gaps          []port.Gap       `json:"gaps"`
+}
+
+// WriteDoctor prints the text of `portrange doctor`: the findings, the worst
+// first, each with its code, evidence and advice.
+func WriteDoctor(w io.Writer, doc *Doctor, style Style) error {
+	p := newPrinter(w, style)
+	p.line("%s, Linux %s, %s", p.paint(bold, printable(doc.Host)), printable(doc.Kernel), doc.TakenAt.UTC().Format("2006-01-02 15:04:05 MST"))
+	several := severalNamespaces(doc.Findings)
+	for i := range doc.Findings {
+		p.line("")
+		p.diagnosis(&doc.Findings[i], several)
+	}
+	p.line("")
+	p.prognosis(doc)
+	return p.flush()
+}
+
+// severalNamespaces reports whether a finding has to say where it is.
+func severalNamespaces(findings []doctor.Finding) bool {
+	return slices.ContainsFunc(findings, func(f doctor.Finding) bool {
+		return f.Namespace != 0 && f.Namespace != findings[0].Namespace && findings[0].Namespace != 0
+	})
+}
+
+func (p *printer) diagnosis(f *doctor.Finding, several bool) {
+	head := fmt.Sprintf("%-*s%s", labelCells, strings.ToUpper(string(f.Severity)), f.Code)
+	where := ""
+	if several && f.Namespace != 0 {
+		where = fmt.Sprintf(", network namespace %s", printable(f.Name))
+	}
+	p.line("%s%s", p.paint(severityInk(f.Severity), head), where)
+	for _, text := range []string{f.Subject + ": " + f.Evidence, "-> " + f.Advice} {
+		p.line("%*s%s", labelCells, "", p.wrap(printable(text), labelCells, labelCells))
+	}
+}
+
+// prognosis closes with what there is, and where to read on.
+func (p *printer) prognosis(doc *Doctor) {
+	if len(doc.Findings) == 0 {
+		text := "Nothing found."
+		if len(doc.Gaps) > 0 {
+			text = "Nothing found, as far as could be read."
+		}
+		p.line("%s", p.paint(green, text))
+		return
+	}
+	counts := map[judge.Severity]int{}
+	for i := range doc.Findings {
+		counts[doc.Findings[i].Severity]++
+	}
+	var parts []string
+	for _, severity := range []judge.Severity{judge.Critical, judge.Warning, judge.Info} {
+		if n := counts[severity]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", Thousands(n), severity))
+		}
+	}
+	worst := &doc.Findings[0]
+	p.line("%s", p.paint(severityInk(worst.Severity), p.wrap(fmt.Sprintf("%s: %s. `portrange doctor --explain %s` explains the first.",
+		count(len(doc.Findings), "finding"), strings.Join(parts, ", "), worst.Code), 0, 2)))
+}
+
+func doctorDocument() Document {
+	return Document{"doctor", "One object.", slices.Concat(schemaField, []Field{
+		{"taken_at", "when the check-up ended (RFC 3339, UTC)"},
+		{"host", "host name"},
+		{"kernel", "kernel release, as uname -r prints it"},
+		{"findings[]", "what was found, the worst first"},
+		{"findings[].code", "stable name of the kind of finding; `portrange doctor --explain CODE` explains it"},
+		{"findings[].severity", "info, warning or critical"},
+		{"findings[].subject", "what it is about"},
+		{"findings[].evidence", "the numbers behind it"},
+		{"findings[].advice", "what to do"},
+		{"findings[].namespace", "inode number of the network namespace; 0 for what belongs to the whole machine"},
+		{"findings[].name", "name of that namespace; empty for the whole machine"},
+	}, gapFields)}
+}
