@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -30,15 +31,24 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	root := NewCommand(streams)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	var ended exitStatus
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &ended):
+		return int(ended)
 	case ctx.Err() != nil:
 		return ExitInterrupted
 	}
 	fmt.Fprintln(streams.Err, "portrange: "+oneLine(err))
 	return ExitFailure
 }
+
+// exitStatus ends a run that has said everything with an exit code.
+type exitStatus int
+
+// Error is for readers of the code: nobody prints it.
+func (s exitStatus) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
 
 func oneLine(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
@@ -52,9 +62,9 @@ Data goes to standard output, words to standard error. Colour is used on a
 terminal only, and not at all with --no-color or NO_COLOR set.
 
 Exit codes: 0 fine, 1 a finding at or above the severity asked for, 2 wrong
-usage or nothing could be shown, 130 interrupted. What could not be read is
-named on standard error and in the JSON field gaps; it does not change the code
-as long as something could be shown.`
+usage or nothing could be shown, 130 interrupted; check has those of a plugin.
+What could not be read is named on standard error and in the JSON field gaps; it
+does not change the code as long as something could be shown.`
 
 // NewCommand builds the whole command tree.
 func NewCommand(streams Streams) *cobra.Command {
@@ -76,7 +86,7 @@ func NewCommand(streams Streams) *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	a.globalFlags(root)
 	show.flags(root)
-	root.AddCommand(newShow(a), newLeft(a), newSockets(a), newSummary(a), newVersion(a), newCompletion(), newMan(), newJSONTopic())
+	root.AddCommand(newShow(a), newLeft(a), newSockets(a), newSummary(a), newDoctor(a), newCheck(a), newVersion(a), newCompletion(), newMan(), newJSONTopic())
 	return root
 }
 

@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portrange/internal/judge"
+	"portrange/internal/port"
+	"portrange/internal/report"
+	"portrange/internal/sample"
+)
+
+const checkLong = `A plugin for Nagios, Icinga, Sensu and others that follow the Monitoring
+Plugins guidelines: one line with performance data, and an exit code: 0 OK, 1
+WARNING, 2 CRITICAL, 3 UNKNOWN (whatever went wrong, wrong usage included).
+
+All pools of the namespaces asked for are looked at, and the worst is named:
+TCP by destination, UDP by local address, and what a new destination would
+find. A threshold is a share of the pool taken, such as 85%, or a number of
+ports left, such as 2000; it is reached at that value. Ports in TIME_WAIT that
+connect() may take over count as left.
+
+It works for every user. Without BPF, ports bound before connect() cannot be
+told apart; then the line says "not exact".`
+
+const checkExample = `  portrange check
+  portrange check --warning 2000 --critical 200
+  portrange check --tuple 10.0.0.5:8080 --netns lb1
+  portrange check --netns all -w 50% -c 85%`
+
+// checkTimeout is the guidelines' default.
+const checkTimeout = 10 * time.Second
+
+type checkCommand struct {
+	*app
+	warning, critical threshold
+	tuple             string
+	timeout           time.Duration
+	options           sample.Options
+}
+
+func newCheck(a *app) *cobra.Command {
+	c := &checkCommand{app: a}
+	cmd := &cobra.Command{
+		Use:     "check",
+		Short:   "Print one line and an exit code for monitoring (Nagios, Icinga, Sensu)",
+		Long:    checkLong,
+		Example: checkExample,
+		Args:    func(cmd *cobra.Command, args []string) error { return c.unknown(noArgs(cmd, args)) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
+	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return c.unknown(flagError(cmd, err)) })
+	c.flags(cmd)
+	return cmd
+}
+
+func (c *checkCommand) flags(cmd *cobra.Command) {
+	c.warning.mustSet("50%")
+	c.critical.mustSet("85%")
+	cmd.Flags().VarP(&c.warning, "warning", "w", "share of a pool taken, or ports left, from which it is WARNING")
+	cmd.Flags().VarP(&c.critical, "critical", "c", "the same for CRITICAL")
+	cmd.Flags().StringVar(&c.tuple, "tuple", "", "only pools towards this destination (`REMOTE`, ADDR:PORT)")
+	cmd.Flags().DurationVarP(&c.timeout, "timeout", "t", checkTimeout, "give up after this `TIME`, as UNKNOWN")
+	sourceFlag(cmd, &c.options)
+}
+
+// threshold is a flag that takes a [judge.Threshold].
+type threshold struct{ judge.Threshold }
+
+// Set takes a share or a number of ports.
+func (t *threshold) Set(text string) (err error) {
+	t.Threshold, err = judge.ParseThreshold(text)
+	return err
+}
+
+func (t *threshold) mustSet(text string) {
+	if err := t.Set(text); err != nil {
+		panic("default threshold: " + err.Error())
+	}
+}
+
+// Type names the value in the help.
+func (*threshold) Type() string { return "N%|PORTS" }
+
+// unknown prints an error as a plugin's result.
+func (c *checkCommand) unknown(err error) error {
+	if err == nil {
+		return nil
+	}
+	return c.result(report.UnknownCheck(err))
+}
+
+// result prints the line and ends the run with its exit code.
+func (c *checkCommand) result(document *report.Check) error {
+	document.WarningAt, document.CriticalAt = c.warning.Threshold, c.critical.Threshold
+	var err error
+	if c.json {
+		err = report.WriteJSON(c.Out, document)
+	} else {
+		err = report.WriteCheck(c.Out, document)
+	}
+	if err != nil { // nobody reads standard output
+		return exitStatus(report.PluginUnknown)
+	}
+	return exitStatus(document.ExitCode)
+}
+
+func (c *checkCommand) run(ctx context.Context) error {
+	if err := judge.Agrees(c.warning.Threshold, c.critical.Threshold); err != nil {
+		return c.unknown(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no result within %v", c.timeout))
+	defer cancel()
+	document, err := c.check(ctx)
+	switch {
+	case context.Cause(ctx) != nil:
+		return c.unknown(context.Cause(ctx))
+	case err != nil:
+		return c.unknown(err)
+	}
+	return c.result(document)
+}
+
+func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
+	var remote netip.AddrPort
+	if c.tuple != "" {
+		var err error
+		if remote, _, err = parseRemote(c.tuple); err != nil {
+			return nil, err
+		}
+	}
+	snapshot, _, err := c.snapshot(ctx, c.options)
+	if err != nil {
+		return nil, err
+	}
+	var strains []judge.Strain
+	exact, partial := true, false
+	for i := range snapshot.Namespaces {
+		ns := &snapshot.Namespaces[i]
+		strains = append(strains, c.strains(ns, remote)...)
+		exact, partial = exact && judge.Exact(ns), partial || ns.Partial
+	}
+	return report.NewCheck(strains, exact, partial, orEmpty(snapshot.Gaps)), nil
+}
+
+// strains are the pools that were asked for. A destination that nobody talks to
+// has a pool too, still untouched.
+func (c *checkCommand) strains(ns *port.Namespace, remote netip.AddrPort) []judge.Strain {
+	all := judge.Strains(ns, c.warning.Threshold, c.critical.Threshold)
+	if !remote.IsValid() {
+		return all
+	}
+	var wanted []judge.Strain
+	for _, s := range all {
+		if s.Remote == remote.String() {
+			wanted = append(wanted, s)
+		}
+	}
+	if len(wanted) == 0 {
+		for _, s := range all {
+			if s.Local == "" {
+				s.Remote = remote.String()
+				wanted = append(wanted, s)
+			}
+		}
+	}
+	return wanted
+}
