@@ -5,10 +5,11 @@ GO     ?= go
 BINARY := bin/portrange
 ROOT   := $(filter 0,$(shell id -u))
 
-# What the tests compare with (ss, netstat, sysctl, systemd-sysctl), drop
-# privileges with (capsh, setpriv), and what BPF code is generated with. The
-# race detector needs gcc; portrange itself is built without cgo.
-PACKAGES := clang llvm libbpf-dev gcc libc6-dev git iproute2 net-tools procps systemd libcap2-bin util-linux
+# What the tests compare with (ss, netstat, sysctl, systemd-sysctl), make rules
+# with (nft, iptables), drop privileges with (capsh, setpriv), and what BPF code
+# is generated with. The race detector needs gcc; portrange itself is built
+# without cgo.
+PACKAGES := clang llvm libbpf-dev gcc libc6-dev git iproute2 net-tools procps systemd nftables iptables libcap2-bin util-linux
 
 .PHONY: build test unit race lint generate check-generate man exact bench-sockets packages clean
 
