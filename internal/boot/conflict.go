@@ -15,20 +15,44 @@ type Conflict struct {
 	Line
 	Value string `json:"value"` // as written there
 	Why   string `json:"why"`
+	// Refused tells that the kernel refuses the drop-in's value: because of
+	// Line, which holds another key at a value or this one in its place, or by
+	// itself.
+	Refused bool `json:"refused"`
 }
 
 // Conflicts tells what would keep a drop-in, were it written to /etc/sysctl.d
 // under name, from setting the keys it assigns, for every program. A line that
-// sets the same value is no conflict. All lines that stand in the way are
-// found, also those that only would once others are gone: with all of them
-// taken out, the drop-in decides.
+// sets the same value is no conflict. All lines in the way are found, also
+// those that only would be once others are gone: with all of them taken out,
+// the drop-in decides, unless the kernel refuses its value.
 func (t *Tree) Conflicts(name string, content []byte) []Conflict {
 	wanted := t.alone(name, content)
+	t = t.with(name, content)
+	var conflicts []Conflict
+	for {
+		more := t.conflicts(wanted, dropInDir+"/"+name)
+		more = slices.DeleteFunc(more, func(c Conflict) bool { return slices.Contains(conflicts, c) })
+		conflicts = append(conflicts, more...)
+		if !slices.ContainsFunc(more, func(c Conflict) bool { return c.File != "" }) {
+			return conflicts
+		}
+		// What is in the way of one program may be what kept a line from
+		// another.
+		for _, c := range more {
+			t = t.without(c.Line)
+		}
+	}
+}
+
+// conflicts looks at each program and each key by itself.
+func (t *Tree) conflicts(wanted map[string]string, own string) []Conflict {
 	var conflicts []Conflict
 	for _, program := range []Program{Systemd, Procps, Tuned} {
 		for _, key := range t.keys {
 			if value, sets := wanted[key]; sets {
-				conflicts = append(conflicts, t.with(name, content).obstacles(program, key, value, dropInDir+"/"+name)...)
+				search := obstacles{program: program, key: key, value: value, own: own}
+				conflicts = append(conflicts, search.in(t)...)
 			}
 		}
 	}
@@ -50,23 +74,66 @@ func (t *Tree) alone(name string, content []byte) map[string]string {
 	return values
 }
 
-// obstacles takes one line after the other out of the tree until the key has
-// the value.
-func (t *Tree) obstacles(program Program, key, value, own string) []Conflict {
+// obstacles is the search for what keeps a program from setting a key to the
+// value that the drop-in at path own gives it.
+type obstacles struct {
+	program    Program
+	key, value string
+	own        string
+}
+
+// in takes one line after the other out of the tree until the key has the
+// value, or nothing is left to take out.
+func (o obstacles) in(t *Tree) []Conflict {
 	var found []Conflict
 	for {
-		r := t.play().of(program)
-		if r.settles(program, key, value) {
+		r := t.play().of(o.program)
+		if o.overcome(r) {
 			return found
 		}
-		c := r.obstacle(key, own)
-		c.Key, c.Program = key, program
-		found = append(found, c)
-		if c.File == "" || slices.ContainsFunc(found[:len(found)-1], func(o Conflict) bool { return o.same(c.Line) }) {
-			return found
+		lost := o.next(r)
+		conflict := Conflict{Key: o.key, Program: o.program, Value: lost.value, Why: lost.why, Refused: lost.refused}
+		if lost.by == nil {
+			// A line is not to blame if the kernel refuses without it too.
+			found = slices.DeleteFunc(found, func(c Conflict) bool { return lost.refused && c.Refused })
+			return append(found, conflict)
 		}
-		t = t.without(c.Line)
+		conflict.Line, conflict.Value = *lost.by, r.written(*lost.by)
+		found = append(found, conflict)
+		t = t.without(conflict.Line)
 	}
+}
+
+// overcome reports whether a run leaves the value wanted. tuned may leave the
+// key alone.
+func (o obstacles) overcome(r *run) bool {
+	if r.wins[o.key] == nil {
+		return o.program == Tuned
+	}
+	return r.kernel.value(o.key) == o.value
+}
+
+// next is the defeat of the drop-in's own line, by whatever it was.
+func (o obstacles) next(r *run) claim {
+	for _, c := range slices.Backward(r.claims) {
+		if c.key == o.key && c.line.File == o.own && c.why != "" {
+			return *c
+		}
+	}
+	if winner := r.wins[o.key]; winner != nil && winner.line.File != o.own {
+		return claim{by: &winner.line, why: "sets the key without regard to the drop-in"}
+	}
+	return claim{why: "the value depends on what other lines set"}
+}
+
+// written is the value on a line.
+func (r *run) written(line Line) string {
+	for _, c := range r.claims {
+		if c.line.same(line) {
+			return c.value
+		}
+	}
+	return ""
 }
 
 func (b boot) of(program Program) *run {
@@ -76,43 +143,6 @@ func (b boot) of(program Program) *run {
 		}
 	}
 	return nil
-}
-
-// settles reports whether the run leaves the wanted value. tuned may also
-// leave the key alone.
-func (r *run) settles(program Program, key, value string) bool {
-	winner := r.wins[key]
-	if winner == nil {
-		return program == Tuned
-	}
-	return r.kernel.value(key) == value
-}
-
-// obstacle is the line in the way: the one that won, or else the one that
-// defeated the drop-in's own.
-func (r *run) obstacle(key, own string) Conflict {
-	if winner := r.wins[key]; winner != nil && winner.line.File != own {
-		return Conflict{Line: winner.line, Value: winner.value, Why: "comes later"}
-	}
-	for _, c := range slices.Backward(r.claims) {
-		if c.key == key && c.line.File == own && c.why != "" {
-			return c.blame(r.claims)
-		}
-	}
-	return Conflict{Why: "the drop-in does not set the key with this program"}
-}
-
-func (c *claim) blame(claims []*claim) Conflict {
-	if c.by == nil {
-		return Conflict{Why: c.why}
-	}
-	conflict := Conflict{Line: *c.by, Why: c.why}
-	for _, other := range claims {
-		if other.line.same(*c.by) {
-			conflict.Value = other.value
-		}
-	}
-	return conflict
 }
 
 // maxZ bounds the search for a name. A file that sorts after so many z has a

@@ -17,32 +17,27 @@ func matches(pattern, name string) bool {
 }
 
 func matchRest(pattern, name string) bool {
-	for pattern != "" {
-		if pattern[0] == '*' {
-			return matchStar(strings.TrimLeft(pattern, "*"), name)
+	var afterStar, unmatched string // where to go on when the last star takes one byte more
+	starred := false
+	for pattern != "" || name != "" {
+		if strings.HasPrefix(pattern, "*") {
+			pattern = strings.TrimLeft(pattern, "*")
+			afterStar, unmatched, starred = pattern, name, true
+			continue
 		}
-		if name == "" {
+		if pattern != "" && name != "" {
+			if rest, ok := matchOne(pattern, name[0]); ok {
+				pattern, name = rest, name[1:]
+				continue
+			}
+		}
+		if !starred || unmatched == "" {
 			return false
 		}
-		rest, ok := matchOne(pattern, name[0])
-		if !ok {
-			return false
-		}
-		pattern, name = rest, name[1:]
+		unmatched = unmatched[1:]
+		pattern, name = afterStar, unmatched
 	}
-	return name == ""
-}
-
-func matchStar(pattern, name string) bool {
-	if pattern == "" {
-		return true
-	}
-	for i := range len(name) + 1 {
-		if matchRest(pattern, name[i:]) {
-			return true
-		}
-	}
-	return false
+	return true
 }
 
 // matchOne matches what a pattern begins with against one byte, and returns
@@ -143,22 +138,41 @@ func inClass(class string, c byte) bool {
 	return false
 }
 
+// maxExpansion bounds what braces may expand to, in bytes: a short pattern can
+// stand for more than fits any memory.
+const maxExpansion = 4 << 20
+
 // braces expands {a,b} as glob(3) with GLOB_BRACE. A pattern with braces that
 // do not pair is taken as it is, and so is one without.
 func braces(pattern string) []string {
+	var done []string
+	for todo := []string{pattern}; len(todo) > 0; {
+		alternatives := firstBraces(todo[0])
+		if alternatives == nil {
+			done = append(done, todo[0])
+		}
+		todo = append(alternatives, todo[1:]...)
+		if (len(done)+len(todo))*len(pattern) > maxExpansion {
+			return []string{pattern}
+		}
+	}
+	return done
+}
+
+// firstBraces expands the first pair of braces, nil where there is none.
+func firstBraces(pattern string) []string {
 	open := unescaped(pattern, '{')
 	if open < 0 {
-		return []string{pattern}
+		return nil
 	}
 	alternatives, rest, paired := cutBraces(pattern[open+1:])
 	if !paired {
-		return []string{pattern}
+		return nil
 	}
-	var all []string
-	for _, alternative := range alternatives {
-		all = append(all, braces(pattern[:open]+alternative+rest)...)
+	for i, alternative := range alternatives {
+		alternatives[i] = pattern[:open] + alternative + rest
 	}
-	return all
+	return alternatives
 }
 
 func unescaped(pattern string, c byte) int {

@@ -29,15 +29,17 @@ func (s *section) get(name string) (string, bool) {
 	return "", false
 }
 
-// put sets an option, which keeps its place if it was there before.
-func (s *section) put(p pair) {
+// put sets an option, which keeps its place if it was there before, and
+// returns that place.
+func (s *section) put(p pair) int {
 	for i := range s.pairs {
 		if s.pairs[i].name == p.name {
 			s.pairs[i] = p
-			return
+			return i
 		}
 	}
 	s.pairs = append(s.pairs, p)
+	return len(s.pairs) - 1
 }
 
 // parser reads a configuration file as Python's configparser does with the
@@ -49,8 +51,8 @@ type parser struct {
 	sections []*section
 	current  *section
 	indent   int
-	open     bool // the last option may be continued
-	bare     bool // an option may stand without a value
+	last     int  // the option that a deeper line continues, -1 for none
+	bare     bool // an option may stand without a value, and then says nothing
 }
 
 // parseINI returns the sections of a file. Options before the first header
@@ -73,11 +75,11 @@ func parseINI(f file, headless bool) ([]*section, error) {
 func (p *parser) begin(name string) {
 	for _, s := range p.sections {
 		if s.name == name {
-			p.current, p.open = s, false
+			p.current, p.last = s, -1
 			return
 		}
 	}
-	p.current, p.open = &section{name: name}, false
+	p.current, p.last = &section{name: name}, -1
 	p.sections = append(p.sections, p.current)
 }
 
@@ -87,9 +89,8 @@ func (p *parser) feed(number int, line string) error {
 		return nil
 	}
 	indent := len(line) - len(strings.TrimLeft(line, " \t\v\f"))
-	if p.open && indent > p.indent {
-		last := &p.current.pairs[len(p.current.pairs)-1]
-		last.value += "\n" + value
+	if p.current != nil && p.last >= 0 && indent > p.indent {
+		p.current.pairs[p.last].value += "\n" + value
 		return nil
 	}
 	p.indent = indent
@@ -105,15 +106,18 @@ func (p *parser) feed(number int, line string) error {
 
 func (p *parser) option(number int, line string) error {
 	name, value, assigns := strings.Cut(line, "=")
-	if !assigns && !p.bare {
-		return fmt.Errorf("%q is no assignment", line)
+	if !assigns {
+		p.last = -1
+		if !p.bare {
+			return fmt.Errorf("%q is no assignment", line)
+		}
+		return nil
 	}
-	p.current.put(pair{
+	p.last = p.current.put(pair{
 		name:  strings.TrimSpace(name),
 		value: strings.TrimSpace(value),
 		line:  Line{File: p.file.path, Line: number, Target: p.file.target},
 	})
-	p.open = p.current.pairs[len(p.current.pairs)-1].name == strings.TrimSpace(name)
 	return nil
 }
 

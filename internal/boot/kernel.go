@@ -128,7 +128,7 @@ func (k *kernel) writeRange(data string) (int, error) {
 	ends := [2]int{k.low, k.high}
 	copy(ends[:], numbers)
 	if ends[1] < ends[0] {
-		return 0, fmt.Errorf("the kernel refuses a range that ends at %d, below its start %d", ends[1], ends[0])
+		return 0, refuse("a range that ends at %d, below its start %d", ends[1], ends[0])
 	}
 	if ends[0] < k.unprivileged {
 		return 0, &encroaches{key: keyUnprivileged,
@@ -152,6 +152,10 @@ func (k *kernel) writeUnprivileged(data string) (int, error) {
 	return n, nil
 }
 
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("the kernel refuses "+format, args...)
+}
+
 // encroaches is a refusal that is another key's doing.
 type encroaches struct{ key, text string }
 
@@ -169,8 +173,8 @@ func (k *kernel) writeNumber(key, data string, least, most int) (int, error) {
 // writeReuse is proc_dou8vec_minmax, which knows no minus sign and swallows
 // what follows the number.
 func (k *kernel) writeReuse(data string) (int, error) {
-	if digits := strings.TrimLeft(data, kernelSpaces); strings.HasPrefix(digits, "-") {
-		return 0, fmt.Errorf("the kernel refuses a minus sign")
+	if digits := skipSpaces(data); strings.HasPrefix(digits, "-") {
+		return 0, refuse("a minus sign")
 	}
 	if _, err := k.writeNumber(keyReuse, data, 0, 2); err != nil {
 		return 0, err
@@ -184,7 +188,7 @@ func (k *kernel) integers(data string, count, least, most int) ([]int, int, erro
 	in := scanner{rest: data[:min(len(data), k.page-1)]}
 	var numbers []int
 	for len(numbers) < count {
-		in.rest = strings.TrimLeft(in.rest, kernelSpaces)
+		in.rest = skipSpaces(in.rest)
 		if in.rest == "" {
 			break
 		}
@@ -193,14 +197,14 @@ func (k *kernel) integers(data string, count, least, most int) ([]int, int, erro
 			return nil, 0, err
 		}
 		if number < least || number > most {
-			return nil, 0, fmt.Errorf("the kernel refuses %d, outside %d to %d", number, least, most)
+			return nil, 0, refuse("%d, outside %d to %d", number, least, most)
 		}
 		numbers = append(numbers, number)
 	}
 	if len(numbers) == 0 {
-		return nil, 0, fmt.Errorf("the kernel refuses an empty value")
+		return nil, 0, refuse("an empty value")
 	}
-	in.rest = strings.TrimLeft(in.rest, kernelSpaces)
+	in.rest = skipSpaces(in.rest)
 	return numbers, len(data) - len(in.rest), nil
 }
 
@@ -220,8 +224,15 @@ func (k *kernel) writeReserved(data string, pos int) (int, error) {
 	return min(len(data), k.page-1) - unread, nil
 }
 
-// kernelSpaces is what the kernel's isspace accepts (lib/ctype.c).
-const kernelSpaces = " \t\n\v\f\r\xa0"
+// skipSpaces goes by the kernel's isspace (lib/ctype.c), which counts the
+// no-break space of Latin-1 in.
+func skipSpaces(text string) string {
+	n := 0
+	for n < len(text) && (strings.IndexByte(cSpace, text[n]) >= 0 || text[n] == 0xa0) {
+		n++
+	}
+	return text[n:]
+}
 
 // scanner walks through the text of a write.
 type scanner struct{ rest string }
@@ -238,12 +249,12 @@ func (s *scanner) number(separators string) (int, byte, error) {
 	}
 	length := numberLength(digits)
 	if length == 0 {
-		return 0, 0, fmt.Errorf("the kernel refuses %q: not a number", shown(s.rest))
+		return 0, 0, refuse("%q: not a number", shown(s.rest))
 	}
 	sign := len(s.rest) - len(digits)
 	number, err := strconv.ParseInt(s.rest[:sign]+octal(digits[:length]), 0, 64)
 	if err != nil || sign+length > maxDigits {
-		return 0, 0, fmt.Errorf("the kernel refuses %q: too large", shown(s.rest))
+		return 0, 0, refuse("%q: too large", shown(s.rest))
 	}
 	rest := digits[length:]
 	if rest == "" {
@@ -251,7 +262,7 @@ func (s *scanner) number(separators string) (int, byte, error) {
 		return int(number), 0, nil
 	}
 	if !strings.Contains(separators, rest[:1]) {
-		return 0, 0, fmt.Errorf("the kernel refuses %q: not a number", shown(s.rest))
+		return 0, 0, refuse("%q: not a number", shown(s.rest))
 	}
 	s.rest = rest
 	return int(number), rest[0], nil
@@ -311,7 +322,7 @@ func (s *scanner) ports(cut bool) (set *port.Set, unread int, err error) {
 			s.skip()
 		}
 		if high < low {
-			return nil, 0, fmt.Errorf("the kernel refuses %d-%d: the end is below the start", low, high)
+			return nil, 0, refuse("%d-%d: the end is below the start", low, high)
 		}
 		set.AddRange(low, high)
 	}
@@ -322,7 +333,7 @@ func (s *scanner) port(separators string) (uint16, byte, error) {
 	negative := strings.HasPrefix(s.rest, "-")
 	number, separator, err := s.number(separators)
 	if err == nil && (negative || number > maxPort) {
-		err = fmt.Errorf("the kernel refuses %d: not a port", number)
+		err = refuse("%d: not a port", number)
 	}
 	return uint16(number), separator, err
 }

@@ -87,6 +87,12 @@ func procpsOptions(f file) []option {
 // does nothing to assignments that name it; one that is a glob itself excludes
 // nothing, as only equal paths are compared.
 func (r *run) applyProcps(list []option) {
+	named := map[string]*option{}
+	for i, o := range list {
+		if named[o.key] == nil {
+			named[o.key] = &list[i]
+		}
+	}
 	for _, o := range list {
 		if o.exclude {
 			continue
@@ -96,9 +102,8 @@ func (r *run) applyProcps(list []option) {
 			continue
 		}
 		for _, found := range globKeys(o.key, r.tree.paths()) {
-			i := slices.IndexFunc(list, func(other option) bool { return other.key == found })
-			if i >= 0 {
-				r.lose(r.procpsKeys(entry{key: found}), o.line, o.value, &list[i].line, namedBy(&list[i]))
+			if by := named[found]; by != nil {
+				r.lose(r.procpsKeys(entry{key: found}), o.line, o.value, &by.line, namedBy(by))
 				continue
 			}
 			r.setProcps(found, o)

@@ -130,7 +130,7 @@ func (r *root) open(path string, flags int) (int, error) {
 	flags |= unix.O_PATH | unix.O_CLOEXEC
 	how := &unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
 	for {
-		fd, err := unix.Openat2(r.fd, strings.TrimPrefix(path, "/"), how)
+		fd, err := unix.Openat2(r.fd, "."+path, how)
 		switch {
 		case errors.Is(err, unix.EAGAIN): // something was renamed meanwhile
 			continue

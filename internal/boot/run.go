@@ -29,6 +29,9 @@ type claim struct {
 	why string
 	// by is the line that defeated it, where one did.
 	by *Line
+	// refused tells that it was the kernel who defeated it; by is then the
+	// line of another key that made it so.
+	refused bool
 }
 
 // run plays one program through.
@@ -47,23 +50,24 @@ func newRun(t *Tree, k *kernel, write writer) *run {
 
 // set writes a value as the program would. A value that the kernel took takes
 // the key from whoever had it; one that it refused leaves everything as it was.
-func (r *run) set(key string, line Line, value string) {
+func (r *run) set(key string, line Line, value string) *claim {
 	c := &claim{key: key, line: line, value: spaced(value)}
 	r.claims = append(r.claims, c)
 	took, err := r.write(r.kernel, key, value)
 	if !took {
-		c.refused(err, r.wins)
-		return
+		c.refuse(err, r.wins)
+		return c
 	}
 	if before := r.wins[key]; before != nil {
-		before.lost(line, "overridden by "+line.String())
+		before.by, before.why = &line, overriddenBy(line)
 	}
 	r.wins[key] = c
+	return c
 }
 
-// refused notes why the kernel took nothing, and whose value was in the way.
-func (c *claim) refused(err error, wins map[string]*claim) {
-	c.why = err.Error()
+// refuse notes why the kernel took nothing, and whose value was in the way.
+func (c *claim) refuse(err error, wins map[string]*claim) {
+	c.refused, c.why = true, err.Error()
 	if other, ok := err.(*encroaches); ok {
 		if culprit := wins[other.key]; culprit != nil {
 			c.by = &culprit.line
@@ -71,8 +75,6 @@ func (c *claim) refused(err error, wins map[string]*claim) {
 		}
 	}
 }
-
-func (c *claim) lost(by Line, why string) { c.by, c.why = &by, why }
 
 // lose notes a line that never comes to a write.
 func (r *run) lose(keys []string, line Line, value string, by *Line, why string) {
@@ -102,6 +104,8 @@ func (r *run) unread(f file, by *Line, why string, concerned func(entry) []strin
 func hiddenBy(by file) string {
 	return fmt.Sprintf("hidden by %s, which has the same name in a stronger directory", by.path)
 }
+
+func overriddenBy(line Line) string { return "overridden by " + line.String() }
 
 func excludedBy(line Line) string { return "taken back by the exclusion at " + line.String() }
 

@@ -11,6 +11,10 @@ import (
 type option struct {
 	entry
 	line Line
+	// place is the first line in a row with the same value, which lends the
+	// entry its place in the table.
+	place   Line
+	removed bool
 }
 
 // options is that table, an ordered hashmap: a key keeps its place while the
@@ -50,7 +54,8 @@ func (r *run) parseSystemd(table *options, f file) {
 	}
 	for _, row := range rows {
 		if e, ok := systemdEntry(row.text); ok {
-			r.put(table, &option{entry: e, line: Line{File: f.path, Line: row.line, Target: f.target}})
+			line := Line{File: f.path, Line: row.line, Target: f.target}
+			r.put(table, &option{entry: e, line: line, place: line})
 		}
 	}
 }
@@ -65,7 +70,7 @@ func (r *run) put(table *options, o *option) {
 		return
 	}
 	if !before.exclude {
-		why := "overridden by " + o.line.String()
+		why := overriddenBy(o.line)
 		if o.exclude {
 			why = excludedBy(o.line)
 		}
@@ -75,7 +80,7 @@ func (r *run) put(table *options, o *option) {
 		before.line = o.line
 		return
 	}
-	table.remove(before)
+	before.removed = true
 	table.add(o)
 }
 
@@ -84,16 +89,11 @@ func (t *options) add(o *option) {
 	t.byKey[o.key] = o
 }
 
-func (t *options) remove(o *option) {
-	t.ordered = slices.DeleteFunc(t.ordered, func(other *option) bool { return other == o })
-	delete(t.byKey, o.key)
-}
-
 // applySystemd is apply_all. A key that any line names is out of reach for
 // globs, wherever that line stands.
 func (r *run) applySystemd(table *options) {
 	for _, o := range table.ordered {
-		if o.exclude {
+		if o.exclude || o.removed {
 			continue
 		}
 		if !isGlob(o.key) {
@@ -118,8 +118,13 @@ func namedBy(o *option) string {
 }
 
 func (r *run) setSystemd(path string, o *option) {
-	if key := r.systemdKeyAt(path); key != "" {
-		r.set(key, o.line, o.value)
+	key := r.systemdKeyAt(path)
+	if key == "" {
+		return
+	}
+	if c := r.set(key, o.line, o.value); c.refused && !o.place.same(o.line) {
+		c.by = &o.place
+		c.why += "; systemd-sysctl writes the value in the place of " + o.place.String() + ", which says the same"
 	}
 }
 

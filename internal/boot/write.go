@@ -2,6 +2,7 @@ package boot
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 )
 
@@ -47,7 +48,7 @@ func writeProcps(k *kernel, key, value string) (took bool, err error) {
 			end = bytes.LastIndexByte(data[:procpsPiece], ',')
 		}
 		if end < 0 {
-			return took, errNoComma
+			return took, refuse("the value, and procps finds no comma to cut it at")
 		}
 		data[end] = '\n'
 		n, err := k.write(key, string(data[:end+1]), pos)
@@ -62,17 +63,11 @@ func writeProcps(k *kernel, key, value string) (took bool, err error) {
 	}
 }
 
-type refusal string
-
-func (r refusal) Error() string { return string(r) }
-
-const errNoComma = refusal("the kernel refuses the value, and procps finds no comma to cut it at")
-
 // writeTuned writes no newline, and of an empty value nothing at all
 // (_write_sysctl in tuned/plugins/plugin_sysctl.py).
 func writeTuned(k *kernel, key, value string) (bool, error) {
 	if strings.TrimSpace(value) == "" {
-		return false, refusal("tuned writes nothing for an empty value")
+		return false, errors.New("tuned writes nothing for an empty value")
 	}
 	return writeAll(k, key, value)
 }
