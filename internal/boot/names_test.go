@@ -1,0 +1,164 @@
+package boot
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestWinningName(t *testing.T) {
+	for _, tt := range []struct {
+		name, file, content, want string
+	}{
+		{"nothing there", "10-a.conf", "net.ipv4.tcp_fin_timeout = 5\n", "99-portrange.conf"},
+		{"a later name with a key of ours", "99-sysctl.conf", "net/ipv4/tcp_fin_timeout = 5\n", "zz-portrange.conf"},
+		{"a later glob", "99-sysctl.conf", "net.ipv4.tcp_fin_* = 5\n", "zz-portrange.conf"},
+		{"a later exclusion", "99-sysctl.conf", "-net.ipv4.tcp_fin_timeout\n", "zz-portrange.conf"},
+		{"a later name with other keys", "99-sysctl.conf", "vm.swappiness = 5\n", "99-portrange.conf"},
+		{"a later name that is not read", "zz-top", "net.ipv4.tcp_fin_timeout = 5\n", "99-portrange.conf"},
+		{"somebody else had that idea", "zzz.conf", "net.ipv4.tcp_fin_timeout = 5\n", "zzzz-portrange.conf"},
+		{"the file itself", "99-portrange.conf", "net.ipv4.tcp_fin_timeout = 5\n", "99-portrange.conf"},
+		{"a name beyond z", "ä.conf", "net.ipv4.tcp_fin_timeout = 5\n", strings.Repeat("z", maxZ) + "-portrange.conf"},
+	} {
+		root := t.TempDir()
+		write(t, root, "usr/lib/sysctl.d/"+tt.file, tt.content)
+		tree, err := Read(root, Keys())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tree.WinningName("portrange"); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// The field names are a promise.
+func TestReportJSON(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, "etc/sysctl.d/10-a.conf", "net.ipv4.tcp_fin_timeout = 5\nnet.ipv4.tcp_fin_timeout = 6\n")
+	tree, err := Read(root, []string{keyFinTimeout, keyBuckets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.MarshalIndent(tree.Report(map[string]string{keyFinTimeout: "7"}), "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{
+ "schema_version": 1,
+ "program": "procps",
+ "settings": [
+  {
+   "key": "net.ipv4.tcp_fin_timeout",
+   "running": "7",
+   "systemd": {
+    "value": "6",
+    "file": "/etc/sysctl.d/10-a.conf",
+    "line": 2,
+    "target": "/etc/sysctl.d/10-a.conf"
+   },
+   "procps": {
+    "value": "6",
+    "file": "/etc/sysctl.d/10-a.conf",
+    "line": 2,
+    "target": "/etc/sysctl.d/10-a.conf"
+   },
+   "tuned": null,
+   "boot": "6",
+   "loses": [
+    {
+     "file": "/etc/sysctl.d/10-a.conf",
+     "line": 1,
+     "target": "/etc/sysctl.d/10-a.conf",
+     "value": "5",
+     "programs": [
+      "procps",
+      "systemd"
+     ],
+     "why": "overridden by /etc/sysctl.d/10-a.conf:2"
+    }
+   ],
+   "drift": true
+  },
+  {
+   "key": "net.ipv4.tcp_max_tw_buckets",
+   "running": null,
+   "systemd": null,
+   "procps": null,
+   "tuned": null,
+   "boot": null,
+   "loses": [],
+   "drift": false
+  }
+ ],
+ "gaps": []
+}`
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(string(got), "\n")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A key without a handler of its own keeps what was written, dots in an
+// interface name included.
+func TestOtherKeys(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, "etc/sysctl.d/10-a.conf", "net.ipv4.conf.eth0/1.rp_filter = 2\nnet.ipv4.tcp_rmem = 4096\t131072  6291456\n")
+	tree, err := Read(root, []string{"net.ipv4.conf.eth0/1.rp_filter", "net.ipv4.tcp_rmem"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"2", "4096 131072 6291456"} {
+		s := tree.Report(nil).Settings[i]
+		if s.Systemd == nil || s.Systemd.Value != want || s.Procps == nil || s.Procps.Value != want {
+			t.Errorf("%s: systemd %+v, procps %+v, want %s", s.Key, s.Systemd, s.Procps, want)
+		}
+	}
+}
+
+// Taking out all lines that Conflicts names must let the drop-in decide, in
+// any tree.
+func TestConflictsAreComplete(t *testing.T) {
+	const name = "50-drop-in.conf"
+	content := []byte("net.ipv4.ip_local_port_range = 15000 64001\nnet.ipv4.tcp_tw_reuse = 1\nnet.ipv4.tcp_fin_timeout = 33\n")
+	wanted := map[string]string{keyRange: "15000 64001", keyReuse: "1", keyFinTimeout: "33"}
+	for seed := range uint64(60) {
+		random := randomTree(seed)
+		root := t.TempDir()
+		if err := random.build(root); err != nil {
+			t.Fatal(err)
+		}
+		tree, err := Read(root, Keys())
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkConflicts(t, random, tree, name, content, wanted)
+	}
+}
+
+func checkConflicts(t *testing.T, random *randomFS, tree *Tree, name string, content []byte, wanted map[string]string) {
+	t.Helper()
+	conflicts := tree.Conflicts(name, content)
+	rest := tree.with(name, content)
+	for _, c := range conflicts {
+		rest = rest.without(c.Line)
+	}
+	played := rest.play()
+	for key, value := range wanted {
+		for _, program := range []Program{Systemd, Procps} {
+			if got := played.of(program).kernel.value(key); got != value && !refusedFor(conflicts, program, key) {
+				t.Errorf("%s sets %s to %s after all conflicts are gone\n%v\n%s", program, key, got, conflicts, random)
+			}
+		}
+	}
+}
+
+func refusedFor(conflicts []Conflict, program Program, key string) bool {
+	for _, c := range conflicts {
+		if c.Program == program && c.Key == key && c.File == "" {
+			return true
+		}
+	}
+	return false
+}
