@@ -9,7 +9,8 @@
 // The rules live in two places that know nothing of each other: nf_tables, read
 // over netlink, where iptables-nft keeps its rules too, and the tables of
 // iptables-legacy, read by getsockopt. Both are those of the calling thread's
-// network namespace, and both take CAP_NET_ADMIN.
+// network namespace, and both take CAP_NET_ADMIN; the list of legacy tables is
+// for root to read.
 //
 // The package finds rules. It refuses to know which packets they match.
 package netfilter

@@ -55,17 +55,16 @@ func legacies() []legacy {
 
 func listLegacy(context.Context) ([]Rules, error) {
 	var found []Rules
-	var failures []error
 	for _, l := range legacies() {
 		n, err := l.count()
 		if err != nil {
-			failures = append(failures, fmt.Errorf("read table nat of iptables-legacy (%s): %w", l.family, err))
+			return found, fmt.Errorf("read table nat of family %s: %w", l.family, err)
 		}
 		if n > 0 {
 			found = append(found, Rules{Backend: "iptables-legacy", Family: l.family, Table: natTable, Count: n})
 		}
 	}
-	return found, errors.Join(failures...)
+	return found, nil
 }
 
 // count counts the rules. It looks first whether the table is there: asking

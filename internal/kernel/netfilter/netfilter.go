@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 
@@ -37,12 +36,15 @@ func SourceNAT(ctx context.Context) ([]Rules, []port.Gap) {
 	var found []Rules
 	var gaps []port.Gap
 	for _, backend := range []struct {
-		what string
-		list func(context.Context) ([]Rules, error)
-	}{{"nftables rules", listNFT}, {"iptables-legacy rules", listLegacy}} {
+		what, hint string
+		list       func(context.Context) ([]Rules, error)
+	}{
+		{"nftables rules", "run as root or with CAP_NET_ADMIN", listNFT},
+		{"iptables-legacy rules", "run as root", listLegacy},
+	} {
 		rules, err := backend.list(ctx)
 		if err != nil {
-			gaps = append(gaps, port.Gap{What: backend.what, Why: explain(err)})
+			gaps = append(gaps, port.Gap{What: backend.what, Why: explain(err, backend.hint)})
 		}
 		found = append(found, rules...)
 	}
@@ -50,9 +52,9 @@ func SourceNAT(ctx context.Context) ([]Rules, []port.Gap) {
 	return found, gaps
 }
 
-func explain(err error) string {
+func explain(err error, hint string) string {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Sprintf("%v; run as root or with CAP_NET_ADMIN", err)
+		return err.Error() + "; " + hint
 	}
 	return err.Error()
 }
