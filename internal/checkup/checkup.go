@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"portrange/internal/boot"
@@ -321,15 +322,27 @@ func hostRange() (hostNamespace, error) {
 	return host, nil
 }
 
-// unique drops gaps that several looks met.
+// unique keeps the first gap of several looks at one thing.
 func unique(gaps []port.Gap) []port.Gap {
-	seen := map[port.Gap]bool{}
 	kept := []port.Gap{}
 	for _, gap := range gaps {
-		if !seen[gap] {
-			seen[gap] = true
+		known := slices.ContainsFunc(kept, func(k port.Gap) bool { return k.What == gap.What && k.Namespace == gap.Namespace })
+		if !known {
 			kept = append(kept, gap)
 		}
 	}
 	return kept
+}
+
+// Unread lists the targets that a snapshot is without although they are still
+// there.
+func Unread(snapshot *port.Snapshot, targets []netns.Namespace) []netns.Namespace {
+	var unread []netns.Namespace
+	for _, target := range targets {
+		read := slices.ContainsFunc(snapshot.Namespaces, func(ns port.Namespace) bool { return ns.ID == target.ID })
+		if !read && !errors.Is(target.Do(func() error { return nil }), netns.ErrGone) {
+			unread = append(unread, target)
+		}
+	}
+	return unread
 }

@@ -326,8 +326,25 @@ func TestInterrupted(t *testing.T) {
 }
 
 func TestUniqueGaps(t *testing.T) {
-	a, b := port.Gap{What: "owners", Why: "no"}, port.Gap{What: "owners", Why: "no", Namespace: 7}
-	if got := unique([]port.Gap{a, b, a}); !slices.Equal(got, []port.Gap{a, b}) {
+	a, b := port.Gap{What: "owners", Why: "1 of 3"}, port.Gap{What: "owners", Why: "no", Namespace: 7}
+	again := port.Gap{What: "owners", Why: "2 of 4"}
+	if got := unique([]port.Gap{a, b, again}); !slices.Equal(got, []port.Gap{a, b}) {
 		t.Errorf("gaps %+v", got)
+	}
+}
+
+func TestUnread(t *testing.T) {
+	own, err := netns.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := own
+	gone.ID++ // the path leads elsewhere than when it was found
+	snapshot := &port.Snapshot{Namespaces: []port.Namespace{{ID: own.ID}}}
+	if got := Unread(snapshot, []netns.Namespace{own, gone}); len(got) != 0 {
+		t.Errorf("unread %+v, want none: one was read, the other is gone", got)
+	}
+	if got := Unread(&port.Snapshot{}, []netns.Namespace{own}); len(got) != 1 {
+		t.Errorf("unread %+v, want the one that is there", got)
 	}
 }
