@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"portrange/internal/checkup"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
@@ -113,12 +115,14 @@ func (c *checkCommand) run(ctx context.Context) error {
 	if err := judge.Agrees(c.warning.Threshold, c.critical.Threshold); err != nil {
 		return c.unknown(err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no result within %v", c.timeout))
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	document, err := c.check(ctx)
+	document, err := c.check(limited)
 	switch {
-	case context.Cause(ctx) != nil:
-		return c.unknown(context.Cause(ctx))
+	case ctx.Err() != nil:
+		return c.unknown(errors.New("interrupted"))
+	case limited.Err() != nil:
+		return c.unknown(fmt.Errorf("no result within %v", c.timeout))
 	case err != nil:
 		return c.unknown(err)
 	}
@@ -133,12 +137,12 @@ func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
 			return nil, err
 		}
 	}
-	snapshot, _, err := c.snapshot(ctx, c.options)
+	snapshot, targets, err := c.snapshot(ctx, c.options)
 	if err != nil {
 		return nil, err
 	}
 	var strains []judge.Strain
-	exact, partial := true, false
+	exact, partial := true, len(checkup.Unread(snapshot, targets)) > 0
 	for i := range snapshot.Namespaces {
 		ns := &snapshot.Namespaces[i]
 		strains = append(strains, c.strains(ns, remote)...)
