@@ -47,3 +47,13 @@ func openFiles() (int, error) {
 	}
 	return max(0, int(min(limit.Cur, 1<<30))-spareFiles), nil
 }
+
+// KernelRelease is the release that the figures of a [ConnectCosts] hold for, as
+// uname -r prints it.
+func KernelRelease() string {
+	var names unix.Utsname
+	if err := unix.Uname(&names); err != nil {
+		return "unknown" // uname(2) fails for a bad address only
+	}
+	return unix.ByteSliceToString(names.Release[:])
+}

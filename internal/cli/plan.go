@@ -1,0 +1,314 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"portrange/internal/capacity"
+	"portrange/internal/chart"
+	"portrange/internal/observe"
+	"portrange/internal/port"
+	"portrange/internal/report"
+	"portrange/internal/sample"
+	"portrange/internal/simulate"
+)
+
+const planLong = `Tells how many local ports a load of connections needs to each destination, how
+that compares with the range, and what would have to change for it to fit.
+
+The load is --rate new connections a second, all together, each open for --hold,
+spread evenly over --destinations (address:port pairs) and --sources (local
+addresses). The client that closes first keeps its port for 60 s of TIME_WAIT,
+or until tcp_tw_reuse may take it over. Without --rate: the load that stays
+below the half of the range. Connections begin at random, so the need is not
+the average but what is enough --confidence of the time.
+
+Range, reserved ports, listeners and settings are those of this host (--netns)
+unless given; --bare plans for a host with the kernel's defaults instead.
+
+--from-live measures the load of each destination on this host for some time and
+plans for that. Connections shorter than the time between two samples (a
+thirtieth of it, at most 2 s) are seen only if the client closes first; the
+kernel's own count tells how many went unseen.
+
+--simulate runs the load on this kernel in a private network namespace, scaled
+down to seconds and 10,000 ports, and puts the kernel's figures beside the
+prediction. --probe measures what connect() costs while a pool of so many ports
+fills. Both take root or CAP_SYS_ADMIN and touch nothing else on the host.`
+
+const planExample = `  portrange plan --rate 900/s --hold 5s --destinations 4
+  portrange plan --rate 54000/min --hold 200ms --tw-reuse 1 --simulate
+  portrange plan --hold 5s --range 15000-64001 --chart plan.svg
+  portrange plan --from-live 30s
+  portrange plan --probe 10000 --chart connect.svg`
+
+// defaultConfidence is the share of time that the planned ports are enough.
+const defaultConfidence = 0.999
+
+// simulationSeed makes a simulation begin the same connections every time.
+const simulationSeed = 1
+
+type planCommand struct {
+	*app
+	load       capacity.Load
+	rate       rate
+	hold       span
+	closes     string
+	twReuse    string
+	portRange  rangeFlag
+	reserved   portSet
+	confidence percentage
+	bare       bool
+	fromLive   span
+	simulate   bool
+	probe      int
+	chart      string
+	limit      limit
+	options    sample.Options
+}
+
+func newPlan(a *app) *cobra.Command {
+	c := &planCommand{app: a, closes: closesClient, confidence: defaultConfidence, limit: textPools}
+	cmd := &cobra.Command{
+		Use:     "plan",
+		Short:   "Tell how many ports, addresses or destinations a load needs",
+		Long:    planLong,
+		Example: planExample,
+		Args:    noArgs,
+		RunE:    c.run,
+	}
+	c.flags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("from-live", "rate")
+	cmd.MarkFlagsMutuallyExclusive("from-live", "hold")
+	cmd.MarkFlagsMutuallyExclusive("from-live", "bare")
+	cmd.MarkFlagsMutuallyExclusive("from-live", "simulate", "probe")
+	cmd.MarkFlagsMutuallyExclusive("probe", "rate")
+	cmd.MarkFlagsMutuallyExclusive("probe", "hold")
+	return cmd
+}
+
+// The words of --closes.
+const (
+	closesClient = "client"
+	closesServer = "server"
+)
+
+func (c *planCommand) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Var(&c.rate, "rate", "new connections per second, all together")
+	flags.Var(&c.hold, "hold", "how long a connection is open")
+	flags.IntVar(&c.load.Destinations, "destinations", 1, "address:port pairs that share the load")
+	flags.IntVar(&c.load.Sources, "sources", 1, "local addresses that share the load")
+	choiceFlag(cmd, &c.closes, "closes", "the side that closes first", closesClient, closesServer)
+	choiceFlag(cmd, &c.twReuse, "tw-reuse", "tcp_tw_reuse: off, on, loopback only (default this host's)", "0", "1", "2")
+	flags.BoolVar(&c.load.Loopback, "loopback", false, "the destinations are on this host")
+	flags.Var(&c.portRange, "range", "port range (default this host's)")
+	flags.Var(&c.reserved, "reserved", "reserved ports (default this host's)")
+	flags.Var(&c.confidence, "confidence", "share of time that the ports are enough")
+	flags.BoolVar(&c.bare, "bare", false, "plan for a host with the kernel's defaults, not for this one")
+	flags.Var(&c.fromLive, "from-live", "measure the load of this host for so long")
+	flags.Var(&c.limit, "limit", "with --from-live, destinations to show, 0 for all")
+	flags.BoolVar(&c.simulate, "simulate", false, "run the load on this kernel, scaled down")
+	flags.IntVar(&c.probe, "probe", 0, "measure connect() while so many `PORTS` fill")
+	flags.StringVar(&c.chart, "chart", "", "draw a chart into `FILE`.svg or .png")
+	sourceFlag(cmd, &c.options)
+}
+
+func (c *planCommand) run(cmd *cobra.Command, _ []string) error {
+	if err := c.checkChart(); err != nil {
+		return err
+	}
+	switch {
+	case cmd.Flags().Changed("probe"):
+		return c.runProbe(cmd.Context())
+	case c.fromLive != 0:
+		return c.runLive(cmd.Context())
+	case c.hold == 0:
+		return errors.New("plan: want --hold, how long a connection is open, such as 5s; or --from-live 30s to measure it here")
+	}
+	return c.runPlan(cmd.Context())
+}
+
+// checkChart fails before anything is measured.
+func (c *planCommand) checkChart() error {
+	if c.chart == "" {
+		return nil
+	}
+	_, err := chart.FormatOf(c.chart)
+	return err
+}
+
+func (c *planCommand) runPlan(ctx context.Context) error {
+	ports, settings, gaps, err := c.host(ctx)
+	if err != nil {
+		return err
+	}
+	plan, err := c.plan(ports, settings)
+	if err != nil {
+		return err
+	}
+	document := &report.Plan{SchemaVersion: report.SchemaVersion, Plan: plan, Gaps: orEmpty(gaps)}
+	if c.simulate {
+		if document.Simulation, err = c.simulation(ctx, plan); err != nil {
+			return err
+		}
+	}
+	if err := c.draw(func(format chart.Format) ([]byte, error) { return chart.Plan(plan, format) }); err != nil {
+		return err
+	}
+	c.printGaps(gaps)
+	return c.print(document, func(w io.Writer, style report.Style) error { return report.WritePlan(w, document, style) })
+}
+
+// host reads the ports and settings to plan for, as far as flags do not say.
+func (c *planCommand) host(ctx context.Context) (capacity.Ports, port.Settings, []port.Gap, error) {
+	if c.bare {
+		ports, settings := bareHost()
+		return c.overridden(ports), settings, nil, nil
+	}
+	if c.netns == sample.AllNamespaces {
+		return capacity.Ports{}, port.Settings{}, nil, errOneNamespace
+	}
+	snapshot, _, err := c.snapshot(ctx, c.options)
+	if err != nil {
+		return capacity.Ports{}, port.Settings{}, nil, fmt.Errorf("%w; --bare plans without looking at this host", err)
+	}
+	ns := &snapshot.Namespaces[0]
+	return c.overridden(capacity.PortsOf(ns)), ns.Settings, snapshot.Gaps, nil
+}
+
+var errOneNamespace = errors.New("plan: looks at one network namespace, name it by --netns")
+
+// bareHost is one with the defaults of a current kernel.
+func bareHost() (capacity.Ports, port.Settings) {
+	const reuseOnLoopback, reuseDelay = 2, time.Second
+	return capacity.PlainPorts(port.DefaultRange), port.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay}
+}
+
+func (c *planCommand) overridden(ports capacity.Ports) capacity.Ports {
+	if c.portRange.value != nil {
+		ports.Range = *c.portRange.value
+	}
+	if c.reserved.value != nil {
+		ports.Reserved = c.reserved.value
+	}
+	return ports
+}
+
+// plan holds the load against the ports. Without a rate it is the largest one
+// that stays below the half.
+func (c *planCommand) plan(ports capacity.Ports, settings port.Settings) (*capacity.Plan, error) {
+	load := c.load
+	load.Rate, load.Hold = cmp.Or(float64(c.rate), 1), time.Duration(c.hold).Seconds()
+	if c.closes == closesClient {
+		load.ClientCloses = 1
+	}
+	load.TWReuse, load.TWReuseDelayMS = settings.TWReuse, settings.TWReuseDelay.Milliseconds()
+	if c.twReuse != "" {
+		load.TWReuse = int(c.twReuse[0] - '0')
+	}
+	plan, err := capacity.Make(load, ports, float64(c.confidence))
+	if err != nil || c.rate != 0 {
+		return plan, err
+	}
+	load.Rate = plan.SlowRate
+	return capacity.Make(load, ports, float64(c.confidence))
+}
+
+func (c *planCommand) simulation(ctx context.Context, plan *capacity.Plan) (*simulate.Result, error) {
+	defer progress(c.Err, "simulating")()
+	return simulate.Simulate(ctx, plan, simulate.DefaultBounds, simulationSeed)
+}
+
+func (c *planCommand) runLive(ctx context.Context) error {
+	if c.netns == sample.AllNamespaces {
+		return errOneNamespace
+	}
+	live, err := c.measure(ctx)
+	if err != nil {
+		return err
+	}
+	if c.twReuse != "" {
+		live.Settings.TWReuse = int(c.twReuse[0] - '0')
+	}
+	if err := live.Plan(c.overridden(live.Ports), float64(c.confidence)); err != nil {
+		return err
+	}
+	document := &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: live, Gaps: orEmpty(live.Gaps)}
+	if err := c.drawWorst(document); err != nil {
+		return err
+	}
+	c.printGaps(live.Gaps)
+	return c.print(document, func(w io.Writer, style report.Style) error {
+		return report.WriteLivePlan(w, document, int(c.limit), style)
+	})
+}
+
+func (c *planCommand) measure(ctx context.Context) (*observe.Live, error) {
+	sampler, targets, gaps, err := c.open(ctx, c.options)
+	if err != nil {
+		return nil, err
+	}
+	defer progress(c.Err, fmt.Sprintf("measuring the load for %v", time.Duration(c.fromLive)))()
+	live, err := observe.Run(ctx, sampler, targets[0], time.Duration(c.fromLive))
+	if closing := sampler.Close(); err == nil && closing != nil {
+		err = fmt.Errorf("close the socket source: %w", closing)
+	}
+	if err != nil {
+		return nil, err
+	}
+	live.Gaps = append(gaps, live.Gaps...)
+	return live, nil
+}
+
+func (c *planCommand) drawWorst(document *report.LivePlan) error {
+	worst := document.Worst()
+	if c.chart != "" && worst == nil {
+		return errors.New("draw a chart: no destination got a new connection meanwhile")
+	}
+	return c.draw(func(format chart.Format) ([]byte, error) { return chart.Plan(worst.Plan, format) })
+}
+
+func (c *planCommand) runProbe(ctx context.Context) error {
+	document := &report.Costs{SchemaVersion: report.SchemaVersion, Kernel: simulate.KernelRelease()}
+	stop := progress(c.Err, "measuring connect()")
+	defer stop()
+	for _, fill := range []simulate.Fill{simulate.Established, simulate.TimeWait} {
+		costs, err := simulate.ConnectCost(ctx, c.probe, fill)
+		if err != nil {
+			return err
+		}
+		document.Costs = append(document.Costs, costs)
+	}
+	stop()
+	if err := c.draw(func(format chart.Format) ([]byte, error) { return chart.ConnectCost(document.Costs, format) }); err != nil {
+		return err
+	}
+	return c.print(document, func(w io.Writer, style report.Style) error { return report.WriteCosts(w, document, style) })
+}
+
+// draw writes the chart that was asked for, whole or not at all.
+func (c *planCommand) draw(render func(chart.Format) ([]byte, error)) error {
+	if c.chart == "" {
+		return nil
+	}
+	format, err := chart.FormatOf(c.chart)
+	if err != nil {
+		return err
+	}
+	file, err := render(format)
+	if err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(c.chart, file, 0o644); err != nil {
+		return fmt.Errorf("write chart %s: %w", c.chart, err)
+	}
+	return nil
+}

@@ -1,0 +1,246 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+
+	"portrange/internal/capacity"
+	"portrange/internal/observe"
+	"portrange/internal/port"
+	"portrange/internal/simulate"
+)
+
+// Plan is the document of `portrange plan`.
+type Plan struct {
+	SchemaVersion int `json:"schema_version"`
+	*capacity.Plan
+	// Simulation is nil where none was asked for.
+	Simulation *simulate.Result `json:"simulation,omitempty"`
+	Gaps       []port.Gap       `json:"gaps"`
+}
+
+// LivePlan is the document of `portrange plan --from-live`.
+type LivePlan struct {
+	SchemaVersion int `json:"schema_version"`
+	*observe.Live
+	Gaps []port.Gap `json:"gaps"`
+}
+
+// Costs is the document of `portrange plan --probe`.
+type Costs struct {
+	SchemaVersion int                      `json:"schema_version"`
+	Kernel        string                   `json:"kernel"`
+	Costs         []*simulate.ConnectCosts `json:"costs"`
+}
+
+// WritePlan prints the text of `portrange plan`: the verdict, how it comes
+// about, what to change, and the simulation where there is one.
+func WritePlan(w io.Writer, doc *Plan, style Style) error {
+	p := newPrinter(w, style)
+	p.planVerdict(doc.Plan)
+	p.planFields(doc.Plan)
+	p.levers(doc.Plan)
+	if doc.Simulation != nil {
+		p.simulation(doc.Simulation, doc.Tuples)
+	}
+	return p.flush()
+}
+
+func (p *printer) planVerdict(plan *capacity.Plan) {
+	text := map[capacity.Verdict]string{
+		capacity.Fits: "Fits: below the half of the ports to each destination",
+		capacity.Slow: fmt.Sprintf("Slow: enough ports, but past the half connect() searches %s of them in vain first",
+			Thousands(plan.Pool.Half)),
+		capacity.Short: "Short: more ports are needed to each destination than there are",
+	}[plan.Verdict]
+	if plan.Lost >= worthFailing {
+		text += fmt.Sprintf("; %s of the connections would fail", percent(plan.Lost))
+	}
+	p.line("%s", p.paint(verdictInk(plan.Verdict), p.wrap(text, 0, 2)))
+}
+
+// worthFailing is the share of failing connections that prints as more than none.
+const worthFailing = 0.0005
+
+func verdictInk(v capacity.Verdict) ink {
+	switch v {
+	case capacity.Short:
+		return red
+	case capacity.Slow:
+		return yellow
+	}
+	return green
+}
+
+func (p *printer) planFields(plan *capacity.Plan) {
+	load := &plan.Load
+	p.field("Load", fmt.Sprintf("%s, each open for %s; %s", rateText(load.Rate), secondsText(load.Hold), closesText(load.ClientCloses)))
+	p.field("Tuples", fmt.Sprintf("%s: %s from %s; %s each", Thousands(plan.Tuples),
+		count(load.Destinations, "destination"), count(load.Sources, "source"), rateText(plan.TupleRate)))
+	p.field("Port held", secondsText(plan.Blocks)+" by each connection: "+heldText(load))
+	p.field("Range", poolText(&plan.Pool))
+	p.field("Needed", p.paint(verdictInk(plan.Verdict), count(plan.Needed, "port"))+
+		fmt.Sprintf(" to each destination, %s of the usable: enough %s of the time; %s on average",
+			percent(plan.Share), confidenceText(plan.Confidence), rounded(plan.Mean)))
+	p.field("Ceiling", fmt.Sprintf("%s below the half, %s below the wall", rateText(plan.SlowRate), rateText(plan.WallRate)))
+	p.field("Also", alsoText(&plan.Also))
+}
+
+func poolText(pool *capacity.Pool) string {
+	text := fmt.Sprintf("%d-%d, %s usable", pool.Low, pool.High, count(pool.Usable, "port"))
+	if passed := pool.ReservedInRange + pool.BindHeld; passed > 0 {
+		text += fmt.Sprintf(" of %s; %s reserved, %s held by bind()", Thousands(pool.Size),
+			Thousands(pool.ReservedInRange), Thousands(pool.BindHeld))
+	}
+	return text
+}
+
+// heldText tells the parts of the time that a connection withholds its port.
+func heldText(load *capacity.Load) string {
+	switch {
+	case load.ClientCloses == 0:
+		return "as long as it is open"
+	case load.Reuses():
+		return fmt.Sprintf("%s open, %s until tcp_tw_reuse may take it over (TCP timestamps on both ends provided)",
+			secondsText(load.Hold), secondsText(load.Lingers()))
+	case load.ClientCloses < 1:
+		return fmt.Sprintf("%s open, and %s of them %s in TIME_WAIT", secondsText(load.Hold), percent(load.ClientCloses),
+			secondsText(load.Lingers()))
+	}
+	return fmt.Sprintf("%s open, %s in TIME_WAIT", secondsText(load.Hold), secondsText(load.Lingers()))
+}
+
+func closesText(client float64) string {
+	switch client {
+	case 0:
+		return "the server closes first"
+	case 1:
+		return "the client closes first"
+	}
+	return "the client closes " + percent(client) + " of them first"
+}
+
+func alsoText(also *capacity.Also) string {
+	text := "on average " + count(also.OpenSockets, "open file") + " of the client"
+	if also.TimeWait > 0 {
+		text += fmt.Sprintf(", and up to %s in TIME_WAIT (tcp_max_tw_buckets bounds them)", count(also.TimeWait, "socket"))
+	}
+	return text
+}
+
+// levers prints what can be changed, and the least of it as a closing line.
+func (p *printer) levers(plan *capacity.Plan) {
+	if len(plan.Levers) == 0 {
+		return
+	}
+	p.line("")
+	p.line("%s", p.paint(bold, "What would do, each alone:"))
+	t := table{columns: []column{{title: "LEVER"}, {title: "NOW"}, {title: "TO FIT"}, {title: "TO STAY BELOW THE HALF"}}}
+	for i := range plan.Levers {
+		lever := &plan.Levers[i]
+		t.rows = append(t.rows, []cell{{text: string(lever.Name)}, {text: lever.Now}, changeCell(lever.Fit), changeCell(lever.Fast)})
+	}
+	p.table(&t)
+	p.line("%s", p.wrap(leastText(plan), 0, 2))
+}
+
+func changeCell(change *capacity.Change) cell {
+	switch {
+	case change == nil:
+		return cell{}
+	case change.Possible:
+		return cell{text: fmt.Sprintf("%s (%s)", change.Value, percent(change.Share)), ink: green}
+	case change.Value == "":
+		return cell{text: "no help", ink: faint}
+	}
+	return cell{text: fmt.Sprintf("not enough: %s (%s)", change.Value, percent(change.Share)), ink: faint}
+}
+
+func leastText(plan *capacity.Plan) string {
+	lever, change, found := plan.Least()
+	if !found {
+		return "No single change is enough; combine them."
+	}
+	text := fmt.Sprintf("Least change: %s %s", lever.Name, change.Value)
+	if lever.Name != capacity.LeverRange {
+		return text + ": " + lever.Note + "."
+	}
+	text += fmt.Sprintf(", by `portrange set %s`", change.Value)
+	if change.Reserve != "" {
+		text += "; before it, as something listens there, `portrange reserve add " + change.Reserve + "`"
+	}
+	return text + "."
+}
+
+func (p *printer) simulation(result *simulate.Result, planned int) {
+	run, predicted, measured := &result.Run, &result.Predicted, &result.Measured
+	p.line("")
+	p.line("%s", p.paint(bold, "Simulated on this kernel, in a private network namespace:"))
+	p.field("Scaled", scaleText(run, planned))
+	p.field("TIME_WAIT", standsText(run))
+	p.field("Peak", fmt.Sprintf("%s withheld at once; predicted %s, from %s to %s 99 times of 100", count(measured.Peak, "port"),
+		Thousands(predicted.Peak), Thousands(predicted.PeakLow), Thousands(predicted.PeakHigh)))
+	p.field("Failed", fmt.Sprintf("%s of %s of connect(), %s; predicted %s", Thousands(measured.Failed), count(measured.Calls, "call"),
+		percent(measured.Lost), percent(predicted.Lost)))
+	p.field("connect()", latencyText(&measured.Connect))
+	if measured.Failed > 0 {
+		p.field("Failing", latencyText(&measured.Failing))
+	}
+	if measured.Pace < worthSlowing {
+		p.field("Pace", percent(measured.Pace)+" of the planned: the machine is busy, so the run took longer, and so did connect()")
+	}
+}
+
+// worthSlowing is the pace below which latencies are not those of an idle machine.
+const worthSlowing = 0.9
+
+func scaleText(run *simulate.Run, planned int) string {
+	return fmt.Sprintf("%s of %s; %s to each, open for %s; range %d-%d, %s usable; ports × %.3g, time × %.3g",
+		Thousands(run.Tuples), count(planned, "tuple"), rateText(run.TupleRate), secondsText(run.Hold),
+		run.Low, run.High, Thousands(run.Usable), run.PortScale, run.TimeScale)
+}
+
+func standsText(run *simulate.Run) string {
+	switch run.Stands {
+	case simulate.Kernel:
+		return "the kernel's own, with tcp_tw_reuse and a delay of " + secondsText(run.Lingers)
+	case simulate.Emulated:
+		return "emulated, as its 60 s are compiled into the kernel: each connection stays open for " + secondsText(run.Lingers) +
+			" more instead, and is then reset"
+	}
+	return "not needed, the server closes first"
+}
+
+func latencyText(l *simulate.Latency) string {
+	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, longest %s", microsText(l.P50), microsText(l.P90), microsText(l.P99), microsText(l.Max))
+}
+
+func microsText(us float64) string {
+	if us >= 1000 {
+		return strconv.FormatFloat(us/1000, 'f', 1, 64) + " ms"
+	}
+	return strconv.FormatFloat(us, 'f', 0, 64) + " µs"
+}
+
+// rateText is a rate with three digits at least.
+func rateText(rate float64) string {
+	if rate >= 100 && rate < math.MaxInt32 {
+		return rounded(rate) + "/s"
+	}
+	return strconv.FormatFloat(rate, 'g', 3, 64) + "/s"
+}
+
+func rounded(x float64) string { return Thousands(int(math.Round(x))) }
+
+func secondsText(s float64) string {
+	if s < 1 {
+		return strconv.FormatFloat(s*1000, 'g', 3, 64) + " ms"
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(s, 'f', 1, 64), ".0") + " s"
+}
+
+// confidenceText is a probability in percent, with all its digits.
+func confidenceText(p float64) string { return strconv.FormatFloat(p*100, 'g', 10, 64) + "%" }
