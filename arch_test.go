@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 	"internal/checkup": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/catalogue", "internal/simulate",
 		"internal/doctor", "internal/boot", "internal/act", "internal/act/", "internal/kernel/"},
 	"internal/report": {"internal/port", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe", "internal/doctor",
-		"internal/boot", "internal/act"},
+		"internal/boot", "internal/act", "internal/act/journal"},
 	"internal/cli": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe",
 		"internal/chart", "internal/doctor", "internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
 	"cmd/portrange": {"internal/cli"},

@@ -27,7 +27,7 @@ func (a *Actor) Apply(p *Plan, within time.Duration) (*journal.Entry, error) {
 	}
 	e := &journal.Entry{
 		At: p.At, Command: p.Command, User: p.User, Boot: a.Host.Boot(),
-		Settings: p.settings(), Files: p.Files,
+		Settings: p.Settings(), Files: p.Files,
 	}
 	if within > 0 {
 		deadline := time.Now().Add(within)

@@ -25,6 +25,7 @@ const (
 	CommentedOut   = "commented-out"
 	NotAfterReboot = "not-after-reboot"
 	HandEdited     = "drop-in-edited"
+	NotTheHost     = "not-the-host"
 )
 
 // fewPorts is a range so small that it is most likely a slip of the pen.
@@ -32,8 +33,12 @@ const fewPorts = 1000
 
 // intruder is somebody whose ports come into the range.
 type intruder struct {
-	code, subject, evidence string
-	ports                   *port.Set
+	code, subject string
+	// does is what a process does with the ports; empty for a claim.
+	does string
+	// evidence is what shows a claim.
+	evidence string
+	ports    *port.Set
 }
 
 // consequences finds whose ports come into the range.
@@ -65,10 +70,10 @@ func holders(holds []Hold, coming *port.Set) []intruder {
 func describeHold(hold Hold) intruder {
 	one := intruder{
 		code: BindHeld, subject: processes(hold.Processes) + ", " + hold.Proto.String(),
-		evidence: "taken through bind()", ports: &port.Set{},
+		does: "took through bind()", ports: &port.Set{},
 	}
 	if hold.State == port.Listen {
-		one.code, one.evidence = Listener, "listened on"
+		one.code, one.does = Listener, "listens on"
 	}
 	return one
 }
@@ -125,7 +130,7 @@ func (c *Change) add(code string, severity judge.Severity, subject, evidence, ad
 func (c *Change) intrusion(one intruder) judge.Finding {
 	f := judge.Finding{
 		Code: one.code, Severity: judge.Warning, Subject: one.subject,
-		Evidence: fmt.Sprintf("%s %s: %s", shortened(one.ports.String()), c.how(one.ports.Len()), one.evidence),
+		Evidence: c.evidence(one),
 		Advice: "add --reserve: otherwise an outgoing connection may hold the port when the service starts, " +
 			"which then fails with EADDRINUSE",
 	}
@@ -138,15 +143,29 @@ func (c *Change) intrusion(one intruder) judge.Finding {
 	return f
 }
 
-// how says how ports become the kernel's to pick.
-func (c *Change) how(n int) string {
+func (c *Change) evidence(one intruder) string {
+	ports := shortened(one.ports.String())
+	how := "come into the range"
 	switch {
 	case c.now.Range == c.next.Range:
-		return "reserved no longer"
-	case n == 1:
-		return "comes into the range"
+		how = "no longer reserved"
+	case one.ports.Len() == 1:
+		how = "comes into the range"
 	}
-	return fmt.Sprintf("(%d ports) come into the range", n)
+	if n := one.ports.Len(); n > 1 {
+		ports += fmt.Sprintf(" (%d ports)", n)
+	}
+	if one.does != "" {
+		return fmt.Sprintf("%s %s: %s", one.does, ports, how)
+	}
+	return fmt.Sprintf("%s: %s; %s", ports, how, one.evidence)
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "1 port"
+	}
+	return fmt.Sprintf("%d ports", n)
 }
 
 // shortened keeps a list of ports readable.
@@ -175,15 +194,15 @@ func (c *Change) judgeRange(ns *Namespace) {
 	}
 	if next.Size() < fewPorts {
 		c.add(SmallRange, judge.Warning, "range "+next.String(),
-			fmt.Sprintf("%d ports are few: TIME_WAIT alone uses up %.0f new connections a second to one destination",
-				next.Size(), max(1, float64(next.Size())/60)),
+			fmt.Sprintf("%s, of which TIME_WAIT keeps each for a minute: %.1f new connections a second to one destination",
+				counted(next.Size()), float64(next.Size())/60),
 			"the kernel's default has 28,232; did you mean that?")
 	}
 	reserved := next.Set()
 	reserved.Intersect(c.next.Reserved)
 	if n := reserved.Len(); n > 0 {
 		c.add(Reserved, judge.Info, "ip_local_reserved_ports",
-			fmt.Sprintf("%d ports of the range are reserved: %s", n, shortened(reserved.String())),
+			fmt.Sprintf("%s of the range reserved: %s", counted(n), shortened(reserved.String())),
 			fmt.Sprintf("connect() and bind() to port 0 pick from the other %d", next.Size()-n))
 	}
 	c.judgeOutside(ns)

@@ -22,11 +22,26 @@ func (p *Plan) addFiles(wish Wish, facts Facts) error {
 			"configure what starts it instead (--emit docker, compose or kubernetes prints how)", DropInDir, facts.Namespaces[0].Place.Name)
 	case at < 0 || facts.Boot == nil:
 		return nil
+	case !wish.Persist && !facts.Namespaces[at].Place.Host:
+		return nil // it ends with the reboot
 	case !wish.Persist:
 		p.warnOfReboot(&p.Changes[at], facts.Boot, nil)
 		return nil
 	}
+	if place := facts.Namespaces[at].Place; !place.Host {
+		p.Findings = append(p.Findings, notTheHost(place))
+	}
 	return p.persist(wish, facts, &p.Changes[at])
+}
+
+// notTheHost warns inside of `ip netns exec` and the like, where the files are
+// the host's and the settings are not.
+func notTheHost(place journal.Namespace) judge.Finding {
+	return judge.Finding{
+		Code: NotTheHost, Severity: judge.Warning, Subject: "netns " + place.Name,
+		Evidence: "process 1 lives in another network namespace: at boot " + DropInDir + " sets the values there, and not here",
+		Advice:   "persist from the host, unless these files belong to a container's own system",
+	}
 }
 
 // persist plans the drop-in, and what to do about lines that override it.
@@ -42,7 +57,7 @@ func (p *Plan) persist(wish Wish, facts Facts, change *Change) error {
 			Evidence: fmt.Sprintf("somebody added the line %q", line), Advice: "it goes: keep it in a file of your own",
 		})
 	}
-	after := lasting(wish, values, change)
+	after := lasting(values, change)
 	content := p.dropIn(wish.Origin, before, values, after)
 	if !content.Equal(before) {
 		p.Files = append(p.Files, journal.File{Path: DropIn, Before: before, After: content})
@@ -54,14 +69,10 @@ func (p *Plan) persist(wish Wish, facts Facts, change *Change) error {
 
 // lasting is what the drop-in shall hold: of the settings that the wish is
 // about, what they will be now, of the other one what the file had.
-func lasting(wish Wish, had map[string]string, change *Change) map[string]string {
+func lasting(had map[string]string, change *Change) map[string]string {
 	after := maps.Clone(had)
-	if wish.Range != nil {
-		after[sysctl.KeyRange] = change.next.Range.String()
-	}
-	touched := wish.Add != nil || wish.Remove != nil || *change.next.Reserved != *change.now.Reserved
-	if touched {
-		after[sysctl.KeyReserved] = change.next.Reserved.String()
+	for _, key := range change.aimed {
+		after[key] = change.value(key)
 	}
 	return after
 }
@@ -151,11 +162,8 @@ func overridden(c conflict) judge.Finding {
 // after this change. Those in the drop-in are not its business.
 func (p *Plan) warnOfReboot(change *Change, forecast Forecast, persisted map[string]string) {
 	for _, s := range forecast.Report(nil).Settings {
-		next, ours := change.next.Range.String(), s.Key == sysctl.KeyRange
-		if s.Key == sysctl.KeyReserved {
-			next, ours = change.next.Reserved.String(), true
-		}
-		if _, safe := persisted[s.Key]; !ours || safe || s.Boot == nil || *s.Boot == next {
+		next := change.value(s.Key)
+		if _, safe := persisted[s.Key]; !slices.Contains(dropInKeys(), s.Key) || safe || s.Boot == nil || *s.Boot == next {
 			continue
 		}
 		p.Findings = append(p.Findings, judge.Finding{

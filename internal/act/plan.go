@@ -41,6 +41,8 @@ type Change struct {
 	Settings []journal.Setting `json:"-"`
 
 	now, next port.Settings
+	// aimed are the keys that the wish is about, in the order of writing.
+	aimed []string
 }
 
 // ErrNotAllowed says that the kernel would refuse a value.
@@ -79,7 +81,7 @@ func interrupted(e *journal.Entry) judge.Finding {
 }
 
 // Empty reports whether there is nothing to write.
-func (p *Plan) Empty() bool { return len(p.Files) == 0 && len(p.settings()) == 0 }
+func (p *Plan) Empty() bool { return len(p.Files) == 0 && len(p.Settings()) == 0 }
 
 // Warns reports whether a finding is severe enough to ask before going on.
 func (p *Plan) Warns() bool {
@@ -100,7 +102,8 @@ func (p *Plan) AllFindings() []judge.Finding {
 	return all
 }
 
-func (p *Plan) settings() []journal.Setting {
+// Settings are the writes of settings, in their order.
+func (p *Plan) Settings() []journal.Setting {
 	var all []journal.Setting
 	for i := range p.Changes {
 		all = append(all, p.Changes[i].Settings...)
@@ -124,6 +127,7 @@ func newChange(wish Wish, ns *Namespace) (Change, error) {
 	if wish.ReserveFound {
 		c.reserve(found)
 	}
+	c.aim(wish)
 	c.judge(ns, found)
 	c.describe()
 	c.Settings = writes(ns.Place, c.now, c.next)
@@ -187,15 +191,33 @@ func difference(a, b port.Range) *port.Set {
 	return set
 }
 
-// Values are the settings that the plan leaves in the first namespace, by key,
-// in the order of writing: what other systems have to be told.
+// aim notes what the wish is about, be it that nothing has to change for it.
+func (c *Change) aim(wish Wish) {
+	if wish.Add != nil || wish.Remove != nil || *c.next.Reserved != *c.now.Reserved {
+		c.aimed = append(c.aimed, sysctl.KeyReserved)
+	}
+	if wish.Range != nil {
+		c.aimed = append(c.aimed, sysctl.KeyRange)
+	}
+}
+
+// value is what a setting will be.
+func (c *Change) value(key string) string {
+	if key == sysctl.KeyReserved {
+		return c.next.Reserved.String()
+	}
+	return c.next.Range.String()
+}
+
+// Values are what the plan makes of the settings it is about, in the first
+// namespace and in the order of writing: what other systems have to be told.
 func (p *Plan) Values() []Value {
 	c := &p.Changes[0]
-	var values []Value
-	if c.next.Reserved.Len() > 0 {
-		values = append(values, Value{sysctl.KeyReserved, c.next.Reserved.String()})
+	values := make([]Value, len(c.aimed))
+	for i, key := range c.aimed {
+		values[i] = Value{key, c.value(key)}
 	}
-	return append(values, Value{sysctl.KeyRange, c.next.Range.String()})
+	return values
 }
 
 // Value is a setting and its value.

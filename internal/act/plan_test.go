@@ -64,9 +64,9 @@ func TestIntruders(t *testing.T) {
 		code     string // of the finding that is expected, "" for none
 		evidence string
 	}{
-		{"listener", withHolds(held(20000, port.TCP, port.Listen)), Listener, "20000 comes into the range"},
-		{"listeners of one process", withHolds(held(20000, port.TCP, port.Listen), held(20002, port.TCP, port.Listen)), Listener, "20000,20002 (2 ports) come into"},
-		{"idle bind", withHolds(held(20000, port.TCP, port.BoundInactive)), BindHeld, "taken through bind()"},
+		{"listener", withHolds(held(20000, port.TCP, port.Listen)), Listener, "listens on 20000: comes into the range"},
+		{"listeners of one process", withHolds(held(20000, port.TCP, port.Listen), held(20002, port.TCP, port.Listen)), Listener, "listens on 20000,20002 (2 ports): come into"},
+		{"idle bind", withHolds(held(20000, port.TCP, port.BoundInactive)), BindHeld, "took through bind() 20000"},
 		{"udp", withHolds(held(20000, port.UDP, port.Close)), BindHeld, "20000"},
 		{"listener in range all along", withHolds(held(40000, port.TCP, port.Listen)), "", ""},
 		{"listener below", withHolds(held(8080, port.TCP, port.Listen)), "", ""},
@@ -76,7 +76,7 @@ func TestIntruders(t *testing.T) {
 		}, "", ""},
 		{"node ports", func(f *Facts) {
 			f.Namespaces[0].Claims = []Claim{{NodePorts, "Kubernetes NodePorts", ports(t, "30000-32767"), "kubelet (pid 9) runs"}}
-		}, NodePorts, "30000-32767 (2768 ports) come into the range: kubelet (pid 9) runs"},
+		}, NodePorts, "30000-32767 (2768 ports): come into the range; kubelet (pid 9) runs"},
 		{"node ports half in range", func(f *Facts) {
 			f.Namespaces[0].Now.Settings.Range = port.Range{Low: 31000, High: 60999}
 			f.Namespaces[0].Claims = []Claim{{NodePorts, "Kubernetes NodePorts", ports(t, "30000-32767"), "kubelet (pid 9) runs"}}
@@ -116,7 +116,7 @@ func TestReserveWish(t *testing.T) {
 func TestUnreservedPortOfAListenerIsAWarning(t *testing.T) {
 	f := facts(withReserved(t, "40000"), withHolds(held(40000, port.TCP, port.Listen)))
 	p := plan(t, Wish{Remove: ports(t, "40000")}, f)
-	if got := finding(p, Listener); got == nil || !strings.Contains(got.Evidence, "reserved no longer") {
+	if got := finding(p, Listener); got == nil || !strings.Contains(got.Evidence, "no longer reserved") {
 		t.Errorf("finding %+v", got)
 	}
 }
@@ -137,8 +137,8 @@ func TestFindingsOfARange(t *testing.T) {
 		text     string
 	}{
 		{port.Range{Low: 15000, High: 64000}, nil, SameParity, judge.Info, "15000 64001"},
-		{port.Range{Low: 40000, High: 40000}, nil, SmallRange, judge.Warning, "1 ports are few"},
-		{port.Range{Low: 15000, High: 64001}, withReserved(t, "20000-20009"), Reserved, judge.Info, "10 ports of the range are reserved"},
+		{port.Range{Low: 40000, High: 40000}, nil, SmallRange, judge.Warning, "1 port, of which"},
+		{port.Range{Low: 15000, High: 64001}, withReserved(t, "20000-20009"), Reserved, judge.Info, "10 ports of the range reserved"},
 		{port.Range{Low: 15000, High: 64001}, func(f *Facts) {
 			f.Namespaces[0].Limits = []Limit{{"net.netfilter.nf_conntrack_max", 32768, "an entry"}, {"fs.nr_open", 1 << 20, "a file"}}
 		}, LimitTooSmall, judge.Info, "it is 32768"},

@@ -37,6 +37,8 @@ type Origin struct {
 const (
 	minPort = 1 // ip_local_port_range_min, net/ipv4/sysctl_net_ipv4.c
 	maxPort = 65535
+	// usualStart is ip_unprivileged_port_start unless it was changed.
+	usualStart = 1024
 )
 
 // ParseRange reads a range as people write it: two words, or one with a
@@ -61,10 +63,10 @@ func ParseRange(words []string) (port.Range, error) {
 	switch {
 	case low > maxPort || high > maxPort:
 		return port.Range{}, fmt.Errorf("port range %d-%d: ports end at 65535; the nearest valid range is %s",
-			low, high, nearest(low, high, minPort))
+			low, high, nearest(low, high, usualStart))
 	case high < low:
 		return port.Range{}, fmt.Errorf("port range %d-%d: the kernel refuses a high end below the low end; the nearest valid range is %s",
-			low, high, nearest(high, low, minPort))
+			low, high, nearest(high, low, usualStart))
 	}
 	return port.Range{Low: uint16(low), High: uint16(high)}, nil
 }
@@ -76,10 +78,10 @@ func wrongCount(words []string, numbers []int) error {
 	case len(numbers) == 0:
 		return fmt.Errorf("port range %q: %s, such as 15000 64001", text, rule)
 	case len(numbers) == 1:
-		near := nearest(numbers[0], max(numbers[0], int(port.DefaultRange.High)), minPort)
+		near := nearest(numbers[0], max(numbers[0], int(port.DefaultRange.High)), usualStart)
 		return fmt.Errorf("port range %q: %s; the nearest valid range is %s", text, rule, near)
 	}
-	near := nearest(numbers[0], numbers[len(numbers)-1], minPort)
+	near := nearest(numbers[0], numbers[len(numbers)-1], usualStart)
 	return fmt.Errorf("port range of %d numbers: %s; the nearest valid range is %s", len(numbers), rule, near)
 }
 

@@ -24,10 +24,10 @@ func TestParseRangeExplains(t *testing.T) {
 		"64000 15000":              "nearest valid range is 15000 64000",
 		"15000 70000":              "nearest valid range is 15000 65535",
 		"70000 80000":              "nearest valid range is 55535 65535",
-		"0 65536":                  "nearest valid range is 1 65535",
+		"0 65536":                  "nearest valid range is 1024 65535",
 		"abc 64000":                `"abc" is not a number`,
 		"15000 64000.5":            `"64000.5" is not a number`,
-		"1 2 3":                    "nearest valid range is 1 3",
+		"1 2 3":                    "nearest valid range is 1024 1026",
 		"15000 99999999999999999":  "nearest valid range is 15000 65535",
 		strings.Repeat("9 ", 9999): "range of 9999 numbers",
 	} {

@@ -86,7 +86,8 @@ func NewCommand(streams Streams) *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	a.globalFlags(root)
 	show.flags(root)
-	root.AddCommand(newShow(a), newLeft(a), newSockets(a), newSummary(a), newDoctor(a), newCheck(a), newPlan(a), newVersion(a), newCompletion(), newMan(), newJSONTopic())
+	root.AddCommand(newShow(a), newLeft(a), newSockets(a), newSummary(a), newDoctor(a), newCheck(a), newPlan(a),
+		newSet(a), newReserve(a), newUndo(a), newConfirm(a), newRevert(a), newBoot(a), newVersion(a), newCompletion(), newMan(), newJSONTopic())
 	return root
 }
 

@@ -22,7 +22,8 @@ type Document struct {
 
 // Documents describes every document, in the order of the commands.
 func Documents() []Document {
-	return []Document{showDocument(), leftDocument(), socketsDocument(), summaryDocument(), doctorDocument(), checkDocument()}
+	return []Document{showDocument(), leftDocument(), socketsDocument(), summaryDocument(), doctorDocument(), checkDocument(),
+		setDocument(), reserveDocument(), undoDocument(), bootDocument()}
 }
 
 func showDocument() Document {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/boot"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
@@ -132,6 +133,10 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		"summary": reflect.TypeFor[report.Summary](),
 		"doctor":  reflect.TypeFor[report.Doctor](),
 		"check":   reflect.TypeFor[report.Check](),
+		"set":     reflect.TypeFor[report.Change](),
+		"reserve": reflect.TypeFor[report.Reserved](),
+		"undo":    reflect.TypeFor[report.Undo](),
+		"boot":    reflect.TypeFor[boot.Report](),
 	}
 	for _, document := range report.Documents() {
 		var documented []string
@@ -164,19 +169,22 @@ func paths(of reflect.Type, prefix string, list *[]string) {
 	for field := range of.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch kind := field.Type; {
-		case name == "-":
+		case name == "-", !field.IsExported():
 		case field.Anonymous && name == "":
 			paths(kind, prefix, list)
 		case kind.Kind() == reflect.Slice:
 			*list = append(*list, prefix+name+"[]")
-			paths(kind.Elem(), prefix+name+"[].", list)
+			if kind.Elem().Kind() == reflect.Struct {
+				paths(kind.Elem(), prefix+name+"[].", list)
+			}
 		case kind.Kind() == reflect.Map:
 			*list = append(*list, prefix+name+"{}")
-		case kind == reflect.TypeFor[*report.Timer](), kind == reflect.TypeFor[*judge.Strain]():
+		case kind == reflect.TypeFor[*report.Timer](), kind == reflect.TypeFor[*judge.Strain](),
+			kind == reflect.TypeFor[*boot.Decision]():
 			*list = append(*list, prefix+name)
 			paths(kind.Elem(), prefix+name+".", list)
 		case kind.PkgPath() == reflect.TypeFor[judge.Range]().PkgPath() && kind.Kind() == reflect.Struct,
-			kind == reflect.TypeFor[port.TCPTotals](), kind == reflect.TypeFor[port.PortTotals]():
+			kind == reflect.TypeFor[report.Entry](), kind == reflect.TypeFor[port.TCPTotals](), kind == reflect.TypeFor[port.PortTotals]():
 			paths(kind, prefix+name+".", list)
 		default:
 			*list = append(*list, prefix+name)

@@ -47,8 +47,8 @@ func TestMain(m *testing.M) {
 func TestDetached(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(waiterEnv, dir)
-	d := Detached{Command: func(id int, after time.Duration) []string {
-		return []string{"/proc/self/exe", "revert", strconv.Itoa(id), after.String()}
+	d := Detached{Arguments: func(id int, after time.Duration) []string {
+		return []string{"revert", strconv.Itoa(id), after.String()}
 	}}
 	if err := d.Start(7, time.Minute); err != nil {
 		t.Fatal(err)
@@ -71,12 +71,8 @@ func TestDetached(t *testing.T) {
 
 func TestDetachedThatEndsAtOnce(t *testing.T) {
 	t.Setenv(waiterEnv, t.TempDir())
-	d := Detached{Command: func(int, time.Duration) []string { return []string{"/proc/self/exe", "fail"} }}
+	d := Detached{Arguments: func(int, time.Duration) []string { return []string{"fail"} }}
 	if err := d.Start(7, time.Minute); err == nil || !strings.Contains(err.Error(), "ended at once") {
-		t.Errorf("error %v", err)
-	}
-	d = Detached{Command: func(int, time.Duration) []string { return []string{"/nonexistent"} }}
-	if err := d.Start(7, time.Minute); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -10,16 +10,18 @@ import (
 	"time"
 )
 
-// Detached is a process of its own that waits.
+// Detached is a process of its own that waits: the running program, once more.
 type Detached struct {
-	// Command is the program and its arguments that take change id back after a
-	// time. It must write a byte to file descriptor [ReadyFD] when it is about
-	// to wait.
-	Command func(id int, after time.Duration) []string
+	// Arguments make the program take change id back after a time. It must call
+	// [Ready] when it is about to wait.
+	Arguments func(id int, after time.Duration) []string
 }
 
-// ReadyFD is the file descriptor on which the process says that it waits.
-const ReadyFD = 3
+// self is the running program, also where its file was replaced or removed.
+const self = "/proc/self/exe"
+
+// readyFD is the file descriptor on which the process says that it waits.
+const readyFD = 3
 
 // Start starts the process, in a session of its own, so that no terminal's end
 // reaches it, and lets it go once it says that it waits.
@@ -29,8 +31,8 @@ func (d *Detached) Start(id int, after time.Duration) error {
 		return err
 	}
 	defer ready.Close()
-	args := d.Command(id, after)
-	command := exec.Command(args[0], args[1:]...)
+	command := exec.Command(self, d.Arguments(id, after)...)
+	command.Args[0] = os.Args[0] // what ps shows
 	command.Dir = "/"
 	command.ExtraFiles = []*os.File{readyWriter}
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -48,9 +50,9 @@ func (d *Detached) Start(id int, after time.Duration) error {
 // Stop does nothing: the process looks at the change every second.
 func (*Detached) Stop(int) {}
 
-// Ready tells the caller of Start that the process waits, if it was started so.
+// Ready tells [Detached.Start], which started this process, that it waits.
 func Ready() {
-	pipe := os.NewFile(ReadyFD, "ready")
+	pipe := os.NewFile(readyFD, "ready")
 	_, _ = pipe.Write([]byte{1})
 	_ = pipe.Close()
 }

@@ -44,7 +44,7 @@ type site struct {
 // which the files of Root are taken to apply, besides the host's.
 func (s *Survey) Facts(ctx context.Context, targets []netns.Namespace, own uint64) (act.Facts, error) {
 	var facts act.Facts
-	sites, gaps, err := s.open(targets, own)
+	sites, gaps, err := each(targets, func(target netns.Namespace) (*site, error) { return s.open(target, own) })
 	if err != nil {
 		return facts, err
 	}
@@ -65,34 +65,12 @@ func (s *Survey) Facts(ctx context.Context, targets []netns.Namespace, own uint6
 	return facts, err
 }
 
-// open reads the settings. A namespace of many that cannot be read is a gap.
-func (s *Survey) open(targets []netns.Namespace, own uint64) (sites []*site, gaps []port.Gap, err error) {
-	var failures []error
-	for _, target := range targets {
-		opened, err := s.openOne(target, own)
-		if err != nil {
-			failures = append(failures, err)
-			gaps = append(gaps, port.Gap{What: "settings of " + target.Name, Namespace: target.ID, Why: err.Error()})
-			continue
-		}
-		sites = append(sites, opened)
-	}
-	if len(sites) == 0 {
-		return nil, nil, errors.Join(failures...)
-	}
-	return sites, gaps, nil
-}
-
-func (s *Survey) openOne(target netns.Namespace, own uint64) (*site, error) {
+func (s *Survey) open(target netns.Namespace, own uint64) (*site, error) {
 	place, err := s.Identify(target)
 	if err != nil {
 		return nil, err
 	}
-	ns := port.Namespace{ID: target.ID, Name: target.Name}
-	err = target.Do(func() (err error) {
-		ns.Settings, err = sysctl.Read()
-		return err
-	})
+	ns, err := read(target)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +79,39 @@ func (s *Survey) openOne(target netns.Namespace, own uint64) (*site, error) {
 		target: target, census: newCensus(),
 		facts: act.Namespace{Place: place, Now: ns, Booted: place.Host || target.ID == own},
 	}, nil
+}
+
+func read(target netns.Namespace) (port.Namespace, error) {
+	ns := port.Namespace{ID: target.ID, Name: target.Name}
+	err := target.Do(func() (err error) {
+		ns.Settings, err = sysctl.Read()
+		return err
+	})
+	return ns, err
+}
+
+// Settings reads the settings of namespaces and nothing else. One of many that
+// cannot be read is a gap.
+func Settings(targets []netns.Namespace) ([]port.Namespace, []port.Gap, error) {
+	return each(targets, read)
+}
+
+// each does the same to all targets. One of many that fails is a gap.
+func each[T any](targets []netns.Namespace, do func(netns.Namespace) (T, error)) (done []T, gaps []port.Gap, err error) {
+	var failures []error
+	for _, target := range targets {
+		one, err := do(target)
+		if err != nil {
+			failures = append(failures, err)
+			gaps = append(gaps, port.Gap{What: "settings of " + target.Name, Namespace: target.ID, Why: err.Error()})
+			continue
+		}
+		done = append(done, one)
+	}
+	if len(done) == 0 {
+		return nil, nil, errors.Join(failures...)
+	}
+	return done, gaps, nil
 }
 
 // count walks the sockets. That some are not to be seen is a gap.

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"portrange/internal/act"
+	"portrange/internal/act/clock"
+	"portrange/internal/act/journal"
+	"portrange/internal/act/survey"
+	"portrange/internal/port"
+	"portrange/internal/sample"
+)
+
+// origin describes a command for the journal and for files.
+func (a *app) origin(cmd *cobra.Command, args []string) act.Origin {
+	words := append([]string{strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")}, args...)
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		word := "--" + flag.Name
+		if flag.Value.Type() != "bool" {
+			word += "=" + flag.Value.String()
+		}
+		words = append(words, word)
+	})
+	return act.Origin{Command: strings.Join(words, " "), User: a.user(), At: time.Now().UTC()}
+}
+
+// user is who runs the program, and who became that through sudo.
+func (a *app) user() string {
+	name := "user " + strconv.Itoa(os.Getuid())
+	if known, err := user.Current(); err == nil {
+		name = known.Username
+	}
+	if before := a.Getenv("SUDO_USER"); before != "" && before != name {
+		name += " (sudo by " + before + ")"
+	}
+	return name
+}
+
+// actor opens the door to the host and the journal.
+func (a *app) actor(targets ...sample.Namespace) (*act.Actor, *act.System, error) {
+	system, err := act.NewSystem(targets...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &act.Actor{Host: system, Journal: journal.Open(journal.Dir), Clock: newClock()}, system, nil
+}
+
+// newClock starts `portrange revert` in time: through systemd where it runs the
+// machine, else as a process of its own.
+func newClock() act.Clock {
+	program, err := os.Executable()
+	if err == nil && clock.Running(program) {
+		return &clock.Timer{Connect: clock.Connect, Command: func(id int) []string {
+			return []string{program, "revert", strconv.Itoa(id)}
+		}}
+	}
+	return &clock.Detached{Arguments: func(id int, after time.Duration) []string {
+		return []string{"revert", strconv.Itoa(id), "--ready", "--after", after.String()}
+	}}
+}
+
+// survey collects the facts about the namespaces of --netns.
+func (a *app) survey(ctx context.Context, source sample.Options) (act.Facts, *act.Actor, error) {
+	sampler, targets, gaps, err := a.open(ctx, source)
+	if err != nil {
+		return act.Facts{}, nil, err
+	}
+	defer progress(a.Err, "looking at who needs which port")()
+	facts, actor, err := a.collect(ctx, sampler, targets)
+	if closing := sampler.Close(); err == nil && closing != nil {
+		err = fmt.Errorf("close the socket source: %w", closing)
+	}
+	facts.Gaps = append(gaps, facts.Gaps...)
+	return facts, actor, err
+}
+
+func (a *app) collect(ctx context.Context, sampler *sample.Sampler, targets []sample.Namespace) (act.Facts, *act.Actor, error) {
+	actor, system, err := a.actor(targets...)
+	if err != nil {
+		return act.Facts{}, nil, err
+	}
+	own := uint64(0)
+	if a.netns == "" {
+		own = targets[0].ID
+	}
+	s := survey.Survey{Root: "/", Identify: system.Identify, Sockets: sampler.Sockets}
+	facts, err := s.Facts(ctx, targets, own)
+	if err != nil {
+		return facts, nil, err
+	}
+	facts.Interrupted, err = actor.Interrupted()
+	if errors.Is(err, os.ErrPermission) { // whoever may not read the journal may look, not act
+		facts.Gaps = append(facts.Gaps, port.Gap{What: "journal", Why: err.Error()})
+		err = nil
+	}
+	return facts, actor, err
+}
+
+// agree asks whether to go on. Without a terminal to ask on, it is no where
+// there are warnings.
+func (a *app) agree(ctx context.Context, yes, warnings bool) (bool, error) {
+	_, onTerminal := terminal(a.In)
+	switch {
+	case yes:
+		return true, nil
+	case !onTerminal && warnings:
+		fmt.Fprintln(a.Err, "portrange: nothing was changed: there are warnings and no terminal to ask on; --yes goes on in spite of them")
+		return false, nil
+	case !onTerminal:
+		return true, nil
+	}
+	fmt.Fprint(a.Err, "Go on? [y/N] ")
+	answer, err := a.readLine(ctx)
+	if err != nil {
+		return false, err
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true, nil
+	}
+	fmt.Fprintln(a.Err, "portrange: nothing was changed")
+	return false, nil
+}
+
+// readLine reads a line of standard input until ctx is done. The read itself
+// cannot be ended; the process ends before it.
+func (a *app) readLine(ctx context.Context) (string, error) {
+	type line struct {
+		text string
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() {
+		text, err := bufio.NewReader(a.In).ReadString('\n')
+		read <- line{text, err}
+	}()
+	select {
+	case l := <-read:
+		if l.err != nil {
+			return "", fmt.Errorf("read the answer: %w", l.err)
+		}
+		return l.text, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}

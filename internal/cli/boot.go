@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"portrange/internal/act/survey"
+	"portrange/internal/boot"
+	"portrange/internal/report"
+)
+
+const bootLong = `Tells what the port settings will be after a reboot: the value that
+systemd-sysctl, sysctl --system (procps) and tuned would each set, from which
+line of which file, which lines come to nothing, and whether the running value
+differs (drift). The range, the reserved ports, ip_unprivileged_port_start,
+tcp_tw_reuse, tcp_fin_timeout and tcp_max_tw_buckets are looked at.
+
+With --root the file system of an image or a chroot is examined instead; then
+there is nothing running to compare with.`
+
+func newBoot(a *app) *cobra.Command {
+	root := "/"
+	cmd := &cobra.Command{
+		Use:     "boot",
+		Short:   "Tell which values hold after a reboot, and which file says so",
+		Long:    bootLong,
+		Example: "  portrange boot\n  portrange boot --root /mnt/image --json",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if a.netns != "" {
+				return errors.New("boot: files in sysctl.d set the host's values; leave out --netns")
+			}
+			doc, err := survey.Boot(root)
+			if err != nil {
+				return err
+			}
+			return a.printBoot(doc)
+		},
+	}
+	cmd.Flags().StringVar(&root, "root", root, "`DIR`ectory to take for /")
+	return cmd
+}
+
+func (a *app) printBoot(doc *boot.Report) error {
+	a.printGaps(doc.Gaps)
+	return a.print(doc, func(w io.Writer, style report.Style) error { return report.WriteBoot(w, doc, style) })
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portrange/internal/act"
+	"portrange/internal/act/clock"
+	"portrange/internal/act/journal"
+)
+
+const confirmLong = `Keeps a change that was made with --confirm: it does not go back any more, and
+what --persist asked for is written now. Where that fails, the change still
+waits, and goes back in time.`
+
+func newConfirm(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "confirm",
+		Short:   "Keep a change that was made with --confirm",
+		Long:    confirmLong,
+		Example: "  portrange set 15000 64001 --persist --confirm 60s\n  portrange confirm",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			actor, _, err := a.actor()
+			if err != nil {
+				return err
+			}
+			return a.confirm(cmd.Context(), actor, 0)
+		},
+	}
+}
+
+func (a *app) confirm(ctx context.Context, actor *act.Actor, id int) error {
+	entry, err := actor.Confirm(ctx, id)
+	if err == nil {
+		fmt.Fprintf(a.Err, "Confirmed: %s holds. `portrange undo` takes it back.\n", entry.Title())
+	}
+	return err
+}
+
+// await tells how to confirm and, on a terminal, waits for Enter.
+func (c *changeCommand) await(ctx context.Context, actor *act.Actor, entry *journal.Entry) error {
+	how := "`portrange confirm` keeps it"
+	_, onTerminal := terminal(c.In)
+	if onTerminal {
+		how = "Enter, or `portrange confirm` elsewhere, keeps it"
+	}
+	fmt.Fprintf(c.Err, "Done: change %d, until %s. %s; otherwise it goes back.\n",
+		entry.ID, entry.Deadline.Local().Format(time.TimeOnly), how)
+	if !onTerminal {
+		return nil
+	}
+	return c.awaitEnter(ctx, actor, entry)
+}
+
+func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry *journal.Entry) error {
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	pressed := make(chan error, 1)
+	go func() {
+		_, err := c.readLine(waiting)
+		pressed <- err
+	}()
+	settled := make(chan journal.Entry, 1)
+	go func() {
+		if e, err := settle(waiting, actor.Journal, entry.ID); err == nil {
+			settled <- e
+		}
+	}()
+	select {
+	case err := <-pressed:
+		if err != nil {
+			return err // the clock runs on
+		}
+		return c.confirm(ctx, actor, entry.ID)
+	case e := <-settled:
+		if e.State == journal.Done {
+			fmt.Fprintln(c.Err, "Confirmed elsewhere.")
+			return nil
+		}
+		fmt.Fprintf(c.Err, "portrange: %s: %s\n", e.Title(), e.Note)
+		return exitStatus(ExitFinding)
+	}
+}
+
+// glance is how often the journal is looked at by those who wait.
+const glance = time.Second
+
+// settle waits until a change is confirmed or taken back.
+func settle(ctx context.Context, j *journal.Journal, id int) (journal.Entry, error) {
+	for {
+		e, err := j.Entry(id)
+		if err != nil || !act.Awaits(&e) {
+			return e, err
+		}
+		select {
+		case <-ctx.Done():
+			return e, ctx.Err()
+		case <-time.After(glance):
+		}
+	}
+}
+
+type revertCommand struct {
+	*app
+	after time.Duration
+	ready bool
+}
+
+// newRevert is what the clock of --confirm runs.
+func newRevert(a *app) *cobra.Command {
+	c := &revertCommand{app: a}
+	cmd := &cobra.Command{
+		Use:    "revert ID",
+		Short:  "Take a change back unless it was confirmed",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE:   c.run,
+	}
+	cmd.Flags().DurationVar(&c.after, "after", 0, "wait that `TIME` first")
+	cmd.Flags().BoolVar(&c.ready, "ready", false, "say on file descriptor 3 that it waits")
+	return cmd
+}
+
+// run takes the change back also when it is told to end before the time: who
+// asked for --confirm wants it back rather than forgotten.
+func (c *revertCommand) run(cmd *cobra.Command, args []string) error {
+	id, err := strconv.Atoi(args[0])
+	if err != nil {
+		return fmt.Errorf("revert: %q is not the number of a change", args[0])
+	}
+	actor, _, err := c.actor()
+	if err != nil {
+		return err
+	}
+	if c.ready {
+		clock.Ready()
+	}
+	waiting, stop := context.WithTimeout(cmd.Context(), c.after)
+	defer stop()
+	_, err = settle(waiting, actor.Journal, id)
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return actor.Revert(context.WithoutCancel(cmd.Context()), id)
+}

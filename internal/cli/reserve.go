@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"portrange/internal/act"
+	"portrange/internal/act/survey"
+	"portrange/internal/port"
+	"portrange/internal/report"
+	"portrange/internal/sample"
+)
+
+const reserveLong = `Reserved ports (net.ipv4.ip_local_reserved_ports) are never picked by connect()
+and by bind() to port 0; a program that binds one by number gets it. PORTS are
+ports and ranges, as 8080,9148-9150. The kernel replaces its list whole: add and
+remove keep the rest of it.`
+
+func newReserve(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "reserve",
+		Short:   "Keep ports from being picked automatically",
+		Long:    reserveLong,
+		Example: "  portrange reserve add 8080,9148-9150 --persist\n  portrange reserve remove 8080\n  portrange reserve list",
+		Args:    noSubcommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(
+		newReserveChange(a, "add PORTS", "Reserve ports", func(wish *act.Wish, ports *port.Set) { wish.Add = ports }),
+		newReserveChange(a, "remove PORTS", "Reserve ports no longer", func(wish *act.Wish, ports *port.Set) { wish.Remove = ports }),
+		newReserveList(a),
+	)
+	return cmd
+}
+
+func noSubcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: want add, remove or list, got %q", cmd.Name(), args[0])
+}
+
+func newReserveChange(a *app, use, short string, wish func(*act.Wish, *port.Set)) *cobra.Command {
+	c := newChangeCommand(a)
+	cmd := &cobra.Command{
+		Use:   use,
+		Short: short,
+		Long:  reserveLong,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ports, err := act.ParsePorts(args)
+			if err != nil {
+				return err
+			}
+			wish(&c.wish, ports)
+			return c.run(cmd, args)
+		},
+	}
+	c.flags(cmd)
+	return cmd
+}
+
+func newReserveList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "Print the reserved ports",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			doc, err := a.reserved(cmd.Context())
+			if err != nil {
+				return err
+			}
+			a.printGaps(doc.Gaps)
+			return a.print(doc, func(w io.Writer, style report.Style) error { return report.WriteReserved(w, doc, style) })
+		},
+	}
+}
+
+func (a *app) reserved(ctx context.Context) (*report.Reserved, error) {
+	targets, gaps, err := sample.Targets(ctx, a.netns)
+	if err != nil {
+		return nil, err
+	}
+	namespaces, more, err := survey.Settings(targets)
+	if err != nil {
+		return nil, err
+	}
+	return report.NewReserved(namespaces, orEmpty(append(gaps, more...))), nil
+}

@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portrange/internal/act"
+	"portrange/internal/act/emit"
+	"portrange/internal/act/journal"
+	"portrange/internal/report"
+	"portrange/internal/sample"
+)
+
+const setLong = `Moves or widens the local port range, as does
+sysctl -w net.ipv4.ip_local_port_range="LOW HIGH", but looks first. It prints
+the plan: before and after, and every consequence with its evidence, such as
+listeners whose ports come into the range. Then it asks, unless --yes is given;
+without a terminal and without --yes a plan with warnings is refused.
+
+The range belongs to a network namespace: --netns reaches into a running
+container, and --netns all changes every one. Running connections keep their
+ports.
+
+With --persist the range is written to /etc/sysctl.d/zz-portrange.conf, for the
+next boot. With --confirm it goes back by itself after that time unless
+portrange confirm is run, or Enter is pressed; the file is written only then, so
+a reboot takes an unconfirmed change back too. portrange undo takes back the
+last change.
+
+net.ipv4.ip_unprivileged_port_start is never changed: where it is in the way,
+the error says what to write, and in which order.
+
+Exit codes: 0 done, or nothing to do; 1 refused or not confirmed, and nothing
+was changed; 2 wrong usage, or it failed.`
+
+const setExample = `  portrange set 15000 64001 --dry-run
+  portrange set 15000-64001 --reserve --persist --confirm 60s
+  portrange set 15000 64001 --netns all
+  portrange set 15000 64001 --emit kubernetes`
+
+// changeCommand is what set, reserve add and reserve remove share.
+type changeCommand struct {
+	*app
+	wish    act.Wish
+	options sample.Options
+	dryRun  bool
+	yes     bool
+	within  time.Duration
+	format  emit.Format
+}
+
+func newChangeCommand(a *app) *changeCommand {
+	return &changeCommand{app: a, options: sample.Options{Owners: true, Rows: true}}
+}
+
+func (c *changeCommand) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&c.wish.Persist, "persist", false, "also write it for the next boot")
+	flags.BoolVar(&c.wish.FixConflicts, "fix-conflicts", false, "with --persist, comment out lines of other files in /etc that override it")
+	flags.BoolVar(&c.dryRun, "dry-run", false, "print the plan with the changes of files, and change nothing")
+	flags.DurationVar(&c.within, "confirm", 0, "take it back after this `TIME` unless portrange confirm is run")
+	flags.BoolVar(&c.yes, "yes", false, "do not ask")
+	choiceFlag(cmd, &c.format, "emit", "print the settings in the form of another system, and change nothing", emit.Formats()...)
+	sourceFlag(cmd, &c.options)
+}
+
+func newSet(a *app) *cobra.Command {
+	c := newChangeCommand(a)
+	cmd := &cobra.Command{
+		Use:     "set LOW HIGH",
+		Short:   "Change the local port range, safely",
+		Long:    setLong,
+		Example: setExample,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			wanted, err := act.ParseRange(args)
+			if err != nil {
+				return err
+			}
+			c.wish.Range = &wanted
+			return c.run(cmd, args)
+		},
+	}
+	cmd.Flags().BoolVar(&c.wish.ReserveFound, "reserve", false, "also reserve the ports that the plan finds in the way")
+	c.flags(cmd)
+	return cmd
+}
+
+// check refuses combinations of flags that make no sense.
+func (c *changeCommand) check(cmd *cobra.Command) error {
+	switch {
+	case cmd.Flags().Changed("confirm") && c.within < time.Second:
+		return fmt.Errorf("--confirm %v: want a second or more, such as 60s", c.within)
+	case c.wish.FixConflicts && !c.wish.Persist:
+		return errors.New("--fix-conflicts: other files matter only with --persist")
+	case c.format != "" && (c.wish.Persist || c.within > 0):
+		return errors.New("--emit changes nothing: leave out --persist and --confirm")
+	}
+	return nil
+}
+
+func (c *changeCommand) run(cmd *cobra.Command, args []string) error {
+	if err := c.check(cmd); err != nil {
+		return err
+	}
+	c.wish.Origin = c.origin(cmd, args)
+	facts, actor, err := c.survey(cmd.Context(), c.options)
+	if err != nil {
+		return err
+	}
+	plan, err := act.NewPlan(c.wish, facts)
+	if err != nil {
+		return err
+	}
+	if c.format != "" {
+		return c.emit(plan)
+	}
+	return c.carryOut(cmd.Context(), actor, plan)
+}
+
+func (c *changeCommand) emit(plan *act.Plan) error {
+	var settings []emit.Setting
+	for _, value := range plan.Values() {
+		settings = append(settings, emit.Setting(value))
+	}
+	return emit.Write(c.Out, c.format, settings)
+}
+
+func (c *changeCommand) carryOut(ctx context.Context, actor *act.Actor, plan *act.Plan) error {
+	doc := report.NewChange(plan)
+	c.printGaps(doc.Gaps)
+	if !c.json {
+		if err := c.printPlan(doc); err != nil {
+			return err
+		}
+	}
+	entry, err := c.decide(ctx, actor, plan, doc)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		err = report.WriteJSON(c.Out, doc)
+	}
+	switch {
+	case err != nil:
+		return err
+	case doc.Outcome == report.Refused:
+		return exitStatus(ExitFinding)
+	case doc.Outcome == report.Waiting:
+		return c.await(ctx, actor, entry)
+	}
+	return nil
+}
+
+func (c *changeCommand) printPlan(doc *report.Change) error {
+	return c.print(doc, func(w io.Writer, style report.Style) error { return report.WriteChange(w, doc, style) })
+}
+
+// decide carries the plan out where it may be, and notes what became of it.
+func (c *changeCommand) decide(ctx context.Context, actor *act.Actor, plan *act.Plan, doc *report.Change) (*journal.Entry, error) {
+	switch {
+	case plan.Empty():
+		doc.Outcome = report.Nothing
+		c.say("Nothing to do: everything is so already.")
+		return nil, nil
+	case c.dryRun:
+		c.say("Nothing was changed: this was --dry-run.")
+		return nil, nil
+	}
+	agreed, err := c.agree(ctx, c.yes, plan.Warns())
+	if err != nil || !agreed {
+		doc.Outcome = report.Refused
+		return nil, err
+	}
+	entry, err := actor.Apply(plan, c.within)
+	if err != nil {
+		return nil, err
+	}
+	doc.Change, doc.RevertsAt = entry.ID, entry.Deadline
+	doc.Outcome = report.Applied
+	if entry.Deadline != nil {
+		doc.Outcome = report.Waiting
+		return entry, nil
+	}
+	c.say("Done: change %d. `portrange undo` takes it back.", entry.ID)
+	return entry, nil
+}
+
+// say prints a closing line of text.
+func (c *app) say(format string, args ...any) {
+	if !c.json {
+		fmt.Fprintf(c.Err, format+"\n", args...)
+	}
+}

@@ -1,0 +1,90 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"portrange/internal/boot"
+)
+
+// WriteBoot prints, for each setting, what it will be after a reboot, which
+// line of which file says so, and which lines come to nothing.
+func WriteBoot(w io.Writer, doc *boot.Report, style Style) error {
+	p := newPrinter(w, style)
+	p.line("%s", p.wrap(fmt.Sprintf("After a reboot, as %s applies sysctl.d here:", doc.Program), 0, 2))
+	drifting := 0
+	for i := range doc.Settings {
+		p.line("")
+		p.bootSetting(&doc.Settings[i])
+		if doc.Settings[i].Drift {
+			drifting++
+		}
+	}
+	p.line("")
+	p.closeBoot(doc, drifting)
+	return p.flush()
+}
+
+func (p *printer) bootSetting(s *boot.Setting) {
+	p.line("%s", p.paint(bold, s.Key))
+	p.field("Boot", bootValue(s))
+	if s.Running != nil {
+		running := quoted(*s.Running)
+		if s.Drift {
+			running += "  " + p.paint(yellow, "differs: a reboot changes it")
+		}
+		p.field("Running", running)
+	}
+	for _, program := range []struct {
+		name     string
+		decision *boot.Decision
+	}{{"systemd", s.Systemd}, {"procps", s.Procps}, {"tuned", s.Tuned}} {
+		if program.decision != nil {
+			p.field(program.name, fmt.Sprintf("%s  %s", quoted(program.decision.Value), place(program.decision.Line)))
+		}
+	}
+	for _, loser := range s.Loses {
+		p.field("no effect", fmt.Sprintf("%s  %s: %s", quoted(loser.Value), place(loser.Line), printable(loser.Why)))
+	}
+}
+
+// bootValue is the value after a reboot, and where it comes from if no program
+// sets it.
+func bootValue(s *boot.Setting) string {
+	switch {
+	case s.Boot == nil:
+		return "what the kernel has, as no file sets it"
+	case s.Systemd == nil && s.Procps == nil && s.Tuned == nil:
+		return quoted(*s.Boot) + "  the kernel's default"
+	}
+	return quoted(*s.Boot)
+}
+
+// place names a line, and the file itself where its name is a link.
+func place(line boot.Line) string {
+	text := printable(line.String())
+	if line.Target != "" && line.Target != line.File {
+		text += " (" + printable(line.Target) + ")"
+	}
+	return text
+}
+
+// quoted makes an empty value visible.
+func quoted(value string) string {
+	if value == "" {
+		return `""`
+	}
+	return printable(value)
+}
+
+func (p *printer) closeBoot(doc *boot.Report, drifting int) {
+	switch {
+	case drifting > 0:
+		p.line("%s", p.paint(yellow, p.wrap(fmt.Sprintf("A reboot changes %s. `portrange set` and `portrange reserve add` with --persist keep a range and a list.",
+			count(drifting, "setting")), 0, 2)))
+	case len(doc.Settings) > 0 && doc.Settings[0].Running != nil:
+		p.line("%s", p.paint(green, "A reboot changes none of them."))
+	default:
+		p.line("%s", "What runs now is not compared with another root.")
+	}
+}
