@@ -226,6 +226,19 @@ func TestOverflowAndReuse(t *testing.T) {
 	absentCodes(t, found, doctor.ReuseOff)
 }
 
+func TestCloseWaitLeak(t *testing.T) {
+	c := newClinic(t)
+	listener := c.must(c.Listen(nettest.TCP4, service))
+	for range 25 {
+		if _, err := nettest.CloseWait(listener, c.dial); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, _ := c.run(Options{})
+	contains(t, find(t, found, doctor.CloseWaitLeak), "25 of 25", "10.0.0.2:80")
+	absentCodes(t, found, doctor.TimeWaitShare)
+}
+
 func TestBootDriftAndNotPersisted(t *testing.T) {
 	c := newClinic(t)
 	c.Range(40000, 40100)

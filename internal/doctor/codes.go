@@ -19,6 +19,7 @@ const (
 	ReservedUnused  = "reserved-unused"
 	PortTaken       = "port-taken"
 
+	CloseWaitLeak   = "close-wait-leak"
 	TimeWaitShare   = "time-wait-share"
 	ReuseOff        = "tw-reuse-off"
 	TimestampsOff   = "timestamps-off"
@@ -59,7 +60,7 @@ func Codes() []string {
 		judge.BindBeforeConnect, ConnectionRate, PoolFilling,
 		RangeNarrow, RangeDefaultBusy, SameParity, OtherRange, NotPersisted, BootDrift,
 		ListenerInRange, ReservedOutside, ReservedUnused, PortTaken, SocketUnit, ServicePort, NodePorts, PublishedPorts,
-		TimeWaitShare, ReuseOff, TimestampsOff, ReuseDelay, BucketsLow, BucketsOverflow, CureRecycle, CureFinTimeout,
+		CloseWaitLeak, TimeWaitShare, ReuseOff, TimestampsOff, ReuseDelay, BucketsLow, BucketsOverflow, CureRecycle, CureFinTimeout,
 		ProcessFiles, MachineFiles, ConntrackNearFull, ConntrackDrops, Orphans, TCPMemory, SourceNAT, CloudNAT,
 		WholeSearch, LockedSearch, StickyBuckets, StepWidth, ConnectCost,
 	}

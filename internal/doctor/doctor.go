@@ -48,7 +48,7 @@ func examineNamespace(f *Facts, ns *Namespace) []judge.Finding {
 	for _, check := range []func(){
 		c.rates, c.rangeSize, c.parity, c.otherRange, c.boot,
 		c.listeners, c.reserved, c.claims,
-		c.timeWait, c.reuse, c.buckets, c.cures,
+		c.closeWait, c.timeWait, c.reuse, c.buckets, c.cures,
 		c.processFiles, c.conntrack, c.sourceNAT, c.cloudNAT,
 		c.kernel, c.cost,
 	} {

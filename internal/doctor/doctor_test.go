@@ -100,8 +100,9 @@ func clients(n int, edit ...func(*port.Socket)) []*port.Socket {
 	return crowd(40000, n, "10.0.0.2", "10.0.0.5:80", edit...)
 }
 
-func waits(s *port.Socket) { s.State, s.Mini, s.Stamped = port.TimeWait, true, true }
-func binds(s *port.Socket) { s.Hold = port.BindHeld }
+func waits(s *port.Socket)   { s.State, s.Mini, s.Stamped = port.TimeWait, true, true }
+func lingers(s *port.Socket) { s.State = port.CloseWait }
+func binds(s *port.Socket)   { s.Hold = port.BindHeld }
 func listens(s *port.Socket) {
 	s.Hold, s.State, s.Remote = port.BindHeld, port.Listen, netip.AddrPort{}
 }
@@ -282,6 +283,8 @@ func timeWaitSymptoms() map[string]symptom {
 	})
 	fine := limits.TimeWait{Max: 262144, FinTimeout: 60}
 	return map[string]symptom{
+		CloseWaitLeak: {
+			healthy().with(clients(10, lingers)...), healthy().with(clients(9, lingers)...), judge.Warning, []string{"10 of 10"}},
 		TimeWaitShare: {
 			healthy().with(clients(30, waits)...), healthy().with(clients(30)...), judge.Info, []string{"30 of 30", "100 %"}},
 		ReuseOff: {

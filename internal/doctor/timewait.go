@@ -19,6 +19,25 @@ const defaultReuseDelay = time.Second
 // waiting is how many ports of a pool are in TIME_WAIT.
 func waiting(p *judge.Pool) int { return p.States[port.TimeWait.String()] }
 
+// closeWait finds pools full of connections that only this side keeps open.
+func (c *chart) closeWait() {
+	for i := range c.verdict.Pools {
+		p := &c.verdict.Pools[i]
+		n := p.States[port.CloseWait.String()]
+		if p.Size == 0 || float64(n)/float64(p.Size) < worthWaiting {
+			continue
+		}
+		who := "the process that holds them"
+		if len(p.Owners) > 0 {
+			who = processText(p.Owners[0].Process)
+		}
+		c.add(CloseWaitLeak, judge.Warning, p.Subject(),
+			fmt.Sprintf("%d of %d ports in use are in CLOSE_WAIT: the other side has closed, this one has not", n, p.Used),
+			fmt.Sprintf("no timeout ends this state: %s has to close its sockets, which a restart does once; then look for what "+
+				"forgets to (an unread response body, an error path without close())", who))
+	}
+}
+
 // timeWait finds pools that consist of TIME_WAIT to a good part.
 func (c *chart) timeWait() {
 	for i := range c.verdict.Pools {
