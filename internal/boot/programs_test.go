@@ -253,32 +253,41 @@ func (b *bench) try(seed uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var differences strings.Builder
+	differences := ""
 	for _, p := range []struct {
-		name     string
 		command  []string
 		decision func(Setting) *Decision
 	}{
-		{"systemd-sysctl", []string{"/usr/lib/systemd/systemd-sysctl"}, func(s Setting) *Decision { return s.Systemd }},
-		{"sysctl --system", []string{"/usr/sbin/sysctl", "--system"}, func(s Setting) *Decision { return s.Procps }},
+		{[]string{"/usr/lib/systemd/systemd-sysctl"}, func(s Setting) *Decision { return s.Systemd }},
+		{[]string{"/usr/sbin/sysctl", "--system"}, func(s Setting) *Decision { return s.Procps }},
 	} {
-		fresh, set, said, err := settingsAfter(root, tree.weak, p.command)
+		difference, err := compare(root, tree.weak, p.command, report, p.decision)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", p.name, err)
+			return "", fmt.Errorf("%s: %w", p.command, err)
 		}
-		for _, s := range report.Settings {
-			if d := p.decision(s); d != nil {
-				fresh[s.Key] = d.Value
-			}
-		}
-		if diff := cmp.Diff(fresh, set); diff != "" {
-			fmt.Fprintf(&differences, "%s (-forecast +real):\n%s%s\n", p.name, diff, said)
+		differences += difference
+	}
+	if differences != "" {
+		differences += tree.String()
+	}
+	return differences, nil
+}
+
+// compare runs a program and holds the forecast against what it did.
+func compare(root string, weak bool, command []string, report *Report, decision func(Setting) *Decision) (string, error) {
+	forecast, real, said, err := settingsAfter(root, weak, command)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range report.Settings {
+		if d := decision(s); d != nil {
+			forecast[s.Key] = d.Value
 		}
 	}
-	if differences.Len() > 0 {
-		differences.WriteString(tree.String())
+	if diff := cmp.Diff(forecast, real); diff != "" {
+		return fmt.Sprintf("%s (-forecast +real):\n%s%s\n", command, diff, said), nil
 	}
-	return differences.String(), nil
+	return "", nil
 }
 
 // settingsAfter runs a program in a new network namespace. It returns the

@@ -117,8 +117,9 @@ func (l *profileLoader) load() (profile, error) {
 	return p, nil
 }
 
-// profileDirs are the directories of profiles. Since 2.24 profiles lie one
-// level deeper and the directories can be configured.
+// profileDirs are the directories of profiles. Newer versions have them one
+// level deeper, look nowhere else, and let the directories be configured
+// (CFG_DEF_PROFILE_DIRS in tuned/consts.py).
 func (l *profileLoader) profileDirs(main *section) []string {
 	if !l.root.exists("/usr/lib/tuned/profiles") {
 		return []string{"/etc/tuned", "/usr/lib/tuned"}
