@@ -75,16 +75,16 @@ func (p *Plan) levers() []Lever {
 }
 
 const (
-	noteRange        = "LOW HIGH of net.ipv4.ip_local_port_range; reserve the listeners in it first, on a Kubernetes node 30000-32767 too"
-	noteTWReuse      = "a port in TIME_WAIT can be taken over after tcp_tw_reuse_delay; needs TCP timestamps on both ends"
-	noteSources      = "local addresses to connect from, the load spread evenly; bind() them with IP_BIND_ADDRESS_NO_PORT"
-	noteDestinations = "address:port pairs to connect to, the load spread evenly; one more port of the same server counts"
-	noteCloses       = "the side that closes first keeps the TIME_WAIT; on the server it holds no port of the range"
+	noteRange        = "net.ipv4.ip_local_port_range; on a Kubernetes node reserve 30000-32767 first"
+	noteTWReuse      = "1 lets connect() take over a port in TIME_WAIT after tcp_tw_reuse_delay; needs TCP timestamps on both ends"
+	noteSources      = "local addresses that share the load; bind() to them with IP_BIND_ADDRESS_NO_PORT"
+	noteDestinations = "address:port pairs that share the load; another port of the same server counts"
+	noteCloses       = "the side that closes first has the TIME_WAIT; on the server it takes no port of the range"
 )
 
 func (p *Plan) noteKeepAlive() string {
 	pool := Needed(p.TupleRate*p.Load.Hold, p.Confidence)
-	return fmt.Sprintf("requests sent over each connection, one after the other; a pool of connections that stay open takes %d to each tuple", pool)
+	return fmt.Sprintf("requests over each connection, one after the other; a pool that never closes takes %d connections to each destination", pool)
 }
 
 // Least is the first lever that makes the load fit, and that change. Where it

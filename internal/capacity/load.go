@@ -1,7 +1,7 @@
 package capacity
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -38,9 +38,9 @@ const (
 	maxCount = 1e6
 )
 
-// Check explains what is wrong with the load.
+// Check explains what is wrong with the load, the first of it.
 func (l *Load) Check() error {
-	return errors.Join(
+	return cmp.Or(
 		checkNumber("rate", l.Rate, maxRate, "connections per second"),
 		checkNumber("hold", l.Hold, maxHold, "seconds, a year at most"),
 		checkCount("destinations", l.Destinations),

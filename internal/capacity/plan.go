@@ -1,8 +1,6 @@
 package capacity
 
-import (
-	"errors"
-)
+import "cmp"
 
 // Verdict says how a load and a pool go together.
 type Verdict string
@@ -66,9 +64,9 @@ type Also struct {
 }
 
 // Make holds the load against the ports. The error explains what is wrong with
-// the input, all of it.
+// the input.
 func Make(load Load, ports Ports, confidence float64) (*Plan, error) {
-	if err := errors.Join(load.Check(), ports.Check(), CheckConfidence(confidence)); err != nil {
+	if err := cmp.Or(load.Check(), ports.Check(), CheckConfidence(confidence)); err != nil {
 		return nil, err
 	}
 	plan := &Plan{

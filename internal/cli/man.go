@@ -32,7 +32,7 @@ func writeMan(root *cobra.Command, dir string) error {
 		return fmt.Errorf("write man pages: %w", err)
 	}
 	for _, document := range report.Documents() {
-		cmd, _, err := root.Find([]string{document.Command})
+		cmd, _, err := root.Find(strings.Fields(document.Command))
 		if err != nil {
 			return fmt.Errorf("document the JSON of %s: %w", document.Command, err)
 		}

@@ -144,6 +144,10 @@ func (p *printer) levers(plan *capacity.Plan) {
 		t.rows = append(t.rows, []cell{{text: string(lever.Name)}, {text: lever.Now}, changeCell(lever.Fit), changeCell(lever.Fast)})
 	}
 	p.table(&t)
+	for i := range plan.Levers {
+		lever := &plan.Levers[i]
+		p.line("  %s", p.paint(faint, p.wrap(string(lever.Name)+": "+lever.Note, 2, 4)))
+	}
 	p.line("%s", p.wrap(leastText(plan), 0, 2))
 }
 
@@ -166,7 +170,7 @@ func leastText(plan *capacity.Plan) string {
 	}
 	text := fmt.Sprintf("Least change: %s %s", lever.Name, change.Value)
 	if lever.Name != capacity.LeverRange {
-		return text + ": " + lever.Note + "."
+		return text + "."
 	}
 	text += fmt.Sprintf(", by `portrange set %s`", change.Value)
 	if change.Reserve != "" {

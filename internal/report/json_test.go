@@ -139,6 +139,9 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		"boot":    reflect.TypeFor[boot.Report](),
 	}
 	for _, document := range report.Documents() {
+		if strings.HasPrefix(document.Command, "plan") {
+			continue // TestPlanFieldsAreDocumented
+		}
 		var documented []string
 		for _, field := range document.Fields {
 			documented = append(documented, field.Path)
