@@ -30,7 +30,10 @@ type Options struct {
 	// Probe measures what connect() takes on this kernel.
 	Probe bool
 
-	pause func(context.Context, time.Duration) error // nil but in tests
+	// For tests: what passes the time between two looks, and a namespace to
+	// which the files apply as they do to the host's.
+	pause  func(context.Context, time.Duration) error
+	booted uint64
 }
 
 // Run examines the targets. The sampler is to be opened with Owners and Rows, or

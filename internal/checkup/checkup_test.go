@@ -73,8 +73,7 @@ func (c *clinic) connect(n int) {
 	}
 }
 
-// run examines the host from inside, so that the files of root are taken to
-// apply to it.
+// run examines the host from inside, as if the files of root applied to it.
 func (c *clinic) run(options Options) (found []doctor.Finding, gaps []port.Gap) {
 	c.t.Helper()
 	options.Root = c.root
@@ -88,6 +87,7 @@ func (c *clinic) run(options Options) (found []doctor.Finding, gaps []port.Gap) 
 			c.t.Fatal(err)
 		}
 		defer sampler.Close()
+		options.booted = own.ID
 		facts, missed, err := Run(c.t.Context(), sampler, []netns.Namespace{own}, options)
 		if err != nil {
 			c.t.Fatal(err)
@@ -255,6 +255,29 @@ func TestBootDriftAndNotPersisted(t *testing.T) {
 	c.file("etc/sysctl.d/50-ports.conf", "net.ipv4.ip_local_port_range = 40000 40100\n")
 	found, _ = c.run(Options{})
 	absentCodes(t, found, doctor.NotPersisted, doctor.BootDrift)
+}
+
+// TestFilesOfTheHostSayNothingOfOtherNamespaces looks from inside a namespace,
+// as `ip netns exec` does.
+func TestFilesOfTheHostSayNothingOfOtherNamespaces(t *testing.T) {
+	c := newClinic(t)
+	c.file("etc/sysctl.d/50-ports.conf", "net.ipv4.ip_local_port_range = 15000 64001\n")
+	sampler, err := sample.Open(sample.Options{Source: sample.Netlink})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sampler.Close()
+	c.Do(func() {
+		own, err := netns.Current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts, _, err := Run(t.Context(), sampler, []netns.Namespace{own}, Options{Root: c.root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		absentCodes(t, doctor.Examine(facts), doctor.BootDrift, doctor.NotPersisted)
+	})
 }
 
 func TestBindBeforeConnectAndUDP(t *testing.T) {

@@ -50,7 +50,9 @@ func (r *run) take(found *act.Namespace) {
 		return
 	}
 	ns := &r.facts.Namespaces[at]
-	r.booted[ns.Now.ID] = found.Booted
+	// A survey takes files to apply to the caller's namespace too, as somebody
+	// who writes one there must mean it. What is written applies to the host's.
+	r.booted[ns.Now.ID] = found.Place.Host || ns.Now.ID == r.options.booted
 	for _, hold := range found.Holds {
 		if hold.Proto == port.TCP && hold.State == port.Listen && ns.Now.Settings.Range.Contains(hold.Port) {
 			ns.Holds = append(ns.Holds, doctor.Hold{Port: hold.Port, Listening: true, Processes: hold.Processes})
