@@ -33,10 +33,11 @@ func (r *rate) Set(text string) error {
 	if err != nil {
 		return fmt.Errorf("%q is no number; want a rate such as 900/s, 1.5k/s or 54000/min", number)
 	}
-	if !(value > 0) || math.IsInf(value, 0) { // NaN too
+	perSecond := value / seconds
+	if !(perSecond > 0) || math.IsInf(perSecond, 0) { // NaN too
 		return errors.New("want more than 0 connections per second")
 	}
-	*r = rate(value / seconds)
+	*r = rate(perSecond)
 	return nil
 }
 
