@@ -31,7 +31,7 @@ const (
 func (r *rules) findings(v *Verdict) []Finding {
 	found := []Finding{}
 	for i := range v.Pools {
-		if f, worth := poolFinding(&v.Pools[i]); worth {
+		if f, worth := poolFinding(&v.Pools[i], r.ns.Settings.Range); worth {
 			found = append(found, f)
 		}
 	}
@@ -59,18 +59,18 @@ func SortFindings(findings []Finding) {
 // Reaches reports whether s is at least as severe as floor.
 func (s Severity) Reaches(floor Severity) bool { return severityRank[s] <= severityRank[floor] }
 
-func poolFinding(p *Pool) (Finding, bool) {
+func poolFinding(p *Pool, now port.Range) (Finding, bool) {
 	f := Finding{Severity: Warning}
 	switch taken := ratio(p.Size-p.Left, p.Size); {
 	case p.Left == 0:
 		f.Code, f.Severity = PoolFull, Critical
-		f.Advice = "connect() to this destination fails with EADDRNOTAVAIL now: " + morePorts
+		f.Advice = "connect() to this destination fails with EADDRNOTAVAIL now: " + morePorts(now)
 	case taken >= nearRatio:
 		f.Code = PoolNearFull
-		f.Advice = "before it is full: " + morePorts
+		f.Advice = "before it is full: " + morePorts(now)
 	case taken >= slowRatio:
 		f.Code = PoolPastHalf
-		f.Advice = "every connect() now searches half of the range before it finds a port: " + morePorts
+		f.Advice = "every connect() now searches half of the range before it finds a port: " + morePorts(now)
 	default:
 		return f, false
 	}
@@ -78,8 +78,25 @@ func poolFinding(p *Pool) (Finding, bool) {
 	return f, true
 }
 
-const morePorts = "widen the range (`sysctl -w net.ipv4.ip_local_port_range=\"15000 64001\"`, listeners in it reserved first), " +
-	"keep connections open and reuse them, or add source addresses or destination ports"
+// The range that advice names leaves the ports below to services, and its ends
+// are of different parity.
+const (
+	wideLow  = 15000
+	wideHigh = 64001
+)
+
+// morePorts is what gives a destination more ports, cheapest first.
+func morePorts(now port.Range) string {
+	rest := "keep connections open and reuse them, or add source addresses or destination ports"
+	if now.Low <= wideLow && now.High >= wideHigh {
+		return rest
+	}
+	wide := port.Range{Low: min(now.Low, wideLow), High: max(now.High, wideHigh)}
+	if wide.SameParity() {
+		wide.Low++
+	}
+	return fmt.Sprintf("widen the range (`portrange set %v --reserve --persist`), %s", wide, rest)
+}
 
 // Subject names the pool: protocol, local address, remote address and port.
 func (p *Pool) Subject() string { return p.Proto + " " + p.source() + " → " + p.Remote }
