@@ -1,0 +1,46 @@
+package route_test
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+
+	"portrange/internal/kernel/route"
+	"portrange/internal/nettest"
+)
+
+func TestLiveBindable(t *testing.T) {
+	h := nettest.New(t)
+	h.Addr("10.7.0.1", "fd00::7")
+	for addr, want := range map[string]error{
+		"10.7.0.1": nil, "127.9.9.9": nil, "fd00::7": nil, "::1": nil, "0.0.0.0": nil,
+		"10.7.0.2": route.ErrNotLocal, "9.9.9.9": route.ErrNotLocal, "fd00::8": route.ErrNotLocal,
+	} {
+		h.Do(func() {
+			if err := route.Bindable(netip.MustParseAddr(addr), 0); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", addr, err, want)
+			}
+		})
+	}
+	h.Sysctl("net.ipv4.ip_nonlocal_bind", "1")
+	h.Do(func() {
+		if err := route.Bindable(netip.MustParseAddr("9.9.9.9"), 0); err != nil {
+			t.Errorf("with ip_nonlocal_bind: %v", err)
+		}
+	})
+}
+
+// TestLiveBindableTakesNoPort tries in a namespace whose range is one port.
+func TestLiveBindableTakesNoPort(t *testing.T) {
+	h := nettest.New(t)
+	h.Range(40000, 40000)
+	local := netip.MustParseAddr("127.0.0.1")
+	if _, err := h.Bind(nettest.TCP4, netip.AddrPortFrom(local, 0)); err != nil {
+		t.Fatal(err)
+	}
+	h.Do(func() {
+		if err := route.Bindable(local, 0); err != nil {
+			t.Errorf("no port is left, and none is needed: %v", err)
+		}
+	})
+}
