@@ -1,6 +1,7 @@
 package nettest
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -133,10 +134,15 @@ func CloseWait(listener *Socket, dial Dial) (client *Socket, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := server.Close(); err != nil {
+	if err := server.CloseWrite(); err != nil {
 		return nil, err
 	}
-	return client, client.AwaitState(unix.BPF_TCP_CLOSE_WAIT)
+	// Closed before the client has acknowledged, the server would be in
+	// FIN_WAIT_1 for a moment.
+	if err := server.AwaitState(unix.BPF_TCP_FIN_WAIT2); err != nil {
+		return nil, err
+	}
+	return client, errors.Join(server.Close(), client.AwaitState(unix.BPF_TCP_CLOSE_WAIT))
 }
 
 // Fill calls dial until it fails. It returns how often it worked, and the error
