@@ -145,6 +145,9 @@ func (q *question) answer(ctx context.Context, snapshot *port.Snapshot, targets 
 func (q *question) add(ctx context.Context, document *report.Left, ns *port.Namespace, target sample.Namespace) error {
 	origin := report.Origin{NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: judge.Exact(ns)}
 	if q.proto == port.UDP {
+		if err := q.checkLocal(target, 0); err != nil {
+			return err
+		}
 		pool := judge.LeftLocal(ns, port.UDP, q.udpLocal())
 		document.LocalPools = append(document.LocalPools, report.LeftLocal{Origin: origin, LocalPool: pool})
 		return nil
@@ -180,8 +183,21 @@ func (q *question) tuple(ctx context.Context, ns *port.Namespace, target sample.
 	}
 	if !q.local.IsValid() || q.local.IsUnspecified() {
 		tuple.Local, err = sample.SourceAddress(ctx, target, q.remote.Addr(), q.device)
+		return tuple, err
 	}
-	return tuple, err
+	return tuple, q.checkLocal(target, tuple.Device)
+}
+
+// checkLocal tells a local address that the host does not have from one without
+// ports: bind() and connect() answer EADDRNOTAVAIL to both.
+func (q *question) checkLocal(target sample.Namespace, device uint32) error {
+	if !q.local.IsValid() {
+		return nil
+	}
+	if err := sample.CheckLocal(target, q.local, device); err != nil {
+		return fmt.Errorf("--local %s: %w; `ip addr` lists those there are", q.local, err)
+	}
+	return nil
 }
 
 // nameDevice lets the verdict name a device no socket was bound to so far.

@@ -59,26 +59,6 @@ func (s State) String() string {
 	return stateNames[s]
 }
 
-// ParseState is the inverse of [State.String]; ss's spelling with hyphens is understood too.
-func ParseState(name string) (State, bool) {
-	for state, known := range stateNames {
-		if state > 0 && (known == name || hyphenated(known) == name) {
-			return State(state), true
-		}
-	}
-	return 0, false
-}
-
-func hyphenated(name string) string {
-	b := []byte(name)
-	for i := range b {
-		if b[i] == '_' {
-			b[i] = '-'
-		}
-	}
-	return string(b)
-}
-
 // Hold says how the bind bucket of a TCP port was taken (struct
 // inet_bind_bucket, include/net/inet_hashtables.h).
 type Hold uint8

@@ -204,14 +204,3 @@ func TestBatchesArriveWholeAndInOrder(t *testing.T) {
 		t.Errorf("%d sockets and %d gaps, want %d and 1", next, gaps, len(held))
 	}
 }
-
-func TestParseSource(t *testing.T) {
-	for _, name := range []string{"auto", "bpf", "netlink"} {
-		if s, err := ParseSource(name); err != nil || string(s) != name {
-			t.Errorf("ParseSource(%q) = %q, %v", name, s, err)
-		}
-	}
-	if _, err := ParseSource("ebpf"); err == nil {
-		t.Error("ebpf is no source")
-	}
-}

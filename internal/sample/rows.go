@@ -38,10 +38,21 @@ func (s *Sampler) Sockets(ctx context.Context, targets []Namespace) iter.Seq2[Ro
 				return
 			}
 		}
+		var failures []error
 		for _, target := range targets {
-			if !s.rows(ctx, target, index, yield) {
+			err := s.rows(ctx, target, index, yield)
+			if errors.Is(err, errStopped) {
 				return
 			}
+			if err != nil {
+				failures = append(failures, err)
+				if len(targets) > 1 && !yield(Row{}, &port.Gap{What: "sockets", Namespace: target.ID, Why: err.Error()}) {
+					return
+				}
+			}
+		}
+		if len(failures) == len(targets) {
+			yield(Row{}, nothing(failures))
 		}
 	}
 }
@@ -49,10 +60,10 @@ func (s *Sampler) Sockets(ctx context.Context, targets []Namespace) iter.Seq2[Ro
 // errStopped ends a walk whose rows nobody wants any more.
 var errStopped = errors.New("stopped")
 
-// rows yields the sockets of one target and reports whether to go on. One that
-// cannot be entered is a gap.
-func (s *Sampler) rows(ctx context.Context, target Namespace, index *owner.Index, yield func(Row, error) bool) bool {
-	err := within(target, func(at *netns.Handle) error {
+// rows yields the sockets of one target. The error is [errStopped] when no more
+// are wanted, any other says why none could be read.
+func (s *Sampler) rows(ctx context.Context, target Namespace, index *owner.Index, yield func(Row, error) bool) error {
+	return within(target, func(at *netns.Handle) error {
 		settings, err := sysctl.Read()
 		if err != nil {
 			return err
@@ -70,13 +81,6 @@ func (s *Sampler) rows(ctx context.Context, target Namespace, index *owner.Index
 		}
 		return nil
 	})
-	if errors.Is(err, errStopped) {
-		return false
-	}
-	if err != nil {
-		return yield(Row{}, &port.Gap{What: "sockets", Namespace: target.ID, Why: err.Error()})
-	}
-	return true
 }
 
 // stream yields from the primary source. Where that fails before it has yielded

@@ -35,7 +35,7 @@ func (s *Sampler) Snapshot(ctx context.Context, targets []Namespace) (*port.Snap
 		p.finish(l)
 	}
 	if len(p.snapshot.Namespaces) == 0 {
-		return nil, p.nothing()
+		return nil, nothing(p.failures)
 	}
 	return &p.snapshot, nil
 }
@@ -116,8 +116,9 @@ func countable(settings port.Settings) *port.Set {
 	return set
 }
 
-func (p *pass) nothing() error {
-	return cmp.Or(errors.Join(p.failures...), errors.New("no network namespace to look at"))
+// nothing is the error of a host of which nothing could be read.
+func nothing(failures []error) error {
+	return cmp.Or(errors.Join(failures...), errors.New("no network namespace to look at"))
 }
 
 // readSockets walks the sockets of every namespace, and beside it, where the

@@ -3,7 +3,6 @@ package sample
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"portrange/internal/kernel/netns"
@@ -21,15 +20,6 @@ const (
 	BPF     Source = "bpf"
 	Netlink Source = "netlink"
 )
-
-// ParseSource is the inverse of the names.
-func ParseSource(name string) (Source, error) {
-	switch s := Source(name); s {
-	case Auto, BPF, Netlink:
-		return s, nil
-	}
-	return "", fmt.Errorf("source %q: want auto, bpf or netlink", name)
-}
 
 // source yields the sockets of the network namespace at, in which the calling
 // thread is. An error that is a *port.Gap tells of a part that is missing; any
@@ -61,8 +51,12 @@ func (bpfSource) name() string { return string(BPF) }
 func (b bpfSource) sockets(ctx context.Context, at *netns.Handle) iter.Seq2[port.Socket, error] {
 	return func(yield func(port.Socket, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
 		idle := b.idle(ctx, at)
+		defer func() {
+			cancel()
+			for range idle { // until its goroutine lets go of the namespace
+			}
+		}()
 		for s, err := range b.programs.Sockets(ctx) {
 			if !yield(s, err) || fatal(err) {
 				return

@@ -1,7 +1,6 @@
 package sample
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +33,7 @@ func Summary(ctx context.Context, targets []Namespace) ([]port.Totals, []port.Ga
 		totals = append(totals, one)
 	}
 	if len(totals) == 0 {
-		return nil, nil, cmp.Or(errors.Join(failures...), errors.New("no network namespace to look at"))
+		return nil, nil, nothing(failures)
 	}
 	return totals, gaps, nil
 }

@@ -55,6 +55,12 @@ func SourceAddress(ctx context.Context, target Namespace, remote netip.Addr, dev
 	return source, err
 }
 
+// CheckLocal returns an error where no socket of the target may be bound to
+// addr. device is the interface that a link-local address belongs to.
+func CheckLocal(target Namespace, addr netip.Addr, device uint32) error {
+	return within(target, func(*netns.Handle) error { return route.Bindable(addr, device) })
+}
+
 // DeviceIndex is the index of an interface of the target by its name.
 func DeviceIndex(_ context.Context, target Namespace, name string) (index uint32, err error) {
 	err = within(target, func(*netns.Handle) error {
