@@ -14,7 +14,9 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
@@ -55,12 +57,21 @@ var (
 	grey  = color.RGBA{R: 110, G: 110, B: 110, A: 255}
 )
 
+// sans is the variant of the Liberation fonts that is drawn with; a program that
+// shows an SVG without having them takes its own.
+const sans font.Variant = "Sans"
+
 var dashes = []vg.Length{vg.Points(5), vg.Points(3)}
 
 func newPlot(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.Title.Padding, p.X.Padding, p.Y.Padding = vg.Points(8), 0, 0
+	for _, style := range []*text.Style{
+		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+	} {
+		style.Font.Variant = sans
+	}
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(10), vg.Points(-6)
 	p.Legend.Padding = vg.Points(2)
@@ -85,12 +96,12 @@ func line(p *plot.Plot, name string, points plotter.XYs, in color.Color, dash []
 }
 
 // note writes text beside a point.
-func note(p *plot.Plot, x, y float64, text string, in color.Color) error {
-	labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: x, Y: y}}, Labels: []string{text}})
+func note(p *plot.Plot, x, y float64, words string, in color.Color) error {
+	labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: x, Y: y}}, Labels: []string{words}})
 	if err != nil {
-		return fmt.Errorf("draw %s: %w", text, err)
+		return fmt.Errorf("draw %s: %w", words, err)
 	}
-	labels.TextStyle[0].Color = in
+	labels.TextStyle[0].Color, labels.TextStyle[0].Font.Variant = in, sans
 	labels.Offset = vg.Point{X: vg.Points(4), Y: vg.Points(4)}
 	p.Add(labels)
 	return nil

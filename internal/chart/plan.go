@@ -3,7 +3,9 @@ package chart
 import (
 	"fmt"
 	"math"
+	"strconv"
 
+	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 
 	"portrange/internal/capacity"
@@ -26,7 +28,7 @@ func Plan(plan *capacity.Plan, format Format) ([]byte, error) {
 	end := ratesEnd(plan)
 	needed, mean := planCurves(plan, end)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, end, 0, planMost
-	p.Y.Tick.Marker = percent(planMost)
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(shortTicks), percent(planMost)
 	half := share(plan.Pool.Half, plan.Pool.Usable)
 	mark := math.Min(plan.Share, planMost)
 	for _, err := range []error{
@@ -64,6 +66,17 @@ func planCurves(plan *capacity.Plan, end float64) (needed, mean plotter.XYs) {
 		}
 	}
 	return needed, mean
+}
+
+// shortTicks are the usual ones, their numbers without needless zeros.
+func shortTicks(low, high float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(low, high)
+	for i := range ticks {
+		if !ticks[i].IsMinor() {
+			ticks[i].Label = strconv.FormatFloat(ticks[i].Value, 'f', -1, 64)
+		}
+	}
+	return ticks
 }
 
 func share(part, whole int) float64 { return float64(part) / float64(whole) }

@@ -52,7 +52,7 @@ func WritePlan(w io.Writer, doc *Plan, style Style) error {
 func (p *printer) planVerdict(plan *capacity.Plan) {
 	text := map[capacity.Verdict]string{
 		capacity.Fits: "Fits: below the half of the ports to each destination",
-		capacity.Slow: fmt.Sprintf("Slow: enough ports, but past the half connect() searches %s of them in vain first",
+		capacity.Slow: fmt.Sprintf("Slow: enough ports, but past the half connect() searches up to %s of them in vain first",
 			Thousands(plan.Pool.Half)),
 		capacity.Short: "Short: more ports are needed to each destination than there are",
 	}[plan.Verdict]
@@ -194,7 +194,7 @@ func (p *printer) simulation(result *simulate.Result, planned int) {
 		p.field("Failing", latencyText(&measured.Failing))
 	}
 	if measured.Pace < worthSlowing {
-		p.field("Pace", percent(measured.Pace)+" of the planned: the machine is busy, so the run took longer, and so did connect()")
+		p.field("Pace", percent(measured.Pace)+" of the planned: the machine could not keep up, so the run was stretched; connect() may take less on an idle one")
 	}
 }
 
