@@ -57,7 +57,7 @@ const (
 func Codes() []string {
 	return []string{
 		judge.PoolFull, judge.PoolNearFull, judge.PoolPastHalf, judge.LocalPoolFull, judge.LocalPoolNearFull,
-		judge.BindBeforeConnect, ConnectionRate, PoolFilling,
+		judge.RangeWithheld, judge.BindBeforeConnect, ConnectionRate, PoolFilling,
 		RangeNarrow, RangeDefaultBusy, SameParity, OtherRange, NotPersisted, BootDrift,
 		ListenerInRange, ReservedOutside, ReservedUnused, PortTaken, SocketUnit, ServicePort, NodePorts, PublishedPorts,
 		CloseWaitLeak, TimeWaitShare, ReuseOff, TimestampsOff, ReuseDelay, BucketsLow, BucketsOverflow, CureRecycle, CureFinTimeout,

@@ -191,6 +191,8 @@ func poolSymptoms() map[string]symptom {
 			healthy().with(clients(100, udp)...), healthy().with(clients(99, udp)...), judge.Critical, []string{"100 of 100"}},
 		judge.LocalPoolNearFull: {
 			healthy().with(clients(90, udp)...), healthy().with(clients(80, udp)...), judge.Warning, []string{"90 of 100"}},
+		judge.RangeWithheld: {healthy().with(clients(100, listens)...), healthy().with(clients(40, listens)...), judge.Critical,
+			[]string{"0 of the range's 100 ports usable", "100 bind-held"}},
 		judge.BindBeforeConnect: {healthy().with(clients(20, binds)...), healthy().with(clients(20)...), judge.Warning, []string{"20 ports"}},
 		ConnectionRate: {
 			healthy().with(clients(30, waits)...).before(10*time.Second, clients(10, waits)...),

@@ -25,11 +25,15 @@ const (
 	LocalPoolFull     = "local-pool-full"
 	LocalPoolNearFull = "local-pool-near-full"
 	BindBeforeConnect = "bind-before-connect"
+	RangeWithheld     = "range-withheld"
 )
 
 // findings lists what is wrong, worst first.
 func (r *rules) findings(v *Verdict) []Finding {
 	found := []Finding{}
+	if f, worth := r.withheld(); worth {
+		found = append(found, f)
+	}
 	for i := range v.Pools {
 		if f, worth := poolFinding(&v.Pools[i], r.ns.Settings.Range); worth {
 			found = append(found, f)
@@ -146,10 +150,16 @@ func localPoolFinding(p *LocalPool, severity Severity) (Finding, bool) {
 }
 
 // localSeverity is how bad it is when the pool is full. All of UDP draws on
-// such a pool. Of TCP only bind(addr, 0) does: where nothing on the host calls
-// it before connect(), that is only worth knowing.
+// such a pool. Of TCP only bind(addr, 0) does: where no port of the range was
+// taken so, listeners aside, that is only worth knowing.
 func (r *rules) localSeverity(p *LocalPool) Severity {
-	if p.Proto == port.TCP.String() && r.boundPorts().Len() == 0 {
+	if p.Proto == port.UDP.String() {
+		return Critical
+	}
+	bound := r.bindHeld.Clone()
+	bound.Subtract(&r.ns.Tally.Listening)
+	bound.Subtract(&r.ns.Tally.Served)
+	if bound.Len() == 0 {
 		return Info
 	}
 	return Critical
@@ -159,15 +169,16 @@ func localPoolAdvice(p *LocalPool) string {
 	if p.Proto == port.UDP.String() {
 		return "UDP shares no port between destinations: widen the range, or bind sockets to more source addresses"
 	}
-	return "only bind(addr, 0) is concerned, connect() draws on its own pools: set IP_BIND_ADDRESS_NO_PORT where a program " +
-		"binds a source address before it connects, or widen the range"
+	return "bind() to port 0 draws on this pool, connect() on one for each destination: set IP_BIND_ADDRESS_NO_PORT where a " +
+		"program binds a source address before it connects, or widen the range"
 }
 
 // boundPorts are the ports of the range that connections took through bind().
-// With a listener on the same port they are accepted ones.
+// With a listener on the same port, or several connections, they are accepted ones.
 func (r *rules) boundPorts() *port.Set {
 	bound := r.ns.Tally.Bound.Clone()
 	bound.Subtract(&r.ns.Tally.Listening)
+	bound.Subtract(&r.ns.Tally.Served)
 	bound.Intersect(r.open)
 	return bound
 }
@@ -185,12 +196,40 @@ func (r *rules) bindBeforeConnect() (Finding, bool) {
 	}
 	return Finding{
 		Code: BindBeforeConnect, Severity: severity, Subject: "tcp",
-		Evidence: fmt.Sprintf("%d ports of the range are held by connections bound to a port before connect(), "+
-			"so that no other connect() may use them%s", n, r.binders(bound)),
+		Evidence: fmt.Sprintf("%s of the range held by connections that called bind() before connect(), or were accepted by a "+
+			"listener that is gone; no other connect() may use them%s", plural(n, "port"), r.binders(bound)),
 		Advice: "have the kernel pick the port at connect(): set IP_BIND_ADDRESS_NO_PORT before bind(). HAProxy and nginx do so for " +
 			"`source ADDR` and `proxy_bind ADDR` that name no port; Envoy with socket_options {level: 0, name: 24, int_value: 1, " +
 			"state: STATE_PREBIND} in upstream_bind_config; Go in net.Dialer.Control, beside a LocalAddr with port 0",
 	}, true
+}
+
+// withheld reports that little or nothing of the range is left for connect(),
+// whatever the destination.
+func (r *rules) withheld() (Finding, bool) {
+	size := r.ns.Settings.Range.Size()
+	taken := ratio(size-r.size, size)
+	if taken < slowRatio {
+		return Finding{}, false
+	}
+	f := Finding{
+		Code: RangeWithheld, Severity: Warning, Subject: "tcp, every destination",
+		Evidence: fmt.Sprintf("%d of the range's %s usable: %d reserved, %d bind-held%s", r.size, plural(size, "port"),
+			size-r.open.Len(), r.bindHeld.Len(), r.binders(r.bindHeld)),
+		Advice: "move services and the reserved list (`portrange reserve list`) out of the range, or " + morePorts(r.ns.Settings.Range),
+	}
+	if r.size == 0 {
+		f.Severity = Critical
+		f.Advice = "every connect() without a port fails with EADDRNOTAVAIL now: " + f.Advice
+	}
+	return f, true
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // binders names the processes behind bound ports, the largest three.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"portrange/internal/port"
 )
@@ -12,7 +13,7 @@ import (
 func Namespace(ns *port.Namespace) Verdict {
 	r := newRules(ns)
 	verdict := Verdict{
-		NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: exact(ns),
+		NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: Exact(ns), Inexact: Inexact(ns),
 		Range: Range{
 			Low: ns.Settings.Range.Low, High: ns.Settings.Range.High, Size: ns.Settings.Range.Size(),
 			Default: ns.Settings.Range == port.DefaultRange,
@@ -24,7 +25,7 @@ func Namespace(ns *port.Namespace) Verdict {
 			TWReuse: ns.Settings.TWReuse, TWReuseDelayMS: ns.Settings.TWReuseDelay.Milliseconds(),
 			UnprivilegedStart: ns.Settings.UnprivilegedStart,
 		},
-		Pools: r.pools(), LocalPools: r.localPools(),
+		Pools: r.pools(), LocalPools: r.localPools(), InUse: r.inUse(),
 	}
 	verdict.Findings = r.findings(&verdict)
 	return verdict
@@ -44,10 +45,23 @@ func LeftLocal(ns *port.Namespace, proto port.Proto, addr netip.Addr) LocalPool 
 
 // Exact reports whether every number that follows from ns is the kernel's own,
 // ErrorBound of the single pools aside.
-func Exact(ns *port.Namespace) bool { return exact(ns) }
+func Exact(ns *port.Namespace) bool { return Inexact(ns) == "" }
 
-func exact(ns *port.Namespace) bool {
-	return !ns.Partial && !ns.Tally.Blind && ns.Settings.StepWidth <= 1
+// Inexact says why the numbers are not exact, and which way they may be off.
+// It is empty where they are.
+func Inexact(ns *port.Namespace) string {
+	var reasons []string
+	if ns.Partial {
+		reasons = append(reasons, "some sockets could not be read, so fewer ports may be left")
+	}
+	if ns.Tally.Blind {
+		reasons = append(reasons, "ports bound before connect() cannot be told apart, so fewer may be left; "+
+			"nor can TIME_WAIT ports that connect() may take over, so more may be")
+	}
+	if ns.Settings.StepWidth > 1 {
+		reasons = append(reasons, "ip_local_port_step_width makes a search pass over ports, so fewer may be left")
+	}
+	return strings.Join(reasons, "; ")
 }
 
 // Order is an order of pools.

@@ -200,6 +200,17 @@ func (r *rules) pools() []Pool {
 	return pools
 }
 
+// inUse counts the connections on usable ports.
+func (r *rules) inUse() int {
+	n := 0
+	for _, uses := range r.ns.Tally.Tuples {
+		for i := range uses.States {
+			n += uses.States[i].Ports.CountIn(r.usable)
+		}
+	}
+	return n
+}
+
 // localPool judges one local address. A namespace's TCP and UDP ports are
 // apart; within one protocol every socket whose address overlaps is in the way.
 func (r *rules) localPool(proto port.Proto, addr netip.Addr) LocalPool {

@@ -19,6 +19,12 @@ type Verdict struct {
 	Pools           []Pool      `json:"pools"`
 	LocalPools      []LocalPool `json:"local_pools"`
 	Findings        []Finding   `json:"findings"`
+
+	// Inexact says why Exact is false.
+	Inexact string `json:"-"`
+	// InUse is the number of connections on usable ports, each counted once:
+	// pools of a device also count those that are bound to none.
+	InUse int `json:"-"`
 }
 
 // Range is the port range with what is worth saying of it.

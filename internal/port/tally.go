@@ -21,6 +21,9 @@ type Tally struct {
 	// Bound are the bind-held TCP ports of connected sockets: of accepted
 	// ones, and of those that called bind() before connect().
 	Bound Set
+	// Served are those of them with several connections: accepted ones, as one
+	// that called bind() has its port for itself.
+	Served Set
 	// Blind is set when the bucket of a connected TCP socket was not to be seen.
 	Blind bool
 
@@ -71,8 +74,8 @@ func (t *Tally) Add(s *Socket) {
 			return
 		}
 		t.addBucket(s, p)
-		if s.Connected() && s.State != BoundInactive {
-			t.uses(s.Tuple()).add(s, p, t.ripeAfter)
+		if s.Connected() && s.State != BoundInactive && t.uses(s.Tuple()).add(s, p, t.ripeAfter) {
+			t.addBound(s, p)
 		}
 	}
 	t.localPorts(s).Add(p)
@@ -87,9 +90,12 @@ func (t *Tally) addBucket(s *Socket, p uint16) {
 		t.Blind = true
 	case s.Hold == BindHeld:
 		t.BindHeld.Add(p)
-		if s.Connected() && s.State != BoundInactive {
-			t.Bound.Add(p)
-		}
+	}
+}
+
+func (t *Tally) addBound(s *Socket, p uint16) {
+	if s.Hold == BindHeld && !t.Bound.Add(p) {
+		t.Served.Add(p)
 	}
 }
 
@@ -116,11 +122,12 @@ func (t *Tally) localPorts(s *Socket) *Ports {
 	return ports
 }
 
-func (u *Uses) add(s *Socket, p uint16, ripeAfter time.Duration) {
+// add reports whether the port is new.
+func (u *Uses) add(s *Socket, p uint16, ripeAfter time.Duration) bool {
 	state := -1
 	for i := range u.States {
 		if u.States[i].Ports.Contains(p) {
-			return
+			return false
 		}
 		if u.States[i].State == s.State {
 			state = i
@@ -134,6 +141,7 @@ func (u *Uses) add(s *Socket, p uint16, ripeAfter time.Duration) {
 	if s.Mini && s.State == TimeWait && s.Stamped && s.Quiet > ripeAfter {
 		u.Ripe.Add(p)
 	}
+	return true
 }
 
 // Contains reports whether one of the tuple's sockets has port p.
@@ -150,7 +158,7 @@ func (u *Uses) Contains(p uint16) bool {
 type Holdings struct {
 	// Owners counts the sockets of a tuple by PID.
 	Owners map[Tuple]map[int]int
-	// Bound are the bind-held ports of connected TCP sockets by PID.
+	// Bound are the bind-held TCP ports by PID, listening and idle ones included.
 	Bound map[int]*Ports
 	// Commands names the processes.
 	Commands map[int]string
@@ -172,7 +180,7 @@ func NewHoldings(counts *Set) *Holdings {
 // Add counts one socket of one process.
 func (h *Holdings) Add(held *Holder) {
 	s := &held.Socket
-	if s.Proto != TCP || !s.Connected() || s.State == BoundInactive {
+	if s.Proto != TCP || s.Hold != BindHeld && !s.Connected() {
 		return
 	}
 	h.Commands[held.Process.PID] = held.Process.Command

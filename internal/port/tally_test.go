@@ -72,6 +72,19 @@ func TestTallyBuckets(t *testing.T) {
 	}
 }
 
+func TestTallyTellsServedPorts(t *testing.T) {
+	tally := NewTally(Settings{})
+	bound := func(s *Socket) { s.Hold = BindHeld }
+	peer := func(s *Socket) { bound(s); s.Remote = netip.MustParseAddrPort("10.0.0.9:5555") }
+	tally.Add(client(1, bound))
+	tally.Add(client(1, bound)) // the same once more
+	tally.Add(client(2, bound))
+	tally.Add(client(2, peer))
+	if tally.Bound.String() != "1-2" || tally.Served.String() != "2" {
+		t.Errorf("bound %s, served %s; want 1-2 and 2", &tally.Bound, &tally.Served)
+	}
+}
+
 func TestTallyKeepsLocalsApart(t *testing.T) {
 	tally := NewTally(Settings{})
 	any6 := func(v6only bool) func(*Socket) {
@@ -102,32 +115,23 @@ func TestHoldings(t *testing.T) {
 	hold(2, client(40001))
 	hold(1, client(1024)) // out of the range
 	hold(2, client(40002, func(s *Socket) { s.Hold = BindHeld }))
-	hold(3, client(40003, func(s *Socket) { s.State, s.Remote = Listen, netip.AddrPort{} }))
+	hold(3, client(40003, func(s *Socket) { s.Hold, s.State, s.Remote = BindHeld, Listen, netip.AddrPort{} }))
+	hold(4, client(40004, func(s *Socket) { s.Proto, s.Hold, s.Remote = UDP, HoldUnknown, netip.AddrPort{} }))
 	owners := holdings.Owners[client(1).Tuple()]
 	if len(owners) != 2 || owners[1] != 2 || owners[2] != 1 {
 		t.Errorf("owners %v, want 2 sockets of process 1 and 1 of process 2", owners)
 	}
-	if got := holdings.Bound[2].Set().String(); got != "40002" {
-		t.Errorf("bound ports of process 2 %q", got)
+	if got := holdings.Bound[2].Set().String() + " " + holdings.Bound[3].Set().String(); got != "40002 40003" {
+		t.Errorf("bound ports of processes 2 and 3 %q", got)
 	}
-	if holdings.Commands[1] != "haproxy" || len(holdings.Commands) != 2 {
+	if holdings.Commands[1] != "haproxy" || len(holdings.Commands) != 3 {
 		t.Errorf("commands %v", holdings.Commands)
 	}
 }
 
 func TestStateNames(t *testing.T) {
-	for state := Established; int(state) < States; state++ {
-		if got, known := ParseState(state.String()); !known || got != state {
-			t.Errorf("ParseState(%q) = %v, %v", state, got, known)
-		}
-	}
-	if got, known := ParseState("fin-wait2"); !known || got != FinWait2 {
-		t.Errorf("ParseState(fin-wait2) = %v, %v", got, known)
-	}
-	for _, name := range []string{"", "unknown", "ESTAB!"} {
-		if got, known := ParseState(name); known {
-			t.Errorf("ParseState(%q) = %v", name, got)
-		}
+	if got := Established.String() + " " + FinWait2.String() + " " + BoundInactive.String(); got != "established fin_wait2 bound_inactive" {
+		t.Errorf("names %q", got)
 	}
 	if State(99).String() != "unknown" || TimerKind(99).String() != "off" {
 		t.Error("numbers out of bounds have no safe name")
