@@ -73,7 +73,7 @@ func (a *app) printGaps(gaps []port.Gap) {
 		if gap.Namespace != 0 {
 			where = fmt.Sprintf(" in network namespace %d", gap.Namespace)
 		}
-		fmt.Fprintf(a.Err, "portrange: could not read %s%s: %s\n", gap.What, where, strings.Join(strings.Fields(gap.Why), " "))
+		fmt.Fprintf(a.Err, "portrange: could not read %s%s: %s\n", report.Printable(gap.What), where, oneLine(gap.Why))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"portrange/internal/report"
 )
 
 // The exit codes.
@@ -40,7 +42,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	case ctx.Err() != nil:
 		return ExitInterrupted
 	}
-	fmt.Fprintln(streams.Err, "portrange: "+oneLine(err))
+	fmt.Fprintln(streams.Err, "portrange: "+oneLine(err.Error()))
 	return ExitFailure
 }
 
@@ -50,8 +52,10 @@ type exitStatus int
 // Error is for readers of the code: nobody prints it.
 func (s exitStatus) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
 
-func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+// oneLine keeps line breaks and terminal escapes out of messages: they may hold
+// names that others chose.
+func oneLine(text string) string {
+	return report.Printable(strings.Join(strings.Fields(text), " "))
 }
 
 const rootLong = `portrange tells how many local ports this host has left towards each

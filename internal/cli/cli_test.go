@@ -35,7 +35,7 @@ func TestInterruptedSaysNothing(t *testing.T) {
 
 func TestErrorsAreOneLine(t *testing.T) {
 	err := errors.Join(errors.New("read a"), errors.New("read b\n"))
-	if got := oneLine(err); got != "read a read b" {
+	if got := oneLine(err.Error()); got != "read a read b" {
 		t.Errorf("oneLine = %q", got)
 	}
 }

@@ -143,7 +143,7 @@ func (q *question) answer(ctx context.Context, snapshot *port.Snapshot, targets 
 }
 
 func (q *question) add(ctx context.Context, document *report.Left, ns *port.Namespace, target sample.Namespace) error {
-	origin := report.Origin{NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: judge.Exact(ns)}
+	origin := report.Origin{NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: judge.Exact(ns), Inexact: judge.Inexact(ns)}
 	if q.proto == port.UDP {
 		if err := q.checkLocal(target, 0); err != nil {
 			return err

@@ -55,8 +55,8 @@ func cutPort(text string) (host, portText string, found bool) {
 }
 
 func parsePort(text string) (uint16, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > 65535 {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
 		return 0, fmt.Errorf("%q is no port, want a number from 1 to 65535", text)
 	}
 	return uint16(n), nil
@@ -66,6 +66,8 @@ func connectable(addr netip.Addr) error {
 	switch {
 	case addr.IsUnspecified():
 		return fmt.Errorf("%s is no destination; connect() takes it for loopback, so give 127.0.0.1 or ::1", addr)
+	case addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return fmt.Errorf("%s is no address of one host", addr)
 	case addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "":
 		return fmt.Errorf("a link-local address needs its interface: [%s%%eth0]:PORT", addr)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -66,6 +67,7 @@ func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	document := showDocument(snapshot)
+	document.Proto = c.proto
 	for i := range document.Namespaces {
 		c.arrange(&document.Namespaces[i])
 	}
@@ -89,16 +91,18 @@ func showDocument(snapshot *port.Snapshot) *report.Show {
 	return document
 }
 
-// arrange filters and sorts the pools as the flags say.
+// arrange filters and sorts as the flags say. The subject of a finding begins
+// with its protocol.
 func (c *showCommand) arrange(v *judge.Verdict) {
 	if c.proto != "" {
 		v.Pools = slices.DeleteFunc(v.Pools, func(pool judge.Pool) bool { return pool.Proto != c.proto })
 		v.LocalPools = slices.DeleteFunc(v.LocalPools, func(pool judge.LocalPool) bool { return pool.Proto != c.proto })
+		v.Findings = slices.DeleteFunc(v.Findings, func(f judge.Finding) bool { return !strings.HasPrefix(f.Subject, c.proto) })
 	}
 	judge.SortPools(v.Pools, c.sort)
 }
 
-// cut keeps the first --limit pools of each kind.
+// cut keeps the first --limit destinations.
 func (c *showCommand) cut(verdicts []judge.Verdict) {
 	if c.limit == 0 {
 		return

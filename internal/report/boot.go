@@ -44,7 +44,7 @@ func (p *printer) bootSetting(s *boot.Setting) {
 		}
 	}
 	for _, loser := range s.Loses {
-		p.field("no effect", fmt.Sprintf("%s  %s: %s", quoted(loser.Value), place(loser.Line), printable(loser.Why)))
+		p.field("no effect", fmt.Sprintf("%s  %s: %s", quoted(loser.Value), place(loser.Line), Printable(loser.Why)))
 	}
 }
 
@@ -62,9 +62,9 @@ func bootValue(s *boot.Setting) string {
 
 // place names a line, and the file itself where its name is a link.
 func place(line boot.Line) string {
-	text := printable(line.String())
+	text := Printable(line.String())
 	if line.Target != "" && line.Target != line.File {
-		text += " (" + printable(line.Target) + ")"
+		text += " (" + Printable(line.Target) + ")"
 	}
 	return text
 }
@@ -74,7 +74,7 @@ func quoted(value string) string {
 	if value == "" {
 		return `""`
 	}
-	return printable(value)
+	return Printable(value)
 }
 
 func (p *printer) closeBoot(doc *boot.Report, drifting int) {

@@ -41,7 +41,7 @@ func WriteLivePlan(w io.Writer, doc *LivePlan, limit int, style Style) error {
 }
 
 func liveTitle(live *observe.Live) string {
-	return fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", printable(live.Name), secondsText(live.Elapsed),
+	return fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", Printable(live.Name), secondsText(live.Elapsed),
 		count(live.Samples, "sample"), count(live.Opened, "connection"))
 }
 
@@ -107,7 +107,7 @@ func WriteCosts(w io.Writer, doc *Costs, style Style) error {
 			p.line("")
 		}
 		p.line("%s", p.paint(bold, p.wrap(fmt.Sprintf("connect() on Linux %s while a pool of %s fills with sockets in state %s",
-			printable(doc.Kernel), count(costs.Ports, "port"), costs.Fill), 0, 2)))
+			Printable(doc.Kernel), count(costs.Ports, "port"), costs.Fill), 0, 2)))
 		p.costTable(costs)
 	}
 	return p.flush()

@@ -105,7 +105,7 @@ func WriteChange(w io.Writer, doc *Change, style Style) error {
 }
 
 func (p *printer) namespaceChange(c *act.Change) {
-	p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", printable(c.Name), c.NetNS)))
+	p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", Printable(c.Name), c.NetNS)))
 	p.field("Range", transition(ends(c.Before), ends(c.After))+", "+count(c.After.Size, "port")+balance(c))
 	if c.ReservedBefore+c.ReservedAfter != "" {
 		p.field("Reserved", transition(orNone(c.ReservedBefore), orNone(c.ReservedAfter)))
@@ -141,7 +141,7 @@ func (p *printer) consequences(found []judge.Finding) {
 	for i := range found {
 		p.finding(&found[i])
 		if i+1 == len(found) || found[i+1].Advice != found[i].Advice {
-			p.line("%*s-> %s", labelCells, "", p.wrap(printable(found[i].Advice), labelCells+3, labelCells+3))
+			p.line("%*s-> %s", labelCells, "", p.wrap(Printable(found[i].Advice), labelCells+3, labelCells+3))
 		}
 	}
 }
@@ -157,7 +157,7 @@ func (p *printer) writes(writes []Write, files []FileDiff) {
 	for _, f := range files {
 		for line := range strings.Lines(f.Diff) {
 			line = strings.TrimSuffix(line, "\n")
-			p.line("  %s", p.paint(diffInk(line), printable(line)))
+			p.line("  %s", p.paint(diffInk(line), Printable(line)))
 		}
 	}
 }
@@ -166,7 +166,7 @@ func (p *printer) writes(writes []Write, files []FileDiff) {
 func in(writes []Write, w Write) string {
 	for _, other := range writes {
 		if other.NetNS != w.NetNS {
-			return " in netns " + printable(w.Name)
+			return " in netns " + Printable(w.Name)
 		}
 	}
 	return ""

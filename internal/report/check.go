@@ -141,7 +141,7 @@ func WriteCheck(w io.Writer, c *Check) error {
 // pluginText keeps a text to one line and out of the performance data.
 func pluginText(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
-	return printable(strings.ReplaceAll(text, "|", "/"))
+	return Printable(strings.ReplaceAll(text, "|", "/"))
 }
 
 // performance is label=value;warning;critical;minimum;maximum for each number.

@@ -26,7 +26,7 @@ type Doctor struct {
 // first, each with its code, evidence and advice.
 func WriteDoctor(w io.Writer, doc *Doctor, style Style) error {
 	p := newPrinter(w, style)
-	p.line("%s, Linux %s, %s", p.paint(bold, printable(doc.Host)), printable(doc.Kernel), doc.TakenAt.UTC().Format("2006-01-02 15:04:05 MST"))
+	p.line("%s, Linux %s, %s", p.paint(bold, Printable(doc.Host)), Printable(doc.Kernel), doc.TakenAt.UTC().Format("2006-01-02 15:04:05 MST"))
 	several := severalNamespaces(doc.Findings)
 	for i := range doc.Findings {
 		p.line("")
@@ -48,11 +48,11 @@ func (p *printer) diagnosis(f *doctor.Finding, several bool) {
 	head := fmt.Sprintf("%-*s%s", labelCells, strings.ToUpper(string(f.Severity)), f.Code)
 	where := ""
 	if several && f.Namespace != 0 {
-		where = fmt.Sprintf(", network namespace %s", printable(f.Name))
+		where = fmt.Sprintf(", network namespace %s", Printable(f.Name))
 	}
 	p.line("%s%s", p.paint(severityInk(f.Severity), head), where)
 	for _, text := range []string{f.Subject + ": " + f.Evidence, "-> " + f.Advice} {
-		p.line("%*s%s", labelCells, "", p.wrap(printable(text), labelCells, labelCells))
+		p.line("%*s%s", labelCells, "", p.wrap(Printable(text), labelCells, labelCells))
 	}
 }
 

@@ -19,6 +19,9 @@ type Show struct {
 	Kernel        string          `json:"kernel"`
 	Namespaces    []judge.Verdict `json:"namespaces"`
 	Gaps          []port.Gap      `json:"gaps"`
+
+	// Proto is the only protocol that is shown, empty for all.
+	Proto string `json:"-"`
 }
 
 // Origin says in which namespace a number holds, and how far to trust it.
@@ -27,6 +30,8 @@ type Origin struct {
 	Name   string `json:"name"`
 	Source string `json:"source"`
 	Exact  bool   `json:"exact"`
+	// Inexact says why Exact is false.
+	Inexact string `json:"-"`
 }
 
 // LeftPool is what connect() has left to one destination in one namespace.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"portrange/internal/judge"
+	"portrange/internal/port"
 )
 
 // labelCells is the width of the longest severity, and of the gap behind it.
@@ -24,7 +25,7 @@ func (p *printer) findings(found []judge.Finding, closing *judge.Finding) {
 		advice := shown[i].Advice
 		repeated := i+1 < len(shown) && shown[i+1].Advice == advice
 		if !repeated && (closing == nil || closing.Advice != advice) {
-			p.line("%*s-> %s", labelCells, "", p.wrap(printable(advice), labelCells+3, labelCells+3))
+			p.line("%*s-> %s", labelCells, "", p.wrap(Printable(advice), labelCells+3, labelCells+3))
 		}
 	}
 	if hidden := len(found) - len(shown); hidden > 0 {
@@ -34,7 +35,7 @@ func (p *printer) findings(found []judge.Finding, closing *judge.Finding) {
 
 func (p *printer) finding(f *judge.Finding) {
 	label := fmt.Sprintf("%-*s", labelCells, strings.ToUpper(string(f.Severity)))
-	text := fmt.Sprintf("%s: %s", printable(f.Subject), printable(f.Evidence))
+	text := fmt.Sprintf("%s: %s", Printable(f.Subject), Printable(f.Evidence))
 	p.line("%s%s", p.paint(severityInk(f.Severity), label), p.wrap(text, labelCells, labelCells))
 }
 
@@ -80,9 +81,9 @@ func (w *worst) in(v *judge.Verdict) *judge.Finding {
 // closing says in words whether all is well, and what to do if not.
 func (p *printer) closing(doc *Show, worst *worst) {
 	if worst == nil {
-		text := "All is well: " + fullest(doc.Namespaces)
+		text := "All is well: " + fullest(doc)
 		if len(doc.Gaps) > 0 {
-			text = "As far as could be read, all is well: " + fullest(doc.Namespaces)
+			text = "As far as could be read, all is well: " + fullest(doc)
 		}
 		p.line("%s", p.paint(green, p.wrap(text, 0, 2)))
 		return
@@ -92,7 +93,7 @@ func (p *printer) closing(doc *Show, worst *worst) {
 		subject += " in " + worst.verdict.Name
 	}
 	text := fmt.Sprintf("Not well: %s. First, %s: %s.", tallyFindings(doc.Namespaces), subject, worst.finding.Advice)
-	p.line("%s", p.paint(severityInk(worst.finding.Severity), p.wrap(printable(text), 0, 2)))
+	p.line("%s", p.paint(severityInk(worst.finding.Severity), p.wrap(Printable(text), 0, 2)))
 }
 
 func tallyFindings(verdicts []judge.Verdict) string {
@@ -116,19 +117,29 @@ func tallyFindings(verdicts []judge.Verdict) string {
 	return fmt.Sprintf("%d critical, %s", critical, count(warnings, "warning"))
 }
 
-// fullest names the pool with the largest share in use.
-func fullest(verdicts []judge.Verdict) string {
-	var worst *judge.Pool
-	for i := range verdicts {
-		for j := range verdicts[i].Pools {
-			pool := &verdicts[i].Pools[j]
-			if worst == nil || pool.UsedRatio > worst.UsedRatio {
-				worst = pool
+// fullest names the pool with the largest share in use. TCP's local pools are
+// left out: what fills them are the connections of the others.
+func fullest(doc *Show) string {
+	best, text := -1.0, ""
+	consider := func(subject string, left, size int) {
+		if taken := 1 - share(left, size); taken > best {
+			best = taken
+			text = fmt.Sprintf("the fullest pool, %s, has %s of %s left.", subject, Thousands(left), count(size, "port"))
+		}
+	}
+	for i := range doc.Namespaces {
+		v := &doc.Namespaces[i]
+		for j := range v.Pools {
+			consider(v.Pools[j].Subject(), v.Pools[j].Left, v.Pools[j].Size)
+		}
+		for j := range v.LocalPools {
+			if pool := &v.LocalPools[j]; pool.Proto == port.UDP.String() {
+				consider(pool.Proto+" "+pool.Local, pool.Left, pool.Size)
 			}
 		}
 	}
-	if worst == nil {
-		return "no connection uses a port of the range."
+	if best < 0 {
+		return strings.Join(strings.Fields("no "+doc.Proto+" socket uses a port of the range."), " ")
 	}
-	return fmt.Sprintf("the fullest pool, %s, has %s of %s left.", worst.Subject(), Thousands(worst.Left), count(worst.Size, "port"))
+	return text
 }

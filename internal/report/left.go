@@ -49,22 +49,20 @@ func (p *printer) leftHead(o *Origin, left, size, bound int, where string) {
 	if bound > 0 {
 		number += fmt.Sprintf(" (or %d fewer: the ends of the range have the same parity)", bound)
 	}
-	p.line("%s %s, network namespace %s", number, where, printable(o.Name))
+	p.line("%s %s, network namespace %s", number, where, Printable(o.Name))
 }
 
 func (p *printer) note(o *Origin) {
 	if !o.Exact {
-		p.field("Source", notExact(o.Source))
+		p.field("Source", notExact(o.Source, o.Inexact))
 	}
 }
 
-func notExact(source string) string {
-	return source + ", not exact: ports bound before connect() cannot be told apart, fewer may be left"
-}
+func notExact(source, why string) string { return source + ", not exact: " + why }
 
 func onDevice(pool *judge.Pool) string {
 	if pool.Device == "" {
 		return pool.Local
 	}
-	return pool.Local + "%" + printable(pool.Device)
+	return pool.Local + "%" + Printable(pool.Device)
 }

@@ -57,7 +57,7 @@ func busyNamespace() judge.Verdict {
 	return judge.Verdict{
 		NetNS: 4026531840, Name: "host", Source: "bpf", Exact: true,
 		Range:    judge.Range{Low: 32768, High: 60999, Size: 28232, Default: true},
-		Reserved: "8080,40000-40003", ReservedInRange: 4, BindHeld: 14, Usable: 28214, OutsideRange: 3,
+		Reserved: "8080,40000-40003", ReservedInRange: 4, BindHeld: 14, Usable: 28214, OutsideRange: 3, InUse: 43214,
 		Settings: judge.Settings{TWReuse: 2, TWReuseDelayMS: 1000, UnprivilegedStart: 1024},
 		Pools: []judge.Pool{
 			{
@@ -89,7 +89,7 @@ func busyNamespace() judge.Verdict {
 
 func quietNamespace() judge.Verdict {
 	return judge.Verdict{
-		NetNS: 4026532450, Name: "nginx (4711)", Source: "netlink",
+		NetNS: 4026532450, Name: "nginx (4711)", Source: "netlink", Inexact: "some ports are hidden, so fewer may be left",
 		Range:  judge.Range{Low: 15000, High: 64000, Size: 49001},
 		Usable: 49001, Pools: []judge.Pool{}, LocalPools: []judge.LocalPool{}, Findings: []judge.Finding{},
 	}
@@ -160,8 +160,12 @@ func TestClosingLine(t *testing.T) {
 		doc  report.Show
 		want string
 	}{
-		{"no pools", report.Show{Namespaces: []judge.Verdict{quiet}}, "All is well: no connection uses a port of the range."},
-		{"a gap", report.Show{Namespaces: []judge.Verdict{quiet}, Gaps: []port.Gap{{}}}, "As far as could be read, all is well: no connection uses a port of the range."},
+		{"no pools", report.Show{Namespaces: []judge.Verdict{quiet}}, "All is well: no socket uses a port of the range."},
+		{"a gap", report.Show{Namespaces: []judge.Verdict{quiet}, Gaps: []port.Gap{{}}}, "As far as could be read, all is well: no socket uses a port of the range."},
+		{"no pools of one protocol", report.Show{Namespaces: []judge.Verdict{quiet}, Proto: "udp"}, "All is well: no udp socket uses a port of the range."},
+		{"only UDP", report.Show{Namespaces: []judge.Verdict{{LocalPools: []judge.LocalPool{
+			{Proto: "tcp", Local: "10.0.0.2", Size: 20, Used: 19, Left: 1}, {Proto: "udp", Local: "10.0.0.2", Size: 20, Used: 16, Left: 4},
+		}}}}, "All is well: the fullest pool, udp 10.0.0.2, has 4 of 20 ports left."},
 		{"only notes", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Info)}}, "All is well: the fullest pool, tcp 10.0.0.2 → 10.0.0.5:8080, has 0 of 28,214 ports left."},
 		{"warnings", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Warning, judge.Warning)}}, "Not well: 2 warnings. First, s0: a0."},
 		{"critical in the second namespace", report.Show{Namespaces: []judge.Verdict{withFindings(quiet, judge.Warning), withFindings(used, judge.Info, judge.Critical)}}, "Not well: 1 critical, 1 warning. First, s1 in host: a1."},
@@ -197,7 +201,7 @@ func TestLeftText(t *testing.T) {
 				States: map[string]int{"established": 3000, "time_wait": 18870},
 				Owners: []judge.Owner{{Process: port.Process{PID: 812, Command: "haproxy"}, Used: 3000}},
 			}},
-			{Origin: report.Origin{Name: "lb1", Source: "netlink"}, Pool: judge.Pool{
+			{Origin: report.Origin{Name: "lb1", Source: "netlink", Inexact: "some ports are hidden, so fewer may be left"}, Pool: judge.Pool{
 				Proto: "tcp", Local: "fe80::1", Device: "eth0", Remote: "[fe80::2]:80", Size: 1, Left: 1, ErrorBound: 1,
 			}},
 		},

@@ -23,7 +23,7 @@ const maxFindings = 10
 // is wrong; at the end whether all is well.
 func WriteShow(w io.Writer, doc *Show, limit int, style Style) error {
 	p := newPrinter(w, style)
-	p.line("%s, Linux %s, %s", p.paint(bold, printable(doc.Host)), printable(doc.Kernel),
+	p.line("%s, Linux %s, %s", p.paint(bold, Printable(doc.Host)), Printable(doc.Kernel),
 		doc.TakenAt.UTC().Format("2006-01-02 15:04:05 MST"))
 	worst := worstFinding(doc.Namespaces)
 	for i := range doc.Namespaces {
@@ -54,14 +54,14 @@ func (p *printer) idle(v *judge.Verdict) {
 }
 
 func title(v *judge.Verdict) string {
-	return fmt.Sprintf("Network namespace %s (%d)", printable(v.Name), v.NetNS)
+	return fmt.Sprintf("Network namespace %s (%d)", Printable(v.Name), v.NetNS)
 }
 
 func (p *printer) namespace(v *judge.Verdict, limit int, closing *judge.Finding) {
 	p.header(v)
 	if len(v.Pools) > 0 {
 		p.line("")
-		p.pools(v.Pools, limit)
+		p.pools(v.Pools, limit, v.InUse)
 	}
 	p.localPools(v.LocalPools, limit)
 	p.findings(v.Findings, closing)
@@ -77,7 +77,7 @@ func (p *printer) header(v *judge.Verdict) {
 		p.field("Outside", count(v.OutsideRange, "connection")+" on ports outside the range")
 	}
 	if !v.Exact {
-		p.field("Source", notExact(v.Source))
+		p.field("Source", notExact(v.Source, v.Inexact))
 	}
 }
 
@@ -106,7 +106,7 @@ func bindHeldText(v *judge.Verdict) string {
 	return count(v.BindHeld, "port") + " of the range taken through bind(), withheld from every connect()"
 }
 
-func (p *printer) pools(pools []judge.Pool, limit int) {
+func (p *printer) pools(pools []judge.Pool, limit, inUse int) {
 	shown := pools
 	if limit > 0 && len(pools) > limit {
 		shown = pools[:limit]
@@ -120,7 +120,7 @@ func (p *printer) pools(pools []judge.Pool, limit int) {
 		t.rows = append(t.rows, p.poolRow(&shown[i]))
 	}
 	p.table(&t)
-	p.total(pools, len(shown))
+	p.total(len(pools), len(shown), inUse)
 }
 
 func (p *printer) poolRow(pool *judge.Pool) []cell {
@@ -163,20 +163,16 @@ func ownersText(owners []judge.Owner) string {
 	if len(owners) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s (%d)", printable(owners[0].Command), owners[0].PID)
+	text := fmt.Sprintf("%s (%d)", Printable(owners[0].Command), owners[0].PID)
 	if more := len(owners) - 1; more > 0 {
 		text += " +" + strconv.Itoa(more)
 	}
 	return text
 }
 
-func (p *printer) total(pools []judge.Pool, shown int) {
-	used := 0
-	for i := range pools {
-		used += pools[i].Used
-	}
-	text := fmt.Sprintf("Total: %s, %s in use in them", count(len(pools), "pool"), count(used, "port"))
-	if hidden := len(pools) - shown; hidden > 0 {
+func (p *printer) total(pools, shown, inUse int) {
+	text := fmt.Sprintf("Total: %s, %s on ports of the range", count(pools, "pool"), count(inUse, "connection"))
+	if hidden := pools - shown; hidden > 0 {
 		text += fmt.Sprintf("; %s not shown (--limit 0 shows all)", count(hidden, "pool"))
 	}
 	p.line("%s", p.paint(bold, p.wrap(text, 0, 2)))

@@ -36,7 +36,7 @@ func NewSocketsText(w *bufio.Writer, namespaces bool, style Style) *SocketsText 
 func (p *SocketsText) Write(s *Socket) error {
 	row := []string{netstatProto(s), onSocketDevice(s), remoteText(s), stateText(s), timerText(s.Timer), userText(s), processesText(s.Processes)}
 	if p.namespaces {
-		row = append([]string{printable(s.Name)}, row...)
+		row = append([]string{Printable(s.Name)}, row...)
 	}
 	return p.row(row, plain)
 }
@@ -70,7 +70,7 @@ func onSocketDevice(s *Socket) string {
 	if s.Device == "" {
 		return s.Local
 	}
-	return s.Local + "%" + printable(s.Device)
+	return s.Local + "%" + Printable(s.Device)
 }
 
 func remoteText(s *Socket) string {
@@ -112,7 +112,7 @@ func userText(s *Socket) string {
 	case s.UID == nil:
 		return "-"
 	case s.User != "":
-		return printable(s.User)
+		return Printable(s.User)
 	}
 	return strconv.FormatUint(uint64(*s.UID), 10)
 }
@@ -124,7 +124,7 @@ func processesText(processes []port.Process) string {
 	}
 	names := make([]string, len(processes))
 	for i, process := range processes {
-		names[i] = fmt.Sprintf("%s (%d)", printable(process.Command), process.PID)
+		names[i] = fmt.Sprintf("%s (%d)", Printable(process.Command), process.PID)
 	}
 	return strings.Join(names, ", ")
 }

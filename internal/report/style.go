@@ -69,9 +69,9 @@ func count(n int, noun string) string {
 	return Thousands(n) + " " + noun
 }
 
-// printable replaces what would move a terminal's cursor: names of processes,
+// Printable replaces what would move a terminal's cursor: names of processes,
 // users and namespaces are chosen by others.
-func printable(name string) string {
+func Printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return '?'

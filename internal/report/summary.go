@@ -18,7 +18,7 @@ func WriteSummary(w io.Writer, doc *Summary, style Style) error {
 		}
 		if len(doc.Namespaces) > 1 {
 			t := &doc.Namespaces[i]
-			p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", printable(t.Name), t.NetNS)))
+			p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", Printable(t.Name), t.NetNS)))
 		}
 		p.totals(&doc.Namespaces[i])
 	}

@@ -51,11 +51,11 @@ func WriteUndo(w io.Writer, doc *Undo, style Style) error {
 	if doc.Resumes {
 		verb = "Finishes"
 	}
-	p.line("%s", p.wrap(fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, doc.Undoes.ID, printable(doc.Undoes.Command),
-		printable(doc.Undoes.User), doc.Undoes.At.UTC().Format("2006-01-02 15:04:05 MST"), progressOf(doc.Undoes.State)), 0, 2))
+	p.line("%s", p.wrap(fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, doc.Undoes.ID, Printable(doc.Undoes.Command),
+		Printable(doc.Undoes.User), doc.Undoes.At.UTC().Format("2006-01-02 15:04:05 MST"), progressOf(doc.Undoes.State)), 0, 2))
 	for _, kept := range doc.Kept {
 		label := fmt.Sprintf("%-*s", labelCells, "WARNING")
-		p.line("%s%s", p.paint(yellow, label), p.wrap(fmt.Sprintf("%s stays as it is: %s", printable(kept.What), printable(kept.Why)), labelCells, labelCells))
+		p.line("%s%s", p.paint(yellow, label), p.wrap(fmt.Sprintf("%s stays as it is: %s", Printable(kept.What), Printable(kept.Why)), labelCells, labelCells))
 	}
 	p.writes(doc.Writes, doc.Files)
 	return p.flush()
