@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -82,7 +83,7 @@ func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
 
 func showDocument(snapshot *port.Snapshot) *report.Show {
 	document := &report.Show{
-		SchemaVersion: report.SchemaVersion, TakenAt: snapshot.TakenAt, Host: snapshot.Host, Kernel: snapshot.Kernel,
+		SchemaVersion: report.SchemaVersion, TakenAt: snapshot.TakenAt.Truncate(time.Second), Host: snapshot.Host, Kernel: snapshot.Kernel,
 		Namespaces: make([]judge.Verdict, 0, len(snapshot.Namespaces)), Gaps: orEmpty(snapshot.Gaps),
 	}
 	for i := range snapshot.Namespaces {

@@ -69,7 +69,7 @@ func (p *pass) identify() error {
 	if err != nil {
 		return fmt.Errorf("read host name: %w", err)
 	}
-	p.snapshot.TakenAt = time.Now().UTC().Truncate(time.Second)
+	p.snapshot.TakenAt = time.Now().UTC()
 	p.snapshot.Host, p.snapshot.Kernel = host, unix.ByteSliceToString(uts.Release[:])
 	return nil
 }
