@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) {
 	nettest.Helper()
-	testscript.Main(m, map[string]func(){"portrange": main})
+	testscript.Main(m, map[string]func(){"portrange": main, "listener": listener})
 }
 
 func TestScripts(t *testing.T) {
@@ -25,6 +25,7 @@ func TestScripts(t *testing.T) {
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"netns":     makeNamespace,
+			"machine":   makeMachine,
 			"range":     setRange,
 			"sysctl":    setSysctl,
 			"addr":      addAddrs,

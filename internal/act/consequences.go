@@ -131,16 +131,23 @@ func (c *Change) intrusion(one intruder) judge.Finding {
 	f := judge.Finding{
 		Code: one.code, Severity: judge.Warning, Subject: one.subject,
 		Evidence: c.evidence(one),
-		Advice: "add --reserve: otherwise an outgoing connection may hold the port when the service starts, " +
-			"which then fails with EADDRINUSE",
+		Advice:   "add --reserve: otherwise " + one.harm(),
 	}
 	switch {
 	case one.ports.CountIn(c.next.Reserved) == one.ports.Len():
 		f.Severity, f.Advice = judge.Info, "reserved in this plan, before the range moves"
 	case c.now.Range == c.next.Range:
-		f.Advice = "leave it reserved" + strings.TrimPrefix(f.Advice, "add --reserve")
+		f.Advice = "leave it reserved: otherwise " + one.harm()
 	}
 	return f
+}
+
+// harm is what happens once the kernel picks such a port for somebody else.
+func (one intruder) harm() string {
+	if one.code == NodePorts {
+		return "netfilter takes what arrives at such a port for the service, and not for the program that was given the port"
+	}
+	return "an outgoing connection may hold the port when the service starts, which then fails with EADDRINUSE"
 }
 
 func (c *Change) evidence(one intruder) string {

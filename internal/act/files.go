@@ -168,7 +168,7 @@ func (p *Plan) warnOfReboot(change *Change, forecast Forecast, persisted map[str
 		}
 		p.Findings = append(p.Findings, judge.Finding{
 			Code: NotAfterReboot, Severity: judge.Info, Subject: s.Key,
-			Evidence: fmt.Sprintf("%q now or after this change, %q after a reboot%s", next, *s.Boot, decidedBy(&s)),
+			Evidence: fmt.Sprintf("will be %q after a reboot, by %s", *s.Boot, decidedBy(&s)),
 			Advice:   adviceOfReboot(s.Key, next, persisted != nil),
 		})
 	}
@@ -189,8 +189,8 @@ func adviceOfReboot(key, value string, persists bool) string {
 func decidedBy(s *boot.Setting) string {
 	for _, d := range []*boot.Decision{s.Tuned, s.Systemd, s.Procps} {
 		if d != nil && d.Value == *s.Boot {
-			return " by " + d.Line.String()
+			return d.Line.String()
 		}
 	}
-	return " by the kernel's default"
+	return "the kernel's default"
 }

@@ -1,10 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/user"
 	"strconv"
@@ -136,22 +136,36 @@ func (a *app) agree(ctx context.Context, yes, warnings bool) (bool, error) {
 // readLine reads a line of standard input until ctx is done. The read itself
 // cannot be ended; the process ends before it.
 func (a *app) readLine(ctx context.Context) (string, error) {
-	type line struct {
-		text string
+	type result struct {
+		line string
 		err  error
 	}
-	read := make(chan line, 1)
+	read := make(chan result, 1)
 	go func() {
-		text, err := bufio.NewReader(a.In).ReadString('\n')
-		read <- line{text, err}
+		line, err := readLine(a.In)
+		read <- result{line, err}
 	}()
 	select {
-	case l := <-read:
-		if l.err != nil {
-			return "", fmt.Errorf("read the answer: %w", l.err)
+	case r := <-read:
+		if r.err != nil {
+			return "", fmt.Errorf("read the answer: %w", r.err)
 		}
-		return l.text, nil
+		return r.line, nil
 	case <-ctx.Done():
 		return "", ctx.Err()
+	}
+}
+
+// readLine reads no further than the line's end: there may be more questions.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	for one := make([]byte, 1); ; {
+		if _, err := io.ReadFull(r, one); err != nil {
+			return "", err
+		}
+		if one[0] == '\n' {
+			return string(line), nil
+		}
+		line = append(line, one[0])
 	}
 }

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ var defaultNodePorts = port.Range{Low: 30000, High: 32767}
 // the kernel knows them by.
 var nodeAgents = []string{"kubelet", "kube-proxy", "kube-apiserver", "k3s", "k3s-server", "k3s-agent", "kubelite", "k0s", "rke2"}
 
-// processes are those of the whole machine that matter here.
+// processes are the agents of the whole machine, by process id.
 func (s *Survey) processes() ([]procfs.Proc, []port.Gap) {
 	gap := func(err error) []port.Gap { return []port.Gap{{What: "processes", Why: err.Error()}} }
 	proc, err := procfs.NewFS(filepath.Join(s.Root, "proc"))
@@ -37,10 +38,12 @@ func (s *Survey) processes() ([]procfs.Proc, []port.Gap) {
 	if err != nil {
 		return nil, gap(err)
 	}
-	return slices.DeleteFunc(all, func(p procfs.Proc) bool {
+	agents := slices.DeleteFunc(all, func(p procfs.Proc) bool {
 		name, err := p.Comm()
 		return err != nil || !slices.Contains(nodeAgents, name) // or it has ended meanwhile
-	}), nil
+	})
+	slices.SortFunc(agents, func(a, b procfs.Proc) int { return cmp.Compare(a.PID, b.PID) })
+	return agents, nil
 }
 
 // kubernetes finds out whether the namespace is a node's, by its agents and by
