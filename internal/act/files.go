@@ -101,7 +101,9 @@ func (p *Plan) resolve(wish Wish, facts Facts, conflicts []boot.Conflict) {
 	for _, c := range merged(conflicts) {
 		finding := overridden(c)
 		if wish.FixConflicts && c.fixable(facts.Files) {
-			lines[c.Target] = append(lines[c.Target], c.Line.Line)
+			if n := c.Line.Line; !slices.Contains(lines[c.Target], n) { // a glob sets several keys
+				lines[c.Target] = append(lines[c.Target], n)
+			}
 			finding.Code, finding.Severity = CommentedOut, judge.Info
 			finding.Advice = "the line is commented out in this plan; a copy of the file is kept"
 		}
@@ -121,12 +123,13 @@ type conflict struct {
 	programs []string
 }
 
-// merged puts together what one line does with several programs.
+// merged puts together what one line does with several programs, which may
+// know its file by different names.
 func merged(conflicts []boot.Conflict) []conflict {
 	var list []conflict
 	for _, c := range conflicts {
 		at := slices.IndexFunc(list, func(other conflict) bool {
-			return other.Key == c.Key && other.Target == c.Target && other.Line == c.Line
+			return other.Key == c.Key && other.Target == c.Target && other.Line.Line == c.Line.Line
 		})
 		if at < 0 {
 			at, list = len(list), append(list, conflict{Conflict: c})

@@ -215,7 +215,7 @@ func (k *killer) revert(e journal.Entry) {
 }
 
 // kills is how many workers are killed; -short leaves some to other runs.
-const kills = 520
+const kills = 600
 
 // TestKillAnywhere kills changes at random moments. Afterwards every file is
 // whole, the journal can be read, and undo brings everything back.

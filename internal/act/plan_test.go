@@ -249,6 +249,8 @@ func TestConflicts(t *testing.T) {
 	}
 	both := overriddenBy(conf, 2)
 	both.Program = boot.Procps
+	linked := overriddenBy(conf, 2)
+	linked.File = "/etc/sysctl.d/99-sysctl.conf"
 	p := plan(t, Wish{Range: wide(), Persist: true}, facts(with(overriddenBy(conf, 2), both)))
 	got := finding(p, Overridden)
 	if got == nil || got.Severity != judge.Warning || !strings.Contains(got.Evidence, "/etc/sysctl.conf:2") || !strings.Contains(got.Evidence, "systemd and procps") {
@@ -257,7 +259,7 @@ func TestConflicts(t *testing.T) {
 	if len(p.Files) != 1 {
 		t.Errorf("%d files change without --fix-conflicts", len(p.Files))
 	}
-	p = plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, facts(with(overriddenBy(conf, 2))))
+	p = plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, facts(with(linked, overriddenBy(conf, 2))))
 	if p.Warns() || len(p.Files) != 2 || !p.Files[1].Foreign {
 		t.Fatalf("findings %v, files %v", p.AllFindings(), p.Files)
 	}

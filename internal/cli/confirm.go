@@ -75,7 +75,8 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 	select {
 	case err := <-pressed:
 		if err != nil {
-			return err // the clock runs on
+			fmt.Fprintln(c.Err, "\nNot confirmed: it goes back in time, unless `portrange confirm` keeps it.")
+			return err
 		}
 		return c.confirm(ctx, actor, entry.ID)
 	case e := <-settled:

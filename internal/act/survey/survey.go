@@ -7,6 +7,7 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"portrange/internal/act"
 	"portrange/internal/act/journal"
@@ -163,19 +164,26 @@ func (s *Survey) files(facts *act.Facts) error {
 	return nil
 }
 
-// administrators are the files below /etc that set values at boot.
+// administrators are the files below /etc that set values at boot, and what
+// they are links to.
 func (s *Survey) administrators() []string {
 	paths := []string{"/etc/sysctl.conf", act.DropIn}
 	for _, pattern := range []string{act.DropInDir + "/*.conf", "/etc/tuned/*/tuned.conf", "/etc/tuned/profiles/*/tuned.conf"} {
 		found, _ := filepath.Glob(filepath.Join(s.Root, pattern)) // the error is for bad patterns
 		for _, path := range found {
-			inside, err := filepath.Rel(s.Root, path)
-			if err == nil && !slices.Contains(paths, "/"+inside) {
-				paths = append(paths, "/"+inside)
+			paths = append(paths, s.inside(path))
+			if target, err := filepath.EvalSymlinks(path); err == nil {
+				paths = append(paths, s.inside(target))
 			}
 		}
 	}
-	return paths
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// inside is a path below the root as seen from there.
+func (s *Survey) inside(path string) string {
+	return "/" + strings.TrimPrefix(strings.TrimPrefix(path, s.Root), "/")
 }
 
 // BootKeys are the settings whose value after a reboot matters here.

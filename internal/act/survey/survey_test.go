@@ -247,7 +247,9 @@ func TestFacts(t *testing.T) {
 	rows := []sample.Row{tcp(20000, port.Listen, nil), tcp(40000, port.Established, func(s *port.Socket) { s.Hold = port.ConnectHeld })}
 	s := Survey{
 		Root: tree(t, map[string]string{
-			"etc/sysctl.d/50-a.conf": "net.ipv4.ip_local_port_range = 1024 2000\n", "proc/1/comm": "init\n",
+			"etc/sysctl.d/50-a.conf": "net.ipv4.ip_local_port_range = 1024 2000\n",
+			"etc/elsewhere.conf":     "", "etc/sysctl.d/60-b.conf": "-> ../elsewhere.conf",
+			"proc/1/comm": "init\n",
 		}),
 		Identify: func(ns netns.Namespace) (journal.Namespace, error) {
 			return journal.Namespace{ID: ns.ID, Name: ns.Name}, nil
@@ -272,7 +274,7 @@ func TestFacts(t *testing.T) {
 	if !ns.Booted || len(ns.Holds) != 1 || ns.Holds[0].Port != 20000 || len(ns.Now.Tally.Tuples) != 1 || ns.Now.Settings.Range.Size() == 0 {
 		t.Errorf("facts %+v", ns)
 	}
-	if facts.Files["/etc/sysctl.d/50-a.conf"] == nil || facts.Boot == nil {
+	if facts.Files["/etc/sysctl.d/50-a.conf"] == nil || facts.Files["/etc/elsewhere.conf"] == nil || facts.Boot == nil {
 		t.Errorf("files %v, forecast %v", facts.Files, facts.Boot)
 	}
 	if !slices.ContainsFunc(facts.Gaps, func(g port.Gap) bool { return g.What == "owners" }) {
