@@ -24,6 +24,8 @@ type Tally struct {
 	// Served are those of them with several connections: accepted ones, as one
 	// that called bind() has its port for itself.
 	Served Set
+	// InVRF counts the TCP sockets within a VRF, which are left out.
+	InVRF int
 	// Blind is set when the bucket of a connected TCP socket was not to be seen.
 	Blind bool
 
@@ -66,11 +68,15 @@ func NewTally(settings Settings) *Tally {
 }
 
 // Add counts one socket. TCP sockets within a VRF draw on buckets of their own
-// and are left out.
+// and are no part of any other pool.
 func (t *Tally) Add(s *Socket) {
 	p := s.Local.Port()
 	if s.Proto == TCP {
-		if s.Hold == NotHeld || s.L3Mdev != 0 {
+		if s.L3Mdev != 0 {
+			t.InVRF++
+			return
+		}
+		if s.Hold == NotHeld {
 			return
 		}
 		t.addBucket(s, p)

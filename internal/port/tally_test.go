@@ -63,6 +63,9 @@ func TestTallyBuckets(t *testing.T) {
 			t.Errorf("%s ports %q, want %q", tt.name, tt.got, tt.want)
 		}
 	}
+	if tally.InVRF != 1 {
+		t.Errorf("%d sockets within a VRF, want 1", tally.InVRF)
+	}
 	if tally.Blind {
 		t.Error("blind although every bucket was seen")
 	}

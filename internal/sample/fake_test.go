@@ -104,6 +104,19 @@ func TestSnapshotGapMakesItPartial(t *testing.T) {
 	}
 }
 
+func TestSnapshotTellsOfVRFs(t *testing.T) {
+	inside := connection(1, port.ConnectHeld)
+	inside.L3Mdev = 7
+	s := &Sampler{primary: fakeSource{label: "bpf", held: []port.Socket{inside, connection(2, port.ConnectHeld)}}}
+	snapshot, err := s.Snapshot(t.Context(), here(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ns := snapshot.Namespaces[0]; count(&ns) != 1 || len(snapshot.Gaps) != 1 || snapshot.Gaps[0].What != "pools within VRFs" {
+		t.Errorf("%d connections and gaps %+v, want one and a word on the other", count(&ns), snapshot.Gaps)
+	}
+}
+
 func TestSnapshotLeavesOutWhatIsGone(t *testing.T) {
 	s := &Sampler{primary: fakeSource{label: "bpf"}}
 	gone := Namespace{ID: 1, Name: "gone", Path: "/proc/0/ns/net"}
