@@ -41,7 +41,8 @@ func (p *pass) walkThrough(ctx context.Context, from source, l *look, visit func
 			l.ns.Tally.Add(&s)
 			visit(&s)
 		}
-		return l.nameDevices()
+		l.nameDevices()
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read sockets of netns %s: %w", l.ns.Name, err)
@@ -61,26 +62,25 @@ func (l *look) miss(err error) error {
 }
 
 // nameDevices looks up the interfaces that sockets are bound to, if any are.
-func (l *look) nameDevices() error {
+func (l *look) nameDevices() {
 	for tuple := range l.ns.Tally.Tuples {
 		if tuple.Device != 0 {
-			return l.readDevices()
+			l.readDevices()
+			return
 		}
 	}
-	return nil
 }
 
-func (l *look) readDevices() error {
+func (l *look) readDevices() {
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		l.gaps = append(l.gaps, port.Gap{What: "interface names", Namespace: l.ns.ID, Why: err.Error()})
-		return nil
+		return
 	}
 	l.ns.Devices = make(map[uint32]string, len(interfaces))
 	for _, i := range interfaces {
 		l.ns.Devices[uint32(i.Index)] = i.Name
 	}
-	return nil
 }
 
 // readHolders fills the holdings of all namespaces in one pass over the open
