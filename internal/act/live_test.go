@@ -391,3 +391,50 @@ func TestLiveNamespaceIsRecognised(t *testing.T) {
 		}
 	}
 }
+
+// TestLiveNamespaceAtAPathOfItsOwn has a namespace that no process lives in and
+// no directory of names holds: only the path leads back to it.
+func TestLiveNamespaceAtAPathOfItsOwn(t *testing.T) {
+	if !isolated(t) {
+		return
+	}
+	mount(t, DropInDir, "mode=755", 0)
+	path := filepath.Join(DropInDir, "netns")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "unshare", "--net="+path, "true").CombinedOutput(); err != nil {
+		t.Fatalf("unshare: %v\n%s", err, out)
+	}
+	t.Chdir(DropInDir)
+	handle, err := netns.Open("./netns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	place, err := mustSystem(t).Identify(handle.Namespace)
+	if err := errors.Join(err, handle.Close()); err != nil || place.Path != path {
+		t.Fatalf("identified as %+v, %v", place, err)
+	}
+	later := mustSystem(t)
+	if err := later.Set(place, sysctl.KeyRange, "15000 64001"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := later.Get(place, sysctl.KeyRange); err != nil || got != "15000 64001" {
+		t.Errorf("the range there is %q, %v", got, err)
+	}
+	if err := unix.Unmount(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mustSystem(t).Get(place, sysctl.KeyRange); !errors.Is(err, ErrGone) {
+		t.Errorf("unmounted: %v", err)
+	}
+}
+
+func mustSystem(t *testing.T) *System {
+	t.Helper()
+	system, err := NewSystem()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return system
+}

@@ -38,7 +38,12 @@ func (s *System) Boot() string { return s.boot }
 // Identify describes a namespace so that it can be told from others later.
 func (s *System) Identify(ns netns.Namespace) (journal.Namespace, error) {
 	place := journal.Namespace{ID: ns.ID, Boot: s.boot, Name: ns.Name, Host: ns.Name == netns.HostName}
-	err := ns.Do(func() (err error) {
+	path, err := filepath.Abs(ns.Path)
+	if err != nil {
+		return place, fmt.Errorf("identify netns %s: %w", ns.Name, err)
+	}
+	place.Path = path
+	err = ns.Do(func() (err error) {
 		place.Cookie, err = cookie()
 		return err
 	})
@@ -101,21 +106,47 @@ func (s *System) within(ns journal.Namespace, fn func() error) error {
 	return nil
 }
 
-// find looks a namespace up: by its number as long as the machine runs, and
-// after that the host's alone.
+// find looks a namespace up: as long as the machine runs by its number, where
+// it is likely to be and then everywhere, and after that the host's alone.
 func (s *System) find(ns journal.Namespace) (netns.Namespace, error) {
 	if ns.Boot != s.boot && !ns.Host {
 		return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
 	}
-	for range 2 {
-		for _, found := range s.found {
-			if found.ID == ns.ID && ns.Boot == s.boot || ns.Boot != s.boot && found.Name == netns.HostName {
+	for _, look := range []func() []netns.Namespace{s.known, func() []netns.Namespace { return s.at(ns.Path) }, s.search} {
+		for _, found := range look() {
+			if s.isSame(found, ns) {
 				return found, nil
 			}
 		}
-		s.found, _ = netns.Find(context.Background())
 	}
 	return netns.Namespace{}, fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
+}
+
+func (s *System) isSame(found netns.Namespace, ns journal.Namespace) bool {
+	if ns.Boot != s.boot {
+		return found.Name == netns.HostName
+	}
+	return found.ID == ns.ID
+}
+
+func (s *System) known() []netns.Namespace { return s.found }
+
+// at is the namespace that a path leads to, none where it leads to none.
+func (s *System) at(path string) []netns.Namespace {
+	if path == "" { // an entry of an older version
+		return nil
+	}
+	handle, err := netns.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer handle.Close()
+	return []netns.Namespace{handle.Namespace}
+}
+
+func (s *System) search() []netns.Namespace {
+	s.found, _ = netns.Find(context.Background())
+	return s.found
 }
 
 // ReadFile reads a regular file with its owner and permissions.

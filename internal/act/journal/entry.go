@@ -64,6 +64,8 @@ type Namespace struct {
 	Cookie uint64 `json:"cookie"` // SO_NETNS_COOKIE, unique within a boot; 0 where the kernel has none
 	Boot   string `json:"boot"`   // kernel.random.boot_id
 	Name   string `json:"name"`
+	// Path led to it: what is mounted at a place of its own is found by no search.
+	Path string `json:"path,omitempty"`
 	// Host marks the namespace of process 1, which there is after a reboot too.
 	Host bool `json:"host"`
 }
