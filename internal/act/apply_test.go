@@ -240,6 +240,17 @@ func TestConfirm(t *testing.T) {
 	b.holds(narrow, "")
 }
 
+func TestClockThatNeverStruckIsTold(t *testing.T) {
+	b := newBench(t)
+	b.apply(everything(b), time.Nanosecond) // the fake clock does not strike
+	_, err := b.Apply(plan(t, Wish{Add: ports(t, "9")}, facts()), 0)
+	if !errors.Is(err, ErrPending) || !strings.Contains(err.Error(), "should have gone back at 20") {
+		t.Errorf("error %v", err)
+	}
+	b.undo()
+	b.holds(narrow, "")
+}
+
 func TestRevertInTime(t *testing.T) {
 	b := newBench(t)
 	e := b.apply(everything(b), time.Minute)

@@ -201,7 +201,7 @@ func (c *Change) judgeRange(ns *Namespace) {
 	}
 	if next.Size() < fewPorts {
 		c.add(SmallRange, judge.Warning, "range "+next.String(),
-			fmt.Sprintf("%s, of which TIME_WAIT keeps each for a minute: %.1f new connections a second to one destination",
+			fmt.Sprintf("%s, of which TIME_WAIT keeps each for a minute: %.2g new connections a second to one destination",
 				counted(next.Size()), float64(next.Size())/60),
 			"the kernel's default has 28,232; did you mean that?")
 	}

@@ -10,7 +10,8 @@ import (
 type Facts struct {
 	Namespaces []Namespace
 	// Files are the files that a plan may have to change, by path: the drop-in
-	// and those that could override it. A nil content is no file.
+	// and those that could override it. A nil content is no file; what could not
+	// be read is not in the map.
 	Files map[string]*journal.Content
 	// Boot tells what the files mean for the next boot; nil where they mean
 	// nothing for any of the namespaces.

@@ -126,7 +126,7 @@ var place = journal.Namespace{ID: 1, Cookie: 11, Boot: "boot-1", Name: "host", H
 func facts(edit ...func(*Facts)) Facts {
 	f := Facts{
 		Namespaces: []Namespace{{Place: place, Booted: true, Now: port.Namespace{ID: 1, Name: "host", Settings: defaults()}}},
-		Files:      map[string]*journal.Content{},
+		Files:      map[string]*journal.Content{DropIn: nil},
 		Boot:       fakeBoot{},
 	}
 	f.Namespaces[0].Now.Tally = port.NewTally(defaults())

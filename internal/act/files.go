@@ -46,7 +46,10 @@ func notTheHost(place journal.Namespace) judge.Finding {
 
 // persist plans the drop-in, and what to do about lines that override it.
 func (p *Plan) persist(wish Wish, facts Facts, change *Change) error {
-	before := facts.Files[DropIn]
+	before, known := facts.Files[DropIn]
+	if !known {
+		return fmt.Errorf("persist: %s is there and is no file that can be read; move it away", DropIn)
+	}
 	if before != nil && !isOurs(before.Data) {
 		return fmt.Errorf("persist: %s is not from portrange; move it away, or make the change in it by hand", DropIn)
 	}
@@ -105,7 +108,7 @@ func (p *Plan) resolve(wish Wish, facts Facts, conflicts []boot.Conflict) {
 				lines[c.Target] = append(lines[c.Target], n)
 			}
 			finding.Code, finding.Severity = CommentedOut, judge.Info
-			finding.Advice = "the line is commented out in this plan; a copy of the file is kept"
+			finding.Advice = "the line is commented out in this plan; a copy of the file is kept in " + journal.Backups
 		}
 		p.Findings = append(p.Findings, finding)
 	}

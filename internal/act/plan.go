@@ -159,7 +159,7 @@ func allowed(r port.Range, now port.Settings, name string) error {
 	}
 	return fmt.Errorf("%w: %s in netns %s: the kernel refuses a low end below %s, which is %d; the nearest valid range is %s. "+
 		"To go lower, that has to be lowered first, which lets every user offer services on the ports from there on: "+
-		"`sysctl -w %[4]s=%[7]d`, then `portrange set %[2]s`; on the way back the range goes up first",
+		"`sysctl -w %[4]s=%[7]d` in that namespace, then this command again; on the way back the range goes up first",
 		ErrNotAllowed, r, name, sysctl.KeyUnprivilegedStart, start, near, r.Low)
 }
 

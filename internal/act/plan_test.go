@@ -216,6 +216,13 @@ func TestPersistRefusesAForeignFile(t *testing.T) {
 	}
 }
 
+func TestPersistRefusesWhatIsNoFile(t *testing.T) {
+	f := facts(func(f *Facts) { delete(f.Files, DropIn) }) // a link to /dev/null, or a directory
+	if _, err := NewPlan(Wish{Range: wide(), Persist: true}, f); err == nil || !strings.Contains(err.Error(), "move it away") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestPersistWarnsOfAnEditedDropIn(t *testing.T) {
 	had := plan(t, Wish{Range: wide(), Persist: true}, facts()).Files[0].After
 	edited := *had
@@ -260,6 +267,9 @@ func TestConflicts(t *testing.T) {
 		t.Errorf("%d files change without --fix-conflicts", len(p.Files))
 	}
 	p = plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, facts(with(linked, overriddenBy(conf, 2))))
+	if got := finding(p, CommentedOut); got == nil || !strings.Contains(got.Advice, "/var/lib/portrange/backup") {
+		t.Errorf("finding %+v", got)
+	}
 	if p.Warns() || len(p.Files) != 2 || !p.Files[1].Foreign {
 		t.Fatalf("findings %v, files %v", p.AllFindings(), p.Files)
 	}

@@ -62,11 +62,11 @@ func ParseRange(words []string) (port.Range, error) {
 	low, high := numbers[0], numbers[1]
 	switch {
 	case low > maxPort || high > maxPort:
-		return port.Range{}, fmt.Errorf("port range %d-%d: ports end at 65535; the nearest valid range is %s",
-			low, high, nearest(low, high, usualStart))
+		return port.Range{}, fmt.Errorf("port range %s-%s: ports end at 65535; the nearest valid range is %s",
+			fields[0], fields[1], nearest(low, high, usualStart))
 	case high < low:
-		return port.Range{}, fmt.Errorf("port range %d-%d: the kernel refuses a high end below the low end; the nearest valid range is %s",
-			low, high, nearest(high, low, usualStart))
+		return port.Range{}, fmt.Errorf("port range %s-%s: the kernel refuses a high end below the low end; the nearest valid range is %s",
+			fields[0], fields[1], nearest(high, low, usualStart))
 	}
 	return port.Range{Low: uint16(low), High: uint16(high)}, nil
 }
@@ -81,7 +81,7 @@ func wrongCount(words []string, numbers []int) error {
 		near := nearest(numbers[0], max(numbers[0], int(port.DefaultRange.High)), usualStart)
 		return fmt.Errorf("port range %q: %s; the nearest valid range is %s", text, rule, near)
 	}
-	near := nearest(numbers[0], numbers[len(numbers)-1], usualStart)
+	near := nearest(numbers[0], numbers[1], usualStart)
 	return fmt.Errorf("port range of %d numbers: %s; the nearest valid range is %s", len(numbers), rule, near)
 }
 
@@ -101,10 +101,11 @@ func nearest(low, high, start int) port.Range {
 	return port.Range{Low: uint16(max(low, start)), High: uint16(min(high, maxPort))}
 }
 
-// ParsePorts reads ports as people write them: words with ports and ranges,
-// each joined by commas.
+// ParsePorts reads ports as people write them: ports and ranges, with commas or
+// spaces between them, or both.
 func ParsePorts(words []string) (*port.Set, error) {
-	set, err := port.ParseSet(strings.Join(words, ","))
+	items := strings.FieldsFunc(strings.Join(words, ","), func(r rune) bool { return strings.ContainsRune(" \t,", r) })
+	set, err := port.ParseSet(strings.Join(items, ","))
 	if err != nil {
 		return nil, fmt.Errorf("%w; write ports and ranges such as 8080,9148-9150", err)
 	}

@@ -27,7 +27,9 @@ func TestParseRangeExplains(t *testing.T) {
 		"0 65536":                  "nearest valid range is 1024 65535",
 		"abc 64000":                `"abc" is not a number`,
 		"15000 64000.5":            `"64000.5" is not a number`,
-		"1 2 3":                    "nearest valid range is 1024 1026",
+		"1 2 3":                    "nearest valid range is 1024 1025",
+		"15000 64001 7":            "nearest valid range is 15000 64001",
+		"99999999999999999999 4":   "port range 99999999999999999999-4: ports end at 65535",
 		"15000 99999999999999999":  "nearest valid range is 15000 65535",
 		strings.Repeat("9 ", 9999): "range of 9999 numbers",
 	} {
@@ -80,11 +82,13 @@ func FuzzParseRange(f *testing.F) {
 }
 
 func TestParsePorts(t *testing.T) {
-	got, err := ParsePorts([]string{"8080", "9148-9150,22"})
-	if err != nil || got.String() != "22,8080,9148-9150" {
-		t.Errorf("ParsePorts = %v, %v", got, err)
+	for _, words := range [][]string{{"8080", "9148-9150,22"}, {"8080,", "22,", "9148-9150"}, {"8080, 9148-9150 22,"}} {
+		got, err := ParsePorts(words)
+		if err != nil || got.String() != "22,8080,9148-9150" {
+			t.Errorf("ParsePorts(%q) = %v, %v", words, got, err)
+		}
 	}
-	for _, words := range [][]string{nil, {""}, {"http"}, {"0"}, {"70000"}, {"9-1"}, {"8080,"}} {
+	for _, words := range [][]string{nil, {""}, {"http"}, {"0"}, {"70000"}, {"9-1"}, {","}} {
 		if got, err := ParsePorts(words); err == nil {
 			t.Errorf("ParsePorts(%q) = %v, want an error", words, got)
 		}

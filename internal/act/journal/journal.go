@@ -19,6 +19,10 @@ import (
 // Dir is where the journal lives.
 const Dir = "/var/lib/portrange"
 
+// Backups is where copies of changed files of others are kept, each below the
+// number of its change.
+const Backups = Dir + "/" + backupsDir
+
 const (
 	schemaVersion = 1
 	entriesDir    = "journal"
@@ -61,7 +65,7 @@ func (j *Journal) ids() ([]int, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
+		return nil, fmt.Errorf("read the journal: %w%s", err, hint(err))
 	}
 	var ids []int
 	for _, name := range names {
@@ -79,11 +83,12 @@ func (j *Journal) Entry(id int) (Entry, error) {
 	path := filepath.Join(j.dir, entriesDir, fileName(id))
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return Entry{}, fmt.Errorf("read the journal: %w", err)
+		return Entry{}, fmt.Errorf("read the journal: %w%s", err, hint(err))
 	}
 	var e Entry
 	if err := json.Unmarshal(data, &e); err != nil {
-		return Entry{}, fmt.Errorf("read the journal: %s: %w", path, err)
+		return Entry{}, fmt.Errorf("read the journal: %s: %w; it was damaged: move it away, and what it tells of cannot be taken back any more",
+			path, err)
 	}
 	if e.SchemaVersion != schemaVersion {
 		return Entry{}, fmt.Errorf("read the journal: %s has schema version %d, this program knows %d; "+
@@ -129,7 +134,7 @@ func hint(err error) string {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return "; make room, as without a place to remember what was there before nothing is changed"
 	case errors.Is(err, unix.EROFS):
-		return "; without a place to remember what was there before, nothing is changed"
+		return "; mount " + Dir + " writable: without a place to remember what was there before, nothing is changed"
 	}
 	return ""
 }
