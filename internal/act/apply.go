@@ -154,6 +154,8 @@ type moves struct {
 type Kept struct {
 	What string `json:"what"` // the setting and its namespace, or the file
 	Why  string `json:"why"`
+	// File is how portrange left a file, and how it is now; nil for a setting.
+	File *journal.File `json:"-"`
 }
 
 // backwards is an entry the other way round: last write first.
@@ -190,7 +192,8 @@ func (a *Actor) moves(wanted moves) (moves, error) {
 		case now.Equal(f.Before):
 			m.files = append(m.files, f)
 		default:
-			m.kept = append(m.kept, Kept{What: f.Path, Why: "changed by somebody else since"})
+			since := journal.File{Path: f.Path, Before: f.Before, After: now}
+			m.kept = append(m.kept, Kept{What: f.Path, Why: "changed by somebody else since", File: &since})
 		}
 	}
 	return m, nil

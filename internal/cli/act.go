@@ -19,13 +19,20 @@ import (
 	"portrange/internal/act/journal"
 	"portrange/internal/act/survey"
 	"portrange/internal/port"
+	"portrange/internal/report"
 	"portrange/internal/sample"
 )
+
+// dryRunFlag is the flag of all commands that change something.
+const dryRunFlag = "dry-run"
 
 // origin describes a command for the journal and for files.
 func (a *app) origin(cmd *cobra.Command, args []string) act.Origin {
 	words := append([]string{strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")}, args...)
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if flag.Name == dryRunFlag {
+			return // the plan shows what would be written without it
+		}
 		word := "--" + flag.Name
 		if flag.Value.Type() != "bool" {
 			word += "=" + flag.Value.String()
@@ -107,6 +114,27 @@ func (a *app) collect(ctx context.Context, sampler *sample.Sampler, targets []sa
 	return facts, actor, err
 }
 
+// preview shows what is to be agreed to. In JSON it is a part of the document,
+// which comes last: then it is shown only to a person who is asked.
+func (a *app) preview(asks bool, text func(io.Writer, report.Style) error) error {
+	_, onTerminal := terminal(a.In)
+	switch {
+	case !a.json:
+		return text(a.Out, a.style())
+	case asks && onTerminal:
+		return text(a.Err, report.Style{})
+	}
+	return nil
+}
+
+// allNamespaces refuses --netns where a change is spoken of as a whole.
+func (a *app) allNamespaces(cmd *cobra.Command) error {
+	if a.netns == "" {
+		return nil
+	}
+	return fmt.Errorf("%s: it is about the last change, whichever namespaces that was made in; leave out --netns", cmd.Name())
+}
+
 // agree asks whether to go on. Without a terminal to ask on, it is no where
 // there are warnings.
 func (a *app) agree(ctx context.Context, yes, warnings bool) (bool, error) {
@@ -122,7 +150,7 @@ func (a *app) agree(ctx context.Context, yes, warnings bool) (bool, error) {
 	}
 	fmt.Fprint(a.Err, "Go on? [y/N] ")
 	answer, err := a.readLine(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) { // Ctrl-D is no answer, and so no
 		return false, err
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {

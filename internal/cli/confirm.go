@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"portrange/internal/act"
 	"portrange/internal/act/clock"
 	"portrange/internal/act/journal"
+	"portrange/internal/report"
 )
 
 const confirmLong = `Keeps a change that was made with --confirm: it does not go back any more, and
@@ -26,21 +28,28 @@ func newConfirm(a *app) *cobra.Command {
 		Example: "  portrange set 15000 64001 --persist --confirm 60s\n  portrange confirm",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.allNamespaces(cmd); err != nil {
+				return err
+			}
 			actor, _, err := a.actor()
 			if err != nil {
 				return err
 			}
-			return a.confirm(cmd.Context(), actor, 0)
+			entry, err := a.confirm(cmd.Context(), actor, 0)
+			if err == nil && a.json {
+				err = report.WriteJSON(a.Out, report.NewConfirmation(entry))
+			}
+			return err
 		},
 	}
 }
 
-func (a *app) confirm(ctx context.Context, actor *act.Actor, id int) error {
+func (a *app) confirm(ctx context.Context, actor *act.Actor, id int) (*journal.Entry, error) {
 	entry, err := actor.Confirm(ctx, id)
 	if err == nil {
 		fmt.Fprintf(a.Err, "Confirmed: %s holds. `portrange undo` takes it back.\n", entry.Title())
 	}
-	return err
+	return entry, err
 }
 
 // await tells how to confirm and, on a terminal, waits for Enter.
@@ -75,10 +84,10 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 	select {
 	case err := <-pressed:
 		if err != nil {
-			fmt.Fprintln(c.Err, "\nNot confirmed: it goes back in time, unless `portrange confirm` keeps it.")
-			return err
+			return c.unconfirmed(err)
 		}
-		return c.confirm(ctx, actor, entry.ID)
+		_, err = c.confirm(ctx, actor, entry.ID)
+		return err
 	case e := <-settled:
 		if e.State == journal.Done {
 			fmt.Fprintln(c.Err, "Confirmed elsewhere.")
@@ -87,6 +96,16 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 		fmt.Fprintf(c.Err, "portrange: %s: %s\n", e.Title(), e.Note)
 		return exitStatus(ExitFinding)
 	}
+}
+
+// unconfirmed tells what becomes of a change that was not confirmed because of
+// err, which is io.EOF where the answer was Ctrl-D.
+func (c *changeCommand) unconfirmed(err error) error {
+	fmt.Fprintln(c.Err, "\nNot confirmed: it goes back in time, unless `portrange confirm` keeps it.")
+	if errors.Is(err, io.EOF) {
+		return exitStatus(ExitFinding)
+	}
+	return err
 }
 
 // glance is how often the journal is looked at by those who wait.

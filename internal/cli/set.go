@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"portrange/internal/act"
 	"portrange/internal/act/emit"
@@ -62,12 +64,24 @@ func (c *changeCommand) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&c.wish.Persist, "persist", false, "also write it for the next boot")
 	flags.BoolVar(&c.wish.FixConflicts, "fix-conflicts", false, "with --persist, comment out lines of other files in /etc that override it")
-	flags.BoolVar(&c.dryRun, "dry-run", false, "print the plan with the changes of files, and change nothing")
+	flags.BoolVar(&c.dryRun, dryRunFlag, false, "print the plan with the changes of files, and change nothing")
 	flags.DurationVar(&c.within, "confirm", 0, "take it back after this `TIME` unless portrange confirm is run")
 	flags.BoolVar(&c.yes, "yes", false, "do not ask")
 	choiceFlag(cmd, &c.format, "emit", "print the settings in the form of another system, and change nothing", emit.Formats()...)
 	sourceFlag(cmd, &c.options)
+	cmd.SetFlagErrorFunc(portFlagError)
 }
+
+// portFlagError takes -5 for the port that it was meant to be.
+func portFlagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && isNumber(unknown.GetSpecifiedName()) {
+		return fmt.Errorf("-%s is not a port number from 0 to 65535; see `%s --help`", unknown.GetSpecifiedName(), cmd.CommandPath())
+	}
+	return flagError(cmd, err)
+}
+
+func isNumber(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
 func newSet(a *app) *cobra.Command {
 	c := newChangeCommand(a)
@@ -99,6 +113,8 @@ func (c *changeCommand) check(cmd *cobra.Command) error {
 		return errors.New("--fix-conflicts: other files matter only with --persist")
 	case c.format != "" && (c.wish.Persist || c.within > 0):
 		return errors.New("--emit changes nothing: leave out --persist and --confirm")
+	case c.format != "" && c.json:
+		return errors.New("--emit prints the form of another system: leave out --json")
 	}
 	return nil
 }
@@ -133,10 +149,9 @@ func (c *changeCommand) emit(plan *act.Plan) error {
 func (c *changeCommand) carryOut(ctx context.Context, actor *act.Actor, plan *act.Plan) error {
 	doc := report.NewChange(plan)
 	c.printGaps(doc.Gaps)
-	if !c.json {
-		if err := c.printPlan(doc); err != nil {
-			return err
-		}
+	err := c.preview(!c.yes && !c.dryRun, func(w io.Writer, style report.Style) error { return report.WriteChange(w, doc, style) })
+	if err != nil {
+		return err
 	}
 	entry, err := c.decide(ctx, actor, plan, doc)
 	if err != nil {
@@ -154,10 +169,6 @@ func (c *changeCommand) carryOut(ctx context.Context, actor *act.Actor, plan *ac
 		return c.await(ctx, actor, entry)
 	}
 	return nil
-}
-
-func (c *changeCommand) printPlan(doc *report.Change) error {
-	return c.print(doc, func(w io.Writer, style report.Style) error { return report.WriteChange(w, doc, style) })
 }
 
 // decide carries the plan out where it may be, and notes what became of it.

@@ -38,11 +38,14 @@ func newUndo(a *app) *cobra.Command {
 		RunE:    c.run,
 	}
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask")
-	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print what would be done, and change nothing")
+	cmd.Flags().BoolVar(&c.dryRun, dryRunFlag, false, "print what would be done, and change nothing")
 	return cmd
 }
 
 func (c *undoCommand) run(cmd *cobra.Command, args []string) error {
+	if err := c.allNamespaces(cmd); err != nil {
+		return err
+	}
 	actor, _, err := c.actor()
 	if err != nil {
 		return err
@@ -52,11 +55,9 @@ func (c *undoCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	doc := report.NewUndo(undo)
-	if !c.json {
-		err := c.print(doc, func(w io.Writer, style report.Style) error { return report.WriteUndo(w, doc, style) })
-		if err != nil {
-			return err
-		}
+	err = c.preview(!c.yes && !c.dryRun, func(w io.Writer, style report.Style) error { return report.WriteUndo(w, doc, style) })
+	if err != nil {
+		return err
 	}
 	if err := c.decide(cmd.Context(), actor, undo, doc); err != nil {
 		return err
@@ -86,7 +87,7 @@ func (c *undoCommand) decide(ctx context.Context, actor *act.Actor, undo *act.Un
 	doc.Outcome = report.Applied
 	if undo.Empty() {
 		doc.Outcome = report.Nothing
-		c.say("Nothing to do: nothing of it held any more.")
+		c.say("Nothing to do: nothing of it held any more. `portrange undo` goes on with the change before it.")
 		return nil
 	}
 	c.say("Done.")

@@ -91,6 +91,20 @@ func undoDocument() Document {
 			{"kept[]", "what others changed since, or is gone: it stays as it is"},
 			{"kept[].what", "the setting and its network namespace, or the file"},
 			{"kept[].why", "what happened to it"},
+			{"kept[].diff", "of a file, from what portrange left to what is there now, as unified diff; empty for a setting"},
+		},
+	)}
+}
+
+func confirmDocument() Document {
+	return Document{"confirm", "One object.", slices.Concat(
+		schemaField,
+		[]Field{
+			{"confirmed.id", "number of the change that stays"},
+			{"confirmed.state", "done"},
+			{"confirmed.at", "when it was made (RFC 3339, UTC)"},
+			{"confirmed.command", "the command that made it"},
+			{"confirmed.user", "who gave it"},
 		},
 	)}
 }

@@ -155,10 +155,14 @@ func (p *printer) writes(writes []Write, files []FileDiff) {
 		p.line("  %s = %s", w.Key, orNone(w.After)+in(writes, w))
 	}
 	for _, f := range files {
-		for line := range strings.Lines(f.Diff) {
-			line = strings.TrimSuffix(line, "\n")
-			p.line("  %s", p.paint(diffInk(line), Printable(line)))
-		}
+		p.diff(f.Diff)
+	}
+}
+
+func (p *printer) diff(text string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		p.line("  %s", p.paint(diffInk(line), Printable(line)))
 	}
 }
 

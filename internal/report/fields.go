@@ -23,7 +23,7 @@ type Document struct {
 // Documents describes every document, in the order of the commands.
 func Documents() []Document {
 	return []Document{showDocument(), leftDocument(), socketsDocument(), summaryDocument(), doctorDocument(), checkDocument(), planDocument(), livePlanDocument(), costsDocument(),
-		setDocument(), reserveDocument(), undoDocument(), bootDocument()}
+		setDocument(), reserveDocument(), undoDocument(), confirmDocument(), bootDocument()}
 }
 
 func showDocument() Document {

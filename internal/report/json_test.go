@@ -136,6 +136,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		"set":     reflect.TypeFor[report.Change](),
 		"reserve": reflect.TypeFor[report.Reserved](),
 		"undo":    reflect.TypeFor[report.Undo](),
+		"confirm": reflect.TypeFor[report.Confirmation](),
 		"boot":    reflect.TypeFor[boot.Report](),
 	}
 	for _, document := range report.Documents() {

@@ -19,7 +19,14 @@ type Undo struct {
 	Resumes bool       `json:"resumes"`
 	Writes  []Write    `json:"writes"`
 	Files   []FileDiff `json:"files"`
-	Kept    []act.Kept `json:"kept"`
+	Kept    []Kept     `json:"kept"`
+}
+
+// Kept is what others changed since, or is gone.
+type Kept struct {
+	act.Kept
+	// Diff is from what portrange left to what is there now; empty for a setting.
+	Diff string `json:"diff"`
 }
 
 // Entry is a change in the journal.
@@ -40,8 +47,31 @@ func NewEntry(e *journal.Entry) Entry {
 func NewUndo(u *act.Undo) *Undo {
 	return &Undo{
 		SchemaVersion: SchemaVersion, Outcome: Planned, Undoes: NewEntry(&u.Entry), Resumes: u.Resumes,
-		Writes: writes(u.Settings), Files: diffs(u.Files), Kept: u.Kept,
+		Writes: writes(u.Settings), Files: diffs(u.Files), Kept: kept(u.Kept),
 	}
+}
+
+func kept(list []act.Kept) []Kept {
+	all := []Kept{}
+	for _, one := range list {
+		shown := Kept{Kept: one}
+		if one.File != nil {
+			shown.Diff = diffs([]journal.File{*one.File})[0].Diff
+		}
+		all = append(all, shown)
+	}
+	return all
+}
+
+// Confirmation is the document of `portrange confirm`.
+type Confirmation struct {
+	SchemaVersion int   `json:"schema_version"`
+	Confirmed     Entry `json:"confirmed"`
+}
+
+// NewConfirmation is the document of a change that was confirmed.
+func NewConfirmation(e *journal.Entry) *Confirmation {
+	return &Confirmation{SchemaVersion: SchemaVersion, Confirmed: NewEntry(e)}
 }
 
 // WriteUndo prints which change is taken back, and every write.
@@ -56,6 +86,7 @@ func WriteUndo(w io.Writer, doc *Undo, style Style) error {
 	for _, kept := range doc.Kept {
 		label := fmt.Sprintf("%-*s", labelCells, "WARNING")
 		p.line("%s%s", p.paint(yellow, label), p.wrap(fmt.Sprintf("%s stays as it is: %s", Printable(kept.What), Printable(kept.Why)), labelCells, labelCells))
+		p.diff(kept.Diff)
 	}
 	p.writes(doc.Writes, doc.Files)
 	return p.flush()
