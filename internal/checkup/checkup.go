@@ -84,11 +84,7 @@ func (r *run) look(ctx context.Context) error {
 	r.gaps = append(r.gaps, snapshot.Gaps...)
 	r.facts.Kernel = snapshot.Kernel
 	for i := range snapshot.Namespaces {
-		ns := doctor.Namespace{Now: snapshot.Namespaces[i]}
-		if target, known := r.target(ns.Now.ID); known {
-			ns.Ref = reference(target)
-		}
-		r.facts.Namespaces = append(r.facts.Namespaces, ns)
+		r.facts.Namespaces = append(r.facts.Namespaces, doctor.Namespace{Now: snapshot.Namespaces[i]})
 	}
 	return nil
 }
@@ -100,21 +96,6 @@ func (r *run) target(id uint64) (netns.Namespace, bool) {
 		}
 	}
 	return netns.Namespace{}, false
-}
-
-// reference is what --netns takes for a namespace: nothing for the caller's
-// own, and its path where its name is made up from its first process.
-func reference(target netns.Namespace) string {
-	if own, err := netns.Current(); err == nil && own.ID == target.ID {
-		return ""
-	}
-	if handle, err := netns.Open(target.Name); err == nil {
-		defer handle.Close()
-		if handle.ID == target.ID {
-			return target.Name
-		}
-	}
-	return target.Path
 }
 
 // lookAgain takes the sockets and the overflows a second time, after the

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -428,15 +429,61 @@ func TestRatesOfReusedPorts(t *testing.T) {
 	}
 }
 
+// command is what advice has in backquotes to look at one namespace or change it.
+var command = regexp.MustCompile("`[^`]*(portrange|sysctl -w) [^`]+`")
+
+// elsewhere are commands that concern all namespaces, or always the host.
+var elsewhere = regexp.MustCompile(`portrange doctor --explain|portrange boot|--persist|--netns all|sysctl -w (fs|net\.netfilter)\.`)
+
+// TestCommandsNameTheNamespace types the advice of every finding about another
+// namespace than the caller's: it must not change the caller's.
 func TestCommandsNameTheNamespace(t *testing.T) {
-	for ref, want := range map[string]string{
-		"": "`portrange set 40000 40101`", "lb1": "`portrange set 40000 40101 --netns lb1`", "a b": "`portrange set 40000 40101 --netns 'a b'`",
-	} {
-		p := healthy().set(as(40000, 40100))
-		p.ns().Ref = ref
-		if found := find(examine(p), SameParity); len(found) != 1 || found[0].Advice != want {
-			t.Errorf("reference %q: %+v, want the advice %s", ref, found, want)
+	for code, s := range symptoms() {
+		examine(s.sick)
+		s.sick.ns().Now.Ref = "lb1"
+		for _, f := range find(Examine(&s.sick.Facts), code) {
+			for _, typed := range command.FindAllString(f.Advice, -1) {
+				reaches := strings.Contains(typed, " --netns lb1") || strings.HasPrefix(typed, "`ip netns exec lb1 ")
+				if !reaches && !elsewhere.MatchString(typed) {
+					t.Errorf("%s: %s does not name the namespace", code, typed)
+				}
+			}
 		}
+	}
+}
+
+// TestNoAlarmOnAQuietMachine holds what a fresh system shows: little memory, and
+// thereby few slots for timewait sockets, and a container with a range of its own.
+func TestNoAlarmOnAQuietMachine(t *testing.T) {
+	p := healthy().set(as(15000, 64001)).with(crowd(20000, 3, "10.0.0.2", "10.0.0.5:80", waits)...)
+	p.ns().TimeWait = &limits.TimeWait{Sockets: 3, Max: 4096, FinTimeout: 60}
+	if found := examine(p); len(found) != 0 {
+		t.Errorf("findings %+v, want none", found)
+	}
+	p.ns().Boot = booted(boot.Setting{Key: keyBuckets, Systemd: line("/etc/sysctl.d/10-old.conf", 3, "4096")})
+	if found := examine(p); len(find(found, BucketsLow)) != 1 {
+		t.Errorf("findings %+v, want the limit that a file sets", found)
+	}
+}
+
+func TestAWiderRangeThanTheHostsIsNotTakenBack(t *testing.T) {
+	p := healthy().set(as(15000, 64001)).with()
+	p.ns().Host = &port.DefaultRange
+	found := find(examine(p), OtherRange)
+	if len(found) != 1 || found[0].Severity != judge.Info || strings.Contains(found[0].Advice, "portrange set") ||
+		!strings.Contains(found[0].Advice, "15000 64001") {
+		t.Errorf("findings %+v, want one that keeps 15000 64001", found)
+	}
+}
+
+func TestTimeWaitThatLevelsOffFillsNoPool(t *testing.T) {
+	p := healthy().with(clients(2, waits)...).before(6*time.Second, clients(1, waits)...)
+	if found := find(examine(p), PoolFilling); len(found) != 0 {
+		t.Errorf("findings %+v, want none: TIME_WAIT grows to 10 of 100 ports", found)
+	}
+	found := find(examine(p), ConnectionRate)
+	if len(found) != 1 || !strings.Contains(found[0].Evidence, "TIME_WAIT grows to about 10 ports and no further") {
+		t.Errorf("findings %+v, want one that says where TIME_WAIT levels off", found)
 	}
 }
 

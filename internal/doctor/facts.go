@@ -28,8 +28,6 @@ type Machine struct {
 // Namespace is one network namespace.
 type Namespace struct {
 	Now port.Namespace
-	// Ref is what --netns takes for it, empty for the caller's own.
-	Ref string
 	// Earlier is the same namespace some time before, for rates.
 	Earlier *port.Namespace
 	Elapsed time.Duration // from Earlier to Now

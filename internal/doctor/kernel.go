@@ -8,6 +8,7 @@ import (
 
 	"portrange/internal/judge"
 	"portrange/internal/kernel/feature"
+	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -37,16 +38,8 @@ func (c *chart) search(worst *judge.Pool) {
 	if width := c.Now.Settings.StepWidth; c.HasStepWidth && width == 0 {
 		c.add(StepWidth, judge.Info, "net.ipv4.ip_local_port_step_width = 0",
 			"the kernel can search in steps of random width, but goes from port to port; "+c.useText(),
-			fmt.Sprintf("`sysctl -w net.ipv4.ip_local_port_step_width=128`%s keeps a search from walking through a long run of taken ports", c.inside()))
+			c.sysctl(sysctl.KeyStepWidth, 128)+" keeps a search from walking through a long run of taken ports")
 	}
-}
-
-// inside says where a command without --netns has to run.
-func (c *chart) inside() string {
-	if c.Ref == "" {
-		return ""
-	}
-	return ", run inside (`nsenter`, `ip netns exec`),"
 }
 
 // sticky finds bind-held ports that stay so until their last connection goes,

@@ -152,7 +152,7 @@ func examineTCP(m *limits.Machine, add func(code string, severity judge.Severity
 	if orphans := 2 * m.Orphans; m.MaxOrphans > 0 && orphans >= m.MaxOrphans {
 		add(Orphans, judge.Warning, fmt.Sprintf("net.ipv4.tcp_max_orphans = %d", m.MaxOrphans),
 			fmt.Sprintf("%d connections without a process; from a half of the limit on the kernel may reset them instead of closing them properly", m.Orphans),
-			"find out who closes sockets with unsent data, or towards peers that do not answer (`portrange sockets --state fin-wait1,last-ack`); "+
+			"find out who closes sockets with unsent data, or towards peers that do not answer (`portrange sockets --netns all --state fin-wait1,last-ack`); "+
 				"lower net.ipv4.tcp_orphan_retries; raise tcp_max_orphans if the memory is there (up to 64 KiB each)")
 	}
 	switch page := uint64(os.Getpagesize()); {

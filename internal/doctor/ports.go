@@ -64,7 +64,7 @@ func (c *chart) reserved() {
 	if outside.Len() > 0 {
 		c.add(ReservedOutside, judge.Info, "net.ipv4.ip_local_reserved_ports",
 			fmt.Sprintf("%s outside the range %s, where no search goes", portsText(outside), r),
-			fmt.Sprintf("they do no harm, and matter again should the range reach them; else `portrange reserve remove %s`", listText(outside)))
+			fmt.Sprintf("they do no harm, and matter again should the range reach them; else `portrange reserve remove %s%s`", outside, c.forGood()))
 	}
 	unused := reserved.Clone()
 	unused.Intersect(r.Set())
@@ -78,7 +78,7 @@ func (c *chart) reserved() {
 		c.add(ReservedUnused, judge.Info, "net.ipv4.ip_local_reserved_ports",
 			fmt.Sprintf("%s of the range reserved, with no socket on them and no known service that wants them; "+
 				"they take %.1f %% of the range from every pool", portsText(unused), 100*float64(unused.Len())/float64(r.Size())),
-			fmt.Sprintf("if the service is gone for good: `portrange reserve remove %s`", listText(unused)))
+			fmt.Sprintf("if the service is gone for good: `portrange reserve remove %s%s`", unused, c.forGood()))
 	}
 }
 
@@ -135,8 +135,8 @@ func (c *chart) taken(claim *Claim, wanted *port.Set) {
 		}
 		c.add(PortTaken, severity, claim.Who,
 			fmt.Sprintf("port %d is held now by %s: %s", p, connectionsText(n), c.holder(p)),
-			fmt.Sprintf("%s cannot start (EADDRINUSE) until these are closed and out of TIME_WAIT; `portrange sockets --local :%d` lists them. "+
-				"To keep it from happening again: `portrange reserve add %[2]d%[3]s`", claim.Who, p, c.forGood()))
+			fmt.Sprintf("%s cannot start (EADDRINUSE) until these are closed and out of TIME_WAIT; `portrange sockets --local :%d%s` lists them. "+
+				"To keep it from happening again: `portrange reserve add %[2]d%s`", claim.Who, p, c.flag(), c.forGood()))
 	}
 }
 
@@ -174,15 +174,4 @@ func listText(ports *port.Set) string {
 		return list
 	}
 	return list[:strings.LastIndexByte(list[:longest], ',')+1] + "…"
-}
-
-// shellWord quotes a name for a shell where it needs it.
-func shellWord(name string) string {
-	plain := strings.IndexFunc(name, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@", r)
-	}) < 0
-	if plain && name != "" {
-		return name
-	}
-	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }

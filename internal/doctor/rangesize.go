@@ -36,16 +36,16 @@ func (c *chart) rangeSize() {
 		}
 		c.add(RangeDefaultBusy, severity, subject,
 			fmt.Sprintf("the kernel's default of %d ports under heavy use: %s", r.Size(), c.useText()),
-			fmt.Sprintf("`portrange set 15000 64001%s --reserve --dry-run` shows what widening it would bring and break", c.flag()))
+			fmt.Sprintf("%s; with --dry-run it shows what that would bring and break", judge.Widen(&c.Now)))
 	}
 }
 
 // flag is the --netns of a command about this namespace.
-func (c *chart) flag() string {
-	if c.Ref == "" {
-		return ""
-	}
-	return " --netns " + shellWord(c.Ref)
+func (c *chart) flag() string { return judge.Flag(&c.Now) }
+
+// sysctl is the command that changes a setting of this namespace for now.
+func (c *chart) sysctl(key string, value any) string {
+	return judge.Sysctl(&c.Now, key, fmt.Sprint(value))
 }
 
 // forGood is flag with --persist, where files decide about the namespace.
@@ -93,10 +93,18 @@ func (c *chart) otherRange() {
 	if r == port.DefaultRange {
 		evidence += "; a new namespace begins with the kernel's default, not with the host's value"
 	}
-	c.add(OtherRange, severity, "network namespace "+c.Now.Name, evidence,
-		fmt.Sprintf("settings of the host do not reach it: `portrange set %d %d%s` for now, and for good where it is started: "+
-			"`docker run --sysctl net.ipv4.ip_local_port_range=\"%[1]d %[2]d\"`, in Kubernetes securityContext.sysctls of the pod",
-			c.Host.Low, c.Host.High, c.flag()))
+	c.add(OtherRange, severity, "network namespace "+c.Now.Name, evidence, c.otherRangeAdvice())
+}
+
+// otherRangeAdvice takes a range larger than the host's for meant.
+func (c *chart) otherRangeAdvice() string {
+	wanted, text := *c.Host, fmt.Sprintf("settings of the host do not reach it: `portrange set %d %d%s` for now, and for good where it is started: ",
+		c.Host.Low, c.Host.High, c.flag())
+	if r := c.Now.Settings.Range; r.Size() >= c.Host.Size() {
+		wanted, text = r, "nothing to do if it is meant; settings of the host do not reach it, so it has to be set where it is started: "
+	}
+	return text + fmt.Sprintf("`docker run --sysctl net.ipv4.ip_local_port_range=\"%d %d\"`, in Kubernetes securityContext.sysctls of the pod",
+		wanted.Low, wanted.High)
 }
 
 // boot compares what holds with what will after a reboot.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portrange/internal/judge"
+	"portrange/internal/kernel/sysctl"
 )
 
 // ratesShown is how many pools with new connections are worth a line.
@@ -38,15 +39,18 @@ func (c *chart) rates() {
 
 func (c *chart) rate(r *judge.Rate) {
 	evidence := fmt.Sprintf("at least %.1f new connections a second over %s", r.PerSecond, c.Elapsed.Round(time.Millisecond))
-	severity, advice := judge.Info, "nothing to do; `portrange plan --rate` tells what a higher rate needs"
+	severity, advice := judge.Info, "nothing to do; `portrange plan"+c.flag()+" --rate` tells what a higher rate needs"
 	if r.Ceiling > 0 {
 		evidence += fmt.Sprintf("; TIME_WAIT allows %.0f a second (%d ports, each kept %s), so the rate is at %.0f %% of its ceiling",
 			r.Ceiling, r.Pool.Size, r.Kept, r.Closeness()*100)
 		if r.Closeness() >= nearCeiling {
 			severity = judge.Warning
-			advice = "keep connections open and reuse them; or let the other side close first; or set tcp_tw_reuse to 1; " +
-				"or give the pool more ports (`portrange plan` compares)"
+			advice = "keep connections open and reuse them; or let the other side close first; or " + c.sysctl(sysctl.KeyTWReuse, 1) +
+				"; or give the pool more ports (`portrange plan" + c.flag() + "` compares)"
 		}
+	}
+	if waiting(&r.Pool) > 0 && r.Settled > float64(waiting(&r.Pool)) && r.Closeness() < 1 {
+		evidence += fmt.Sprintf("; TIME_WAIT grows to about %.0f ports and no further", r.Settled)
 	}
 	if r.ToWall > 0 {
 		evidence += fmt.Sprintf("; %d ports left, at this pace for %s", r.Pool.Left, span(r.ToWall))
@@ -65,8 +69,18 @@ func (c *chart) filling(r *judge.Rate) {
 	c.add(PoolFilling, severity, r.Pool.Subject(),
 		fmt.Sprintf("%.1f ports a second more in use than given back over %s; %d of %d left, which lasts %s",
 			r.Growth, c.Elapsed.Round(time.Millisecond), r.Pool.Left, r.Pool.Size, span(r.ToWall)),
-		"see in a minute whether it goes on: after a start the use grows until TIME_WAIT sockets begin to expire. If it does, "+
-			"widen the range (`portrange set 15000 64001 --reserve`) and find out why connections are not closed or reused")
+		"find out why connections are not closed or reused ("+c.show()+" names the processes)"+c.orWiden())
+}
+
+// show is the command that shows the pools of the namespace.
+func (c *chart) show() string { return "`portrange show" + c.flag() + "`" }
+
+// orWiden is the advice to widen the range, where that is possible.
+func (c *chart) orWiden() string {
+	if widen := judge.Widen(&c.Now); widen != "" {
+		return ", and widen the range: " + widen
+	}
+	return ""
 }
 
 // span is a duration as people say it.

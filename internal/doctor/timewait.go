@@ -7,6 +7,7 @@ import (
 
 	"portrange/internal/boot"
 	"portrange/internal/judge"
+	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -74,7 +75,7 @@ func (c *chart) reuse() {
 		c.add(ReuseOff, severityAt(worst.Taken()), fmt.Sprintf("net.ipv4.tcp_tw_reuse = %d", settings.TWReuse),
 			fmt.Sprintf("it leaves %d ports of %s in TIME_WAIT untouched (%s); %d of %d left", waiting(worst), worst.Subject(),
 				reuseText(settings.TWReuse), worst.Left, worst.Size),
-			"`sysctl -w net.ipv4.tcp_tw_reuse=1` lets connect() take a port over a second after its last packet, if both ends use TCP "+
+			c.sysctl(sysctl.KeyTWReuse, 1)+" lets connect() take a port over a second after its last packet, if both ends use TCP "+
 				"timestamps. Not across a NAT that shares one address between hosts with clocks of their own")
 	}
 	worst = c.waitingPool(func(p *judge.Pool) bool { return judge.Reuses(&c.Now, p.Tuple) })
@@ -85,13 +86,13 @@ func (c *chart) reuse() {
 		c.add(TimestampsOff, severityAt(worst.Taken()), "net.ipv4.tcp_timestamps = 0",
 			fmt.Sprintf("tcp_tw_reuse is %d, but without timestamps it does nothing: %d of the %d ports of %s in TIME_WAIT can be taken over",
 				settings.TWReuse, worst.Recyclable, waiting(worst), worst.Subject()),
-			"`sysctl -w net.ipv4.tcp_timestamps=1`; it holds for new connections")
+			c.sysctl(sysctl.KeyTimestamps, 1)+"; it holds for new connections")
 	}
 	if settings.TWReuseDelay > defaultReuseDelay {
 		c.add(ReuseDelay, judge.Info, fmt.Sprintf("net.ipv4.tcp_tw_reuse_delay = %d", settings.TWReuseDelay.Milliseconds()),
 			fmt.Sprintf("a port in TIME_WAIT may be taken over after %s instead of 1 s; of the %d of %s that is %d now",
 				settings.TWReuseDelay, waiting(worst), worst.Subject(), worst.Recyclable),
-			"`sysctl -w net.ipv4.tcp_tw_reuse_delay=1000`, unless something on the way needs it longer")
+			c.sysctl(sysctl.KeyTWReuseDelay, defaultReuseDelay.Milliseconds())+", unless something on the way needs it longer")
 	}
 }
 
@@ -109,6 +110,12 @@ func severityAt(taken float64) judge.Severity {
 	return judge.Info
 }
 
+// usesBuckets reports whether a low limit of timewait sockets is more than what
+// the kernel gives a machine with little memory that makes few of them.
+func (c *chart) usesBuckets() bool {
+	return float64(c.TimeWait.Sockets) >= worthWaiting*float64(c.TimeWait.Max) || c.configured(keyBuckets) != ""
+}
+
 // bucketsNear is the share of tcp_max_tw_buckets from which it is near.
 const bucketsNear = 0.8
 
@@ -120,7 +127,7 @@ func (c *chart) buckets() {
 	}
 	subject := fmt.Sprintf("net.ipv4.tcp_max_tw_buckets = %d", w.Max)
 	usable := uint64(c.verdict.Usable)
-	if near := float64(w.Sockets) >= bucketsNear*float64(w.Max); near || w.Max < usable {
+	if near := float64(w.Sockets) >= bucketsNear*float64(w.Max); near || w.Max < usable && c.usesBuckets() {
 		severity := judge.Info
 		if near {
 			severity = judge.Warning
@@ -128,7 +135,7 @@ func (c *chart) buckets() {
 		c.add(BucketsLow, severity, subject,
 			fmt.Sprintf("%d timewait sockets now; one destination alone could leave %d", w.Sockets, usable),
 			"when it is full the kernel skips TIME_WAIT: that frees ports, but late packets can then hit a new connection. "+
-				fmt.Sprintf("`sysctl -w net.ipv4.tcp_max_tw_buckets=%d`", max(262144, 2*w.Max)))
+				c.moreBuckets())
 	}
 	if w.Overflows == 0 {
 		return
@@ -140,9 +147,14 @@ func (c *chart) buckets() {
 		evidence += fmt.Sprintf(", %d of them in the last %s", w.Overflows-e.Overflows, c.Elapsed.Round(time.Millisecond))
 	}
 	c.add(BucketsOverflow, severity, subject, evidence,
-		fmt.Sprintf("it hides that ports run out, and corrupts connections when a late packet fits. `sysctl -w net.ipv4.tcp_max_tw_buckets=%d`",
-			max(262144, 2*w.Max)))
+		"it hides that ports run out, and corrupts connections when a late packet fits. "+c.moreBuckets())
 }
+
+// moreBuckets is the command that makes room for timewait sockets.
+func (c *chart) moreBuckets() string { return c.sysctl(keyBuckets, max(262144, 2*c.TimeWait.Max)) }
+
+// keyBuckets bounds the timewait sockets of a namespace.
+const keyBuckets = "net.ipv4.tcp_max_tw_buckets"
 
 // keyRecycle is a setting that is gone since Linux 4.12.
 const keyRecycle = "net.ipv4.tcp_tw_recycle"

@@ -35,12 +35,12 @@ func (r *rules) findings(v *Verdict) []Finding {
 		found = append(found, f)
 	}
 	for i := range v.Pools {
-		if f, worth := poolFinding(&v.Pools[i], r.ns.Settings.Range); worth {
+		if f, worth := poolFinding(&v.Pools[i], r.ns); worth {
 			found = append(found, f)
 		}
 	}
 	for i := range v.LocalPools {
-		if f, worth := localPoolFinding(&v.LocalPools[i], r.localSeverity(&v.LocalPools[i])); worth {
+		if f, worth := r.localPoolFinding(&v.LocalPools[i]); worth {
 			found = append(found, f)
 		}
 	}
@@ -63,43 +63,23 @@ func SortFindings(findings []Finding) {
 // Reaches reports whether s is at least as severe as floor.
 func (s Severity) Reaches(floor Severity) bool { return severityRank[s] <= severityRank[floor] }
 
-func poolFinding(p *Pool, now port.Range) (Finding, bool) {
+func poolFinding(p *Pool, ns *port.Namespace) (Finding, bool) {
 	f := Finding{Severity: Warning}
 	switch taken := ratio(p.Size-p.Left, p.Size); {
 	case p.Left == 0:
 		f.Code, f.Severity = PoolFull, Critical
-		f.Advice = "connect() to this destination fails with EADDRNOTAVAIL now: " + morePorts(now)
+		f.Advice = "connect() to this destination fails with EADDRNOTAVAIL now: " + morePorts(ns)
 	case taken >= nearRatio:
 		f.Code = PoolNearFull
-		f.Advice = "before it is full: " + morePorts(now)
+		f.Advice = "before it is full: " + morePorts(ns)
 	case taken >= slowRatio:
 		f.Code = PoolPastHalf
-		f.Advice = "every connect() now searches half of the range before it finds a port: " + morePorts(now)
+		f.Advice = "every connect() now searches half of the range before it finds a port: " + morePorts(ns)
 	default:
 		return f, false
 	}
 	f.Subject, f.Evidence = p.Subject(), p.evidence()
 	return f, true
-}
-
-// The range that advice names leaves the ports below to services, and its ends
-// are of different parity.
-const (
-	wideLow  = 15000
-	wideHigh = 64001
-)
-
-// morePorts is what gives a destination more ports, cheapest first.
-func morePorts(now port.Range) string {
-	rest := "keep connections open and reuse them, or add source addresses or destination ports"
-	if now.Low <= wideLow && now.High >= wideHigh {
-		return rest
-	}
-	wide := port.Range{Low: min(now.Low, wideLow), High: max(now.High, wideHigh)}
-	if wide.SameParity() {
-		wide.Low++
-	}
-	return fmt.Sprintf("widen the range (`portrange set %v --reserve --persist`), %s", wide, rest)
 }
 
 // Subject names the pool: protocol, local address, remote address and port.
@@ -127,9 +107,9 @@ func (p *Pool) evidence() string {
 	return text
 }
 
-// localPoolFinding judges a pool shared by all destinations. severity is how bad
-// a full one is.
-func localPoolFinding(p *LocalPool, severity Severity) (Finding, bool) {
+// localPoolFinding judges a pool shared by all destinations.
+func (r *rules) localPoolFinding(p *LocalPool) (Finding, bool) {
+	severity := r.localSeverity(p) // of a full one
 	f := Finding{
 		Severity: severity, Subject: p.Proto + " " + p.Local,
 		Evidence: fmt.Sprintf("%d of %d ports in use, %d left", p.Used, p.Size, p.Left),
@@ -145,7 +125,7 @@ func localPoolFinding(p *LocalPool, severity Severity) (Finding, bool) {
 	default:
 		return f, false
 	}
-	f.Advice = localPoolAdvice(p)
+	f.Advice = localPoolAdvice(p, r.ns)
 	return f, true
 }
 
@@ -165,12 +145,16 @@ func (r *rules) localSeverity(p *LocalPool) Severity {
 	return Critical
 }
 
-func localPoolAdvice(p *LocalPool) string {
-	if p.Proto == port.UDP.String() {
-		return "UDP shares no port between destinations: widen the range, or bind sockets to more source addresses"
+func localPoolAdvice(p *LocalPool, ns *port.Namespace) string {
+	widen := ""
+	if command := Widen(ns); command != "" {
+		widen = fmt.Sprintf("widen the range (%s), or ", command)
 	}
-	return "bind() to port 0 draws on this pool, connect() on one for each destination: set IP_BIND_ADDRESS_NO_PORT where a " +
-		"program binds a source address before it connects, or widen the range"
+	if p.Proto == port.UDP.String() {
+		return "UDP shares no port between destinations: " + widen + "bind sockets to more source addresses"
+	}
+	return "bind() to port 0 draws on this pool, connect() on one for each destination: " + widen +
+		"set IP_BIND_ADDRESS_NO_PORT where a program binds a source address before it connects"
 }
 
 // boundPorts are the ports of the range that connections took through bind().
@@ -216,7 +200,7 @@ func (r *rules) withheld() (Finding, bool) {
 		Code: RangeWithheld, Severity: Warning, Subject: "tcp, every destination",
 		Evidence: fmt.Sprintf("%d of the range's %s usable: %d reserved, %d bind-held%s", r.size, plural(size, "port"),
 			size-r.open.Len(), r.bindHeld.Len(), r.binders(r.bindHeld)),
-		Advice: "move services and the reserved list (`portrange reserve list`) out of the range, or " + morePorts(r.ns.Settings.Range),
+		Advice: "move services and the reserved list (`portrange reserve list" + Flag(r.ns) + "`) out of the range, or " + morePorts(r.ns),
 	}
 	if r.size == 0 {
 		f.Severity = Critical

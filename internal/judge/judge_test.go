@@ -115,17 +115,23 @@ func TestPoolFindings(t *testing.T) {
 }
 
 func TestAdviceWidensOnlyWhatIsNarrow(t *testing.T) {
+	advice := func(now port.Range) string {
+		ns := host()
+		ns.Settings.Range = now
+		return morePorts(ns)
+	}
 	for now, want := range map[port.Range]string{
 		port.DefaultRange:         "portrange set 15000 64001 ",
 		{Low: 10000, High: 60000}: "portrange set 10000 64001 ",
+		{Low: 10001, High: 60000}: "portrange set 10001 64002 ",
 		{Low: 20000, High: 65535}: "portrange set 15000 65535 ",
 		{Low: 20000, High: 65534}: "portrange set 15001 65534 ",
 	} {
-		if got := morePorts(now); !strings.Contains(got, want) {
+		if got := advice(now); !strings.Contains(got, want) {
 			t.Errorf("%v: %q, want %q in it", now, got, want)
 		}
 	}
-	if got := morePorts(port.Range{Low: 1024, High: 65535}); strings.Contains(got, "set") || !strings.Contains(got, "reuse") {
+	if got := advice(port.Range{Low: 1024, High: 65535}); strings.Contains(got, "set") || !strings.Contains(got, "reuse") {
 		t.Errorf("nothing to widen: %q", got)
 	}
 }

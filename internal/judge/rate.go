@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"math"
 	"time"
 
 	"portrange/internal/port"
@@ -23,7 +24,11 @@ type Rate struct {
 	// no port is in TIME_WAIT, as then the other side closes first.
 	Ceiling float64
 	Kept    time.Duration
-	// ToWall is how long Left lasts at this pace; 0 where it does not shrink.
+	// Settled is how many ports TIME_WAIT holds at this rate once the first of
+	// them expire; 0 where none is in it.
+	Settled float64
+	// ToWall is how long Left lasts at this pace, TIME_WAIT growing no further
+	// than Settled; 0 where it does not run out.
 	ToWall time.Duration
 }
 
@@ -45,19 +50,46 @@ func Rates(earlier, now *port.Namespace, elapsed time.Duration) []Rate {
 	var rates []Rate
 	for _, pool := range after.pools() {
 		rate := Rate{Pool: pool, PerSecond: float64(opened(earlier, now, pool.Tuple, after.usable)) / elapsed.Seconds()}
-		rate.Growth = float64(before.pool(pool.Tuple).Left-pool.Left) / elapsed.Seconds()
-		if rate.Growth > 0 {
-			rate.ToWall = max(time.Nanosecond, time.Duration(float64(pool.Left)/rate.Growth*float64(time.Second)))
-		}
+		earlierPool := before.pool(pool.Tuple)
+		rate.Growth = float64(earlierPool.Left-pool.Left) / elapsed.Seconds()
 		if pool.States[port.TimeWait.String()] > 0 {
 			rate.Kept = after.kept(pool.Tuple)
 			rate.Ceiling = float64(pool.Size) / rate.Kept.Seconds()
+			rate.Settled = rate.PerSecond * rate.Kept.Seconds()
 		}
+		rate.ToWall = rate.wall(float64(pool.open()-earlierPool.open()) / elapsed.Seconds())
 		if rate.PerSecond > 0 || rate.Growth > 0 {
 			rates = append(rates, rate)
 		}
 	}
 	return rates
+}
+
+// open is how many ports of the pool are in use and not in TIME_WAIT.
+func (p *Pool) open() int { return p.Used - p.States[port.TimeWait.String()] }
+
+// wall is the time to a full pool, where so many ports a second more are open.
+// After a start the ports in TIME_WAIT grow, and no longer than the first of
+// them takes to expire: that alone fills no pool below the ceiling.
+func (r *Rate) wall(opening float64) time.Duration {
+	if r.Growth <= 0 {
+		return 0
+	}
+	left := float64(r.Pool.Left)
+	waiting := r.Pool.Used - r.Pool.open() - r.Pool.Recyclable
+	switch room := left - max(0, r.Settled-float64(waiting)); {
+	case room <= 0:
+		return wallIn(left / r.Growth)
+	case opening <= 0:
+		return 0
+	default:
+		return wallIn(room / opening)
+	}
+}
+
+// wallIn is never 0, which would say that there is no wall.
+func wallIn(seconds float64) time.Duration {
+	return max(time.Nanosecond, time.Duration(min(seconds, math.MaxInt32)*float64(time.Second)))
 }
 
 // opened counts the ports of a tuple that are in use for another connection

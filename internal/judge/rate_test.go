@@ -30,6 +30,27 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// TestTimeWaitThatGrowsAfterAStartIsNoWall has 10 new connections a minute to a
+// pool of 90, which never hold more than 10 ports.
+func TestTimeWaitThatGrowsAfterAStartIsNoWall(t *testing.T) {
+	waiting := func(s *port.Socket) { s.State, s.Mini, s.Stamped = port.TimeWait, true, true }
+	for _, tt := range []struct {
+		name         string
+		before, now  []*port.Socket
+		want, settle float64 // seconds, ports
+	}{
+		{"it levels off", crowd(1, "10.0.0.5:80", waiting), crowd(2, "10.0.0.5:80", waiting), 0, 10},
+		{"beside a leak of 5 in 6 s", crowd(1, "10.0.0.5:80", waiting),
+			slices.Concat(crowd(1, "10.0.0.5:80", waiting), crowd(7, "10.0.0.5:80")[2:]), (84 - 49) * 6 / 5.0, 50},
+		{"a leak without TIME_WAIT", crowd(1, "10.0.0.5:80"), crowd(7, "10.0.0.5:80"), 83, 0},
+	} {
+		rates := Rates(host(tt.before...), host(tt.now...), 6*time.Second)
+		if len(rates) != 1 || math.Abs(rates[0].Settled-tt.settle) > 0.001 || math.Abs(rates[0].ToWall.Seconds()-tt.want) > 0.001 {
+			t.Errorf("%s: rates %+v, want the wall in %v s and TIME_WAIT of %v", tt.name, rates, tt.want, tt.settle)
+		}
+	}
+}
+
 func TestRateCeilingWithReuse(t *testing.T) {
 	for _, tt := range []struct {
 		name       string

@@ -230,6 +230,8 @@ type Snapshot struct {
 type Namespace struct {
 	ID   uint64 // inode number of the namespace
 	Name string // "host", the name given by ip netns, or its first process
+	// Ref is what --netns takes for it, empty for the caller's own.
+	Ref string
 	// Source names the door the sockets came through: "bpf" or "netlink".
 	Source string
 	// Partial is set when a part of the sockets could not be read: a gap says which.

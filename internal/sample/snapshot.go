@@ -77,7 +77,7 @@ func (p *pass) identify() error {
 // readSettings begins a look at the target. A namespace that has gone or may
 // not be entered is a gap.
 func (p *pass) readSettings(target Namespace) {
-	l := &look{target: target, ns: port.Namespace{ID: target.ID, Name: target.String()}}
+	l := &look{target: target, ns: port.Namespace{ID: target.ID, Name: target.String(), Ref: reference(target)}}
 	err := within(target, func(*netns.Handle) (err error) {
 		l.ns.Settings, err = sysctl.Read()
 		return err

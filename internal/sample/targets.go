@@ -36,6 +36,19 @@ func Targets(ctx context.Context, ref string) ([]Namespace, []port.Gap, error) {
 	return []Namespace{handle.Namespace}, nil, handle.Close()
 }
 
+// reference is what [Targets] takes for a namespace: nothing for the caller's own.
+func reference(target Namespace) string {
+	own, err := netns.CurrentID()
+	switch ref := target.Ref(); {
+	case err == nil && own == target.ID:
+		return ""
+	case ref == AllNamespaces:
+		return target.Path
+	default:
+		return ref
+	}
+}
+
 // within runs fn on a thread inside the target.
 func within(target Namespace, fn func(at *netns.Handle) error) error {
 	at, err := target.Open()

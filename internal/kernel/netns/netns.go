@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"portrange/internal/port"
 )
@@ -52,6 +53,15 @@ func (n Namespace) String() string {
 	return fmt.Sprintf("%s, %s", n.Name, n.Container)
 }
 
+// Ref is what [Open] takes for the namespace: its name where that is enough,
+// else its path.
+func (n Namespace) Ref() string {
+	if n.Name == HostName || n.Name == filepath.Base(n.Path) && !isNumber(n.Name) {
+		return n.Name
+	}
+	return n.Path
+}
+
 // Find lists the network namespaces that are named in /run/netns or
 // /var/run/docker/netns or in which a process lives, each once, the host's
 // first, the others by name. Gaps say which namespaces may be missing, and why.
@@ -62,6 +72,15 @@ func Find(ctx context.Context) ([]Namespace, []port.Gap) {
 // Current is the namespace of the calling thread. It needs no privileges.
 func Current() (Namespace, error) {
 	return newFinder().current()
+}
+
+// CurrentID is the inode number of the calling thread's namespace.
+func CurrentID() (uint64, error) {
+	id, err := linkInode("/proc/thread-self/ns/net")
+	if err != nil {
+		return 0, fmt.Errorf("find own network namespace: %w", err)
+	}
+	return id, nil
 }
 
 // Open opens the namespace that a user refers to: by a name that ip-netns(8) or
