@@ -18,17 +18,22 @@ func (s *Survey) claim(ctx context.Context, sites []*site) []port.Gap {
 		found, gap := kubernetes(ctx, site.target, processes)
 		gaps = append(gaps, gap...)
 		site.facts.Claims = append(site.facts.Claims, found...)
-		if !site.facts.Booted {
-			continue // services and Docker publish their ports where the files apply
-		}
-		held := site.held()
-		for _, ask := range []func(context.Context) ([]act.Claim, []port.Gap){s.published, s.services} {
-			found, gap := ask(ctx)
+		published, gap := s.published(ctx, site, processes)
+		gaps = append(gaps, gap...)
+		site.yield(published)
+		site.claim(published)
+		if site.facts.Booted { // services are started where the files apply
+			found, gap := s.services()
 			gaps = append(gaps, gap...)
-			site.facts.Claims = append(site.facts.Claims, without(found, held)...)
+			site.claim(found)
 		}
 	}
 	return gaps
+}
+
+// claim notes claims, but for ports whose sockets speak for themselves.
+func (s *site) claim(found []act.Claim) {
+	s.facts.Claims = append(s.facts.Claims, without(found, s.held())...)
 }
 
 // held are the ports on which a socket shows who needs them.
@@ -53,7 +58,7 @@ func without(list []act.Claim, held *port.Set) []act.Claim {
 }
 
 // services finds installed services by their unit files.
-func (s *Survey) services(context.Context) ([]act.Claim, []port.Gap) {
+func (s *Survey) services() ([]act.Claim, []port.Gap) {
 	units, gaps := readUnits(s.Root)
 	claims, more := units.sockets()
 	return append(claims, daemons(units)...), append(gaps, more...)

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,10 +35,68 @@ type container struct {
 	} `json:"Ports"`
 }
 
-// published finds the ports that Docker publishes. With its userland proxy
-// there is a docker-proxy that listens; without, netfilter takes what arrives,
-// and no socket shows the port.
-func (s *Survey) published(ctx context.Context) ([]act.Claim, []port.Gap) {
+// dockerProxy is the process that Docker's userland proxy has for each
+// published port, and Docker itself may hold the sockets too.
+const (
+	dockerProxy  = "docker-proxy"
+	dockerDaemon = "dockerd"
+)
+
+// published finds the ports that Docker publishes in a namespace: it tells by
+// itself for the host and, where it does not, the command lines of its proxies
+// do. Without those, netfilter takes what arrives, and no socket shows the port.
+func (s *Survey) published(ctx context.Context, at *site, processes []process) ([]act.Claim, []port.Gap) {
+	var claims []act.Claim
+	var gaps []port.Gap
+	if at.facts.Booted {
+		claims, gaps = s.askDocker(ctx)
+	}
+	if len(claims) == 0 {
+		claims = proxied(inside(at.target, processes, dockerProxy))
+	}
+	return claims, gaps
+}
+
+// proxied are the ports of proxies, together for each address of a container.
+func proxied(proxies []process) []act.Claim {
+	var claims []act.Claim
+	for _, proxy := range proxies {
+		number, _ := proxy.option("host-port")
+		address, _ := proxy.option("container-ip")
+		public, err := strconv.ParseUint(number, 10, 16)
+		if err != nil || public == 0 {
+			continue
+		}
+		who := "Docker container at " + address
+		i := slices.IndexFunc(claims, func(c act.Claim) bool { return c.Who == who })
+		if i < 0 {
+			i = len(claims)
+			claims = append(claims, act.Claim{
+				Code: act.PublishedPorts, Who: who, Ports: &port.Set{},
+				Evidence: fmt.Sprintf("%s (pid %d) passes on what arrives there", dockerProxy, proxy.PID),
+			})
+		}
+		claims[i].Ports.Add(uint16(public))
+	}
+	return claims
+}
+
+// yield leaves the ports that Docker holds for containers to them: which
+// container it is says more than that Docker listens.
+func (s *site) yield(published []act.Claim) {
+	ports := &port.Set{}
+	for _, claim := range published {
+		ports.Union(claim.Ports)
+	}
+	s.facts.Holds = slices.DeleteFunc(s.facts.Holds, func(h act.Hold) bool {
+		return ports.Contains(h.Port) && len(h.Processes) > 0 && !slices.ContainsFunc(h.Processes, isOther)
+	})
+}
+
+func isOther(p port.Process) bool { return p.Command != dockerProxy && p.Command != dockerDaemon }
+
+// askDocker asks Docker itself.
+func (s *Survey) askDocker(ctx context.Context) ([]act.Claim, []port.Gap) {
 	socket := filepath.Join(s.Root, dockerSocket)
 	if _, err := os.Stat(socket); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

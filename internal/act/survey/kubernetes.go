@@ -1,16 +1,9 @@
 package survey
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
-	"slices"
 	"strings"
-
-	"github.com/prometheus/procfs"
 
 	"portrange/internal/act"
 	"portrange/internal/kernel/netfilter"
@@ -27,36 +20,13 @@ var defaultNodePorts = port.Range{Low: 30000, High: 32767}
 // the kernel knows them by.
 var nodeAgents = []string{"kubelet", "kube-proxy", "kube-apiserver", "k3s", "k3s-server", "k3s-agent", "kubelite", "k0s", "rke2"}
 
-// processes are the agents of the whole machine, by process id.
-func (s *Survey) processes() ([]procfs.Proc, []port.Gap) {
-	gap := func(err error) []port.Gap { return []port.Gap{{What: "processes", Why: err.Error()}} }
-	proc, err := procfs.NewFS(filepath.Join(s.Root, "proc"))
-	if err != nil {
-		return nil, gap(err)
-	}
-	all, err := proc.AllProcs()
-	if err != nil {
-		return nil, gap(err)
-	}
-	agents := slices.DeleteFunc(all, func(p procfs.Proc) bool {
-		name, err := p.Comm()
-		return err != nil || !slices.Contains(nodeAgents, name) // or it has ended meanwhile
-	})
-	slices.SortFunc(agents, func(a, b procfs.Proc) int { return cmp.Compare(a.PID, b.PID) })
-	return agents, nil
-}
-
 // kubernetes finds out whether the namespace is a node's, by its agents and by
 // the rules they leave.
-func kubernetes(ctx context.Context, target netns.Namespace, agents []procfs.Proc) ([]act.Claim, []port.Gap) {
+func kubernetes(ctx context.Context, target netns.Namespace, processes []process) ([]act.Claim, []port.Gap) {
 	var seen []string
 	ports := defaultNodePorts
-	for _, agent := range agents {
-		if !lives(agent, target.ID) {
-			continue
-		}
-		name, _ := agent.Comm()
-		seen = append(seen, fmt.Sprintf("%s (pid %d) runs", name, agent.PID))
+	for _, agent := range inside(target, processes, nodeAgents...) {
+		seen = append(seen, fmt.Sprintf("%s (pid %d) runs", agent.name, agent.PID))
 		if configured, found := nodePortRange(agent); found {
 			ports = configured
 		}
@@ -73,31 +43,14 @@ func kubernetes(ctx context.Context, target netns.Namespace, agents []procfs.Pro
 	}}, gaps
 }
 
-// lives reports whether a process is in the namespace. One that may not be
-// looked at is taken to be.
-func lives(process procfs.Proc, id uint64) bool {
-	namespaces, err := process.Namespaces()
-	if errors.Is(err, fs.ErrPermission) {
-		return true
-	}
-	return err == nil && uint64(namespaces["net"].Inode) == id
-}
-
-const nodePortFlag = "--service-node-port-range="
-
 // nodePortRange reads the range from the command line of what assigns the ports.
-func nodePortRange(process procfs.Proc) (port.Range, bool) {
-	args, err := process.CmdLine()
-	if err != nil {
+func nodePortRange(agent process) (port.Range, bool) {
+	value, found := agent.option("service-node-port-range")
+	if !found {
 		return port.Range{}, false
 	}
-	for _, arg := range args {
-		if value, found := strings.CutPrefix(arg, nodePortFlag); found {
-			r, err := port.ParseRange(strings.Replace(value, "-", " ", 1))
-			return r, err == nil
-		}
-	}
-	return port.Range{}, false
+	r, err := port.ParseRange(strings.Replace(value, "-", " ", 1))
+	return r, err == nil
 }
 
 // kubernetesRules looks for the masquerading of kube-proxy: in nftables mode it

@@ -84,7 +84,7 @@ func TestInstalledDaemons(t *testing.T) {
 		"usr/lib/systemd/system/mysql.service":       "",
 		"etc/systemd/system/mysql.service":           "-> /dev/null",
 	})}
-	claims, gaps := s.services(t.Context())
+	claims, gaps := s.services()
 	if len(gaps) > 0 || len(claims) != 1 || claims[0].Who != "PostgreSQL" || claims[0].Ports.String() != "5432" {
 		t.Fatalf("claims %+v, gaps %v", claims, gaps)
 	}
@@ -122,7 +122,7 @@ func docker(t *testing.T, root string, answer func(http.ResponseWriter)) {
 
 func TestPublishedPorts(t *testing.T) {
 	s := Survey{Root: t.TempDir()}
-	if claims, gaps := s.published(t.Context()); len(claims)+len(gaps) > 0 {
+	if claims, gaps := s.askDocker(t.Context()); len(claims)+len(gaps) > 0 {
 		t.Errorf("without docker: %v, %v", claims, gaps)
 	}
 	docker(t, s.Root, func(w http.ResponseWriter) {
@@ -134,7 +134,7 @@ func TestPublishedPorts(t *testing.T) {
 			{"Id":"fedcba9876543210","Names":[],"Ports":[{"PublicPort":20053,"Type":"udp"}]},
 			{"Id":"00","Names":["/none"],"Ports":[]}]`))
 	})
-	claims, gaps := s.published(t.Context())
+	claims, gaps := s.askDocker(t.Context())
 	if len(gaps) > 0 || len(claims) != 2 {
 		t.Fatalf("claims %+v, gaps %v", claims, gaps)
 	}
@@ -153,10 +153,88 @@ func TestDockerThatAnswersNonsenseIsAGap(t *testing.T) {
 	} {
 		s := Survey{Root: t.TempDir()}
 		docker(t, s.Root, answer)
-		claims, gaps := s.published(t.Context())
+		claims, gaps := s.askDocker(t.Context())
 		if len(claims) > 0 || len(gaps) != 1 {
 			t.Errorf("%s: claims %v, gaps %v", name, claims, gaps)
 		}
+	}
+}
+
+// proxies are two published ports of one container, with an address for each
+// family, one of another, one in another namespace, and one that says nothing.
+func proxies(id uint64) map[string]string {
+	files := map[string]string{}
+	for pid, args := range map[string]string{
+		"51": "-proto tcp -host-ip 0.0.0.0 -host-port 20080 -container-ip 172.17.0.2 -container-port 80 -use-listen-fd",
+		"52": "-proto tcp -host-ip :: -host-port 20080 -container-ip 172.17.0.2 -container-port 80 -use-listen-fd",
+		"53": "-proto udp -host-ip 0.0.0.0 -host-port=20443 -container-ip=172.17.0.2 -container-port=443",
+		"54": "-proto sctp -host-ip 0.0.0.0 -host-port 20053 -container-ip fd00::3 -container-port 53",
+		"55": "-host-port 20055 -container-ip 172.17.0.5",
+		"56": "-host-port",
+	} {
+		files["proc/"+pid+"/comm"] = "docker-proxy\n"
+		files["proc/"+pid+"/cmdline"] = "/usr/bin/docker-proxy\x00" + strings.ReplaceAll(args, " ", "\x00") + "\x00"
+		files["proc/"+pid+"/ns/net"] = "-> net:[" + uintText(id) + "]"
+	}
+	files["proc/55/ns/net"] = "-> net:[1]"
+	return files
+}
+
+func TestPortsOfDockerProxies(t *testing.T) {
+	const id = 77
+	s := Survey{Root: tree(t, proxies(id))}
+	all, gaps := s.processes()
+	if len(all) != 6 || len(gaps) > 0 {
+		t.Fatalf("processes %v, gaps %v", all, gaps)
+	}
+	at := &site{target: netns.Namespace{ID: id}, facts: act.Namespace{Booted: true}}
+	claims, gaps := s.published(t.Context(), at, all)
+	if len(gaps) > 0 || len(claims) != 2 {
+		t.Fatalf("claims %+v, gaps %v", claims, gaps)
+	}
+	if c := claims[0]; c.Who != "Docker container at 172.17.0.2" || c.Ports.String() != "20080,20443" || !strings.Contains(c.Evidence, "docker-proxy (pid 51)") {
+		t.Errorf("claim %+v of %s", c, c.Ports)
+	}
+	if c := claims[1]; c.Who != "Docker container at fd00::3" || c.Ports.String() != "20053" {
+		t.Errorf("claim %+v of %s", c, c.Ports)
+	}
+	docker(t, s.Root, func(w http.ResponseWriter) {
+		_, _ = w.Write([]byte(`[{"Id":"1","Names":["/web"],"Ports":[{"PublicPort":20080}]}]`))
+	})
+	if claims, _ := s.published(t.Context(), at, all); len(claims) != 1 || claims[0].Who != "Docker container web" {
+		t.Errorf("Docker knows better than its proxies: %+v", claims)
+	}
+}
+
+// TestProxiesSpeakForContainers has Docker's sockets on published ports, and
+// sockets of others there and elsewhere.
+func TestProxiesSpeakForContainers(t *testing.T) {
+	hold := func(p uint16, commands ...string) act.Hold {
+		h := act.Hold{Port: p}
+		for i, command := range commands {
+			h.Processes = append(h.Processes, port.Process{PID: i + 1, Command: command})
+		}
+		return h
+	}
+	at := &site{facts: act.Namespace{Holds: []act.Hold{
+		hold(1, "docker-proxy"), hold(2, "dockerd", "docker-proxy"), hold(3, "nginx"), hold(4), hold(5, "docker-proxy"),
+	}}}
+	ports, err := port.ParseSet("1-4,6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := []act.Claim{{Who: "Docker container web", Ports: ports}}
+	at.yield(claims)
+	at.claim(claims)
+	var left []uint16
+	for _, h := range at.facts.Holds {
+		left = append(left, h.Port)
+	}
+	if !slices.Equal(left, []uint16{3, 4, 5}) {
+		t.Errorf("ports %v are still held", left)
+	}
+	if got := at.facts.Claims[0].Ports.String(); got != "1-2,6" {
+		t.Errorf("the container claims %s", got)
 	}
 }
 
@@ -173,12 +251,14 @@ func TestNodePortRange(t *testing.T) {
 		"proc/42/cmdline": "kubelet\x00",
 		"proc/42/ns/net":  "-> net:[1]",
 		"proc/43/comm":    "bash\n",
+		"proc/44/comm":    "k3s-server\n",
+		"proc/44/cmdline": "k3s\x00server\x00--service-node-port-range\x0028000-29000\x00",
 	})}
 	agents, gaps := s.processes()
-	if len(agents) != 2 || len(gaps) > 0 {
+	if len(agents) != 3 || len(gaps) > 0 {
 		t.Fatalf("agents %v, gaps %v", agents, gaps)
 	}
-	if !lives(agents[0], own.ID) || lives(agents[1], own.ID) {
+	if !agents[0].lives(own.ID) || agents[1].lives(own.ID) {
 		t.Error("a process counts in its own namespace, and in no other")
 	}
 	if r, found := nodePortRange(agents[0]); !found || r != (port.Range{Low: 20000, High: 22767}) {
@@ -186,6 +266,9 @@ func TestNodePortRange(t *testing.T) {
 	}
 	if r, found := nodePortRange(agents[1]); found {
 		t.Errorf("range %v without the option", r)
+	}
+	if r, found := nodePortRange(agents[2]); !found || r != (port.Range{Low: 28000, High: 29000}) {
+		t.Errorf("range %v, %v in two words", r, found)
 	}
 }
 
