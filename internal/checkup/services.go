@@ -120,7 +120,7 @@ func (r *run) hold(id uint64, p uint16, processes []port.Process) {
 func (r *run) processes() {
 	for i := range r.facts.Namespaces {
 		ns := &r.facts.Namespaces[i]
-		process := busiest(ns.Now.Holdings)
+		process := busiest(&ns.Now)
 		if process.Ports == 0 {
 			continue
 		}
@@ -137,19 +137,20 @@ func (r *run) processes() {
 	}
 }
 
-// busiest is the process with most connections on ports of the range.
-func busiest(holdings *port.Holdings) doctor.Process {
-	counts := map[int]int{}
+// busiest is the process with most ports of the range.
+func busiest(ns *port.Namespace) doctor.Process {
+	counts, holdings := map[int]int{}, ns.Holdings
 	if holdings == nil {
 		return doctor.Process{}
 	}
+	all := ns.Settings.Range.Set()
 	for _, owners := range holdings.Owners {
 		for pid, n := range owners {
 			counts[pid] += n
 		}
 	}
 	for pid, ports := range holdings.Bound {
-		counts[pid] += ports.Len()
+		counts[pid] += ports.CountIn(all)
 	}
 	var most doctor.Process
 	for pid, n := range counts {
