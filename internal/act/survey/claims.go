@@ -73,7 +73,7 @@ func daemons(units units) []act.Claim {
 			}
 			claims = append(claims, act.Claim{
 				Code: act.ServicePort, Who: daemon.Name, Ports: daemon.Set(),
-				Evidence: fmt.Sprintf("%s is installed and not listening now; %s is its default (%s)", unit, daemon.Ports, daemon.Source),
+				Evidence: fmt.Sprintf("%s is installed and not listening there now; %s is its default (%s)", unit, daemon.Ports, daemon.Source),
 			})
 			break
 		}

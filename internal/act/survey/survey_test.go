@@ -57,7 +57,9 @@ func TestSocketUnits(t *testing.T) {
 		"etc/systemd/system/reset.socket.d/10.conf": "[Socket]\nListenStream=\nListenStream=0.0.0.0:7007\n",
 		"usr/lib/systemd/system/template@.socket":   "[Socket]\nListenStream=%i\n",
 		"usr/lib/systemd/system/path.socket":        "[Socket]\nListenStream=/run/y\n",
-		"usr/lib/systemd/system/gone.socket":        "-> /nonexistent",
+		"usr/lib/systemd/system/gone.socket":        "-> /nonexistent/gone.socket",
+		"etc/systemd/system/linked.socket":          "-> ../../../usr/lib/systemd/system/linked.socket",
+		"usr/lib/systemd/system/linked.socket":      "[Socket]\nListenStream=7010\n",
 		"usr/lib/systemd/system/long.socket":        "[Socket]\nListenStream=" + strings.Repeat("9", 4096) + "\n",
 	})
 	units, gaps := readUnits(root)
@@ -69,7 +71,7 @@ func TestSocketUnits(t *testing.T) {
 	for _, claim := range claims {
 		got[claim.Who] = claim.Ports.String()
 	}
-	want := map[string]string{"over.socket": "7001", "dgram.socket": "7004", "reset.socket": "7006-7007"}
+	want := map[string]string{"over.socket": "7001", "dgram.socket": "7004", "reset.socket": "7006-7007", "linked.socket": "7010"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -83,6 +85,7 @@ func TestInstalledDaemons(t *testing.T) {
 		"usr/lib/systemd/system/postgresql@.service": "",
 		"usr/lib/systemd/system/mysql.service":       "",
 		"etc/systemd/system/mysql.service":           "-> /dev/null",
+		"etc/systemd/system/redis.service":           "-> /usr/lib/systemd/system/other.service",
 	})}
 	claims, gaps := s.services()
 	if len(gaps) > 0 || len(claims) != 1 || claims[0].Who != "PostgreSQL" || claims[0].Ports.String() != "5432" {

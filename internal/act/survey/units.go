@@ -27,7 +27,7 @@ func unitDirs() []string {
 }
 
 // units are the unit files of a system: the path of each by name. Masked ones
-// are not among them.
+// are not among them, and neither are aliases, as mysql.service is one of MariaDB.
 type units struct {
 	root string
 	path map[string]string
@@ -47,9 +47,9 @@ func readUnits(root string) (units, []port.Gap) {
 			}
 		}
 	}
-	maps.DeleteFunc(u.path, func(_, path string) bool {
+	maps.DeleteFunc(u.path, func(name, path string) bool {
 		target, err := os.Readlink(path)
-		return err == nil && target == "/dev/null"
+		return err == nil && filepath.Base(target) != name
 	})
 	return u, gaps
 }
