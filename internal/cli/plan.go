@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -85,12 +87,14 @@ func newPlan(a *app) *cobra.Command {
 		RunE:    c.run,
 	}
 	c.flags(cmd)
-	cmd.MarkFlagsMutuallyExclusive("from-live", "rate")
-	cmd.MarkFlagsMutuallyExclusive("from-live", "hold")
-	cmd.MarkFlagsMutuallyExclusive("from-live", "bare")
 	cmd.MarkFlagsMutuallyExclusive("from-live", "simulate", "probe")
-	cmd.MarkFlagsMutuallyExclusive("probe", "rate")
-	cmd.MarkFlagsMutuallyExclusive("probe", "hold")
+	for _, load := range []string{"rate", "hold", "destinations", "sources", "closes", "loopback", "bare"} {
+		cmd.MarkFlagsMutuallyExclusive("from-live", load) // it is measured
+		cmd.MarkFlagsMutuallyExclusive("probe", load)     // it takes no load
+	}
+	for _, host := range []string{"range", "reserved", "tw-reuse", "confidence"} {
+		cmd.MarkFlagsMutuallyExclusive("probe", host)
+	}
 	return cmd
 }
 
@@ -141,20 +145,25 @@ func (c *planCommand) checkChart() error {
 	if c.chart == "" {
 		return nil
 	}
-	_, err := chart.FormatOf(c.chart)
-	return err
+	if _, err := chart.FormatOf(c.chart); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Dir(c.chart)); err != nil {
+		return fmt.Errorf("write chart %s: %w", c.chart, err)
+	}
+	return nil
 }
 
 func (c *planCommand) runPlan(ctx context.Context) error {
-	ports, settings, gaps, err := c.host(ctx)
+	host, err := c.host(ctx)
 	if err != nil {
 		return err
 	}
-	plan, err := c.plan(ports, settings)
+	plan, err := c.plan(&host)
 	if err != nil {
 		return err
 	}
-	document := &report.Plan{SchemaVersion: report.SchemaVersion, Plan: plan, Gaps: orEmpty(gaps)}
+	document := &report.Plan{SchemaVersion: report.SchemaVersion, Plan: plan, Ref: host.ref, Gaps: orEmpty(host.gaps)}
 	if c.simulate {
 		if document.Simulation, err = c.simulation(ctx, plan); err != nil {
 			return err
@@ -163,63 +172,74 @@ func (c *planCommand) runPlan(ctx context.Context) error {
 	if err := c.draw(func(format chart.Format) ([]byte, error) { return chart.Plan(plan, format) }); err != nil {
 		return err
 	}
-	c.printGaps(gaps)
+	c.printGaps(host.gaps)
 	return c.print(document, func(w io.Writer, style report.Style) error { return report.WritePlan(w, document, style) })
 }
 
+// plannedHost is what a load is held against.
+type plannedHost struct {
+	ports    capacity.Ports
+	settings port.Settings
+	ref      string // what --netns takes for it
+	gaps     []port.Gap
+}
+
 // host reads the ports and settings to plan for, as far as flags do not say.
-func (c *planCommand) host(ctx context.Context) (capacity.Ports, port.Settings, []port.Gap, error) {
+func (c *planCommand) host(ctx context.Context) (plannedHost, error) {
 	if c.bare {
-		ports, settings := bareHost()
-		return c.overridden(ports), settings, nil, nil
+		return c.overridden(bareHost()), nil
 	}
 	if c.netns == sample.AllNamespaces {
-		return capacity.Ports{}, port.Settings{}, nil, errOneNamespace
+		return plannedHost{}, errOneNamespace
 	}
 	snapshot, _, err := c.snapshot(ctx, c.options)
 	if err != nil {
-		return capacity.Ports{}, port.Settings{}, nil, fmt.Errorf("%w; --bare plans without looking at this host", err)
+		return plannedHost{}, fmt.Errorf("%w; --bare plans without looking at this host", err)
 	}
 	ns := &snapshot.Namespaces[0]
-	return c.overridden(capacity.PortsOf(ns)), ns.Settings, snapshot.Gaps, nil
+	return c.overridden(plannedHost{capacity.PortsOf(ns), ns.Settings, ns.Ref, snapshot.Gaps}), nil
 }
 
 var errOneNamespace = errors.New("plan: looks at one network namespace, name it by --netns")
 
 // bareHost is one with the defaults of a current kernel.
-func bareHost() (capacity.Ports, port.Settings) {
+func bareHost() plannedHost {
 	const reuseOnLoopback, reuseDelay = 2, time.Second
-	return capacity.PlainPorts(port.DefaultRange), port.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay}
+	return plannedHost{
+		ports:    capacity.PlainPorts(port.DefaultRange),
+		settings: port.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay},
+	}
 }
 
-func (c *planCommand) overridden(ports capacity.Ports) capacity.Ports {
+// overridden has the flags decide over what was read.
+func (c *planCommand) overridden(host plannedHost) plannedHost {
 	if c.portRange.value != nil {
-		ports.Range = *c.portRange.value
+		host.ports.Range = *c.portRange.value
 	}
 	if c.reserved.value != nil {
-		ports.Reserved = c.reserved.value
+		host.ports.Reserved = c.reserved.value
 	}
-	return ports
+	if c.twReuse != "" {
+		host.settings.TWReuse = int(c.twReuse[0] - '0')
+	}
+	return host
 }
 
 // plan holds the load against the ports. Without a rate it is the largest one
 // that stays below the half.
-func (c *planCommand) plan(ports capacity.Ports, settings port.Settings) (*capacity.Plan, error) {
+func (c *planCommand) plan(host *plannedHost) (*capacity.Plan, error) {
 	load := c.load
 	load.Rate, load.Hold = cmp.Or(float64(c.rate), 1), time.Duration(c.hold).Seconds()
 	if c.closes == closesClient {
 		load.ClientCloses = 1
 	}
-	load.TWReuse, load.TWReuseDelayMS = settings.TWReuse, settings.TWReuseDelay.Milliseconds()
-	if c.twReuse != "" {
-		load.TWReuse = int(c.twReuse[0] - '0')
-	}
-	plan, err := capacity.Make(load, ports, float64(c.confidence))
+	load.TWReuse, load.TWReuseDelayMS = host.settings.TWReuse, host.settings.TWReuseDelay.Milliseconds()
+	plan, err := capacity.Make(load, host.ports, float64(c.confidence))
 	if err != nil || c.rate != 0 {
 		return plan, err
 	}
 	load.Rate = plan.SlowRate
-	return capacity.Make(load, ports, float64(c.confidence))
+	return capacity.Make(load, host.ports, float64(c.confidence))
 }
 
 func (c *planCommand) simulation(ctx context.Context, plan *capacity.Plan) (*simulate.Result, error) {
@@ -235,10 +255,9 @@ func (c *planCommand) runLive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.twReuse != "" {
-		live.Settings.TWReuse = int(c.twReuse[0] - '0')
-	}
-	if err := live.Plan(c.overridden(live.Ports), float64(c.confidence)); err != nil {
+	host := c.overridden(plannedHost{ports: live.Ports, settings: live.Settings})
+	live.Settings = host.settings
+	if err := live.Plan(host.ports, float64(c.confidence)); err != nil {
 		return err
 	}
 	document := &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: live, Gaps: orEmpty(live.Gaps)}

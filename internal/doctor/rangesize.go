@@ -41,7 +41,7 @@ func (c *chart) rangeSize() {
 }
 
 // flag is the --netns of a command about this namespace.
-func (c *chart) flag() string { return judge.Flag(&c.Now) }
+func (c *chart) flag() string { return judge.Flag(c.Now.Ref) }
 
 // sysctl is the command that changes a setting of this namespace for now.
 func (c *chart) sysctl(key string, value any) string {

@@ -10,13 +10,13 @@ import (
 // hostName is the name of the namespace to which the files of the host apply.
 const hostName = "host"
 
-// Flag is the --netns that a command about the namespace needs, with a space
-// before it; empty for the caller's own.
-func Flag(ns *port.Namespace) string {
-	if ns.Ref == "" {
+// Flag is the --netns that a command needs for the namespace that ref means (see
+// [port.Namespace]), with a space before it; empty for the caller's own.
+func Flag(ref string) string {
+	if ref == "" {
 		return ""
 	}
-	return " --netns " + shellWord(ns.Ref)
+	return " --netns " + shellWord(ref)
 }
 
 // Sysctl is the command, in backquotes, that changes a setting of the namespace
@@ -57,7 +57,7 @@ func Widen(ns *port.Namespace) string {
 	default:
 		wide.High++
 	}
-	return fmt.Sprintf("`portrange set %v%s --reserve%s`", wide, Flag(ns), persist(ns))
+	return fmt.Sprintf("`portrange set %v%s --reserve%s`", wide, Flag(ns.Ref), persist(ns))
 }
 
 // persist is the flag that keeps a change across a reboot, where that can be.

@@ -200,7 +200,7 @@ func (r *rules) withheld() (Finding, bool) {
 		Code: RangeWithheld, Severity: Warning, Subject: "tcp, every destination",
 		Evidence: fmt.Sprintf("%d of the range's %s usable: %d reserved, %d bind-held%s", r.size, plural(size, "port"),
 			size-r.open.Len(), r.bindHeld.Len(), r.binders(r.bindHeld)),
-		Advice: "move services and the reserved list (`portrange reserve list" + Flag(r.ns) + "`) out of the range, or " + morePorts(r.ns),
+		Advice: "move services and the reserved list (`portrange reserve list" + Flag(r.ns.Ref) + "`) out of the range, or " + morePorts(r.ns),
 	}
 	if r.size == 0 {
 		f.Severity = Critical

@@ -24,6 +24,7 @@ import (
 type Live struct {
 	NetNS   uint64  `json:"netns"`
 	Name    string  `json:"name"`
+	Ref     string  `json:"-"`               // what --netns takes for it
 	Elapsed float64 `json:"elapsed_seconds"` // between the first sample and the last
 	Samples int     `json:"samples"`
 	// Opened is how many connections the kernel counts as opened meanwhile, Seen
@@ -126,7 +127,7 @@ func (r *run) sample(ctx context.Context) error {
 	ns := &snapshot.Namespaces[0]
 	r.watch.Add(snapshot.TakenAt, ns)
 	r.live.Samples++
-	r.live.Settings, r.live.Ports = ns.Settings, capacity.PortsOf(ns)
+	r.live.Ref, r.live.Settings, r.live.Ports = ns.Ref, ns.Settings, capacity.PortsOf(ns)
 	for _, gap := range snapshot.Gaps {
 		if !slices.Contains(r.live.Gaps, gap) {
 			r.live.Gaps = append(r.live.Gaps, gap)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"portrange/internal/capacity"
+	"portrange/internal/judge"
 	"portrange/internal/observe"
 	"portrange/internal/port"
 	"portrange/internal/simulate"
@@ -20,6 +21,9 @@ type Plan struct {
 	// Simulation is nil where none was asked for.
 	Simulation *simulate.Result `json:"simulation,omitempty"`
 	Gaps       []port.Gap       `json:"gaps"`
+
+	// Ref is what --netns takes for the namespace planned for.
+	Ref string `json:"-"`
 }
 
 // LivePlan is the document of `portrange plan --from-live`.
@@ -42,7 +46,7 @@ func WritePlan(w io.Writer, doc *Plan, style Style) error {
 	p := newPrinter(w, style)
 	p.planVerdict(doc.Plan)
 	p.planFields(doc.Plan)
-	p.levers(doc.Plan)
+	p.levers(doc.Plan, doc.Ref)
 	if doc.Simulation != nil {
 		p.simulation(doc.Simulation, doc.Tuples)
 	}
@@ -131,8 +135,9 @@ func alsoText(also *capacity.Also) string {
 	return text
 }
 
-// levers prints what can be changed, and the least of it as a closing line.
-func (p *printer) levers(plan *capacity.Plan) {
+// levers prints what can be changed, and the least of it as a closing line. ref
+// is what --netns takes for the namespace.
+func (p *printer) levers(plan *capacity.Plan, ref string) {
 	if len(plan.Levers) == 0 {
 		return
 	}
@@ -148,7 +153,7 @@ func (p *printer) levers(plan *capacity.Plan) {
 		lever := &plan.Levers[i]
 		p.line("  %s", p.paint(faint, p.wrap(string(lever.Name)+": "+lever.Note, 2, 4)))
 	}
-	p.line("%s", p.wrap(leastText(plan), 0, 2))
+	p.line("%s", p.wrap(leastText(plan, judge.Flag(ref)), 0, 2))
 }
 
 func changeCell(change *capacity.Change) cell {
@@ -163,7 +168,7 @@ func changeCell(change *capacity.Change) cell {
 	return cell{text: fmt.Sprintf("not enough: %s (%s)", change.Value, percent(change.Share)), ink: faint}
 }
 
-func leastText(plan *capacity.Plan) string {
+func leastText(plan *capacity.Plan, flag string) string {
 	lever, change, found := plan.Least()
 	if !found {
 		return "No single change is enough; combine them."
@@ -172,9 +177,9 @@ func leastText(plan *capacity.Plan) string {
 	if lever.Name != capacity.LeverRange {
 		return text + "."
 	}
-	text += fmt.Sprintf(", by `portrange set %s`", change.Value)
+	text += fmt.Sprintf(", by `portrange set %s%s --reserve`", change.Value, flag)
 	if change.Reserve != "" {
-		text += "; before it, as something listens there, `portrange reserve add " + change.Reserve + "`"
+		text += fmt.Sprintf("; before it, as something listens there, `portrange reserve add %s%s`", change.Reserve, flag)
 	}
 	return text + "."
 }
@@ -240,8 +245,14 @@ func rateText(rate float64) string {
 func rounded(x float64) string { return Thousands(int(math.Round(x))) }
 
 func secondsText(s float64) string {
-	if s < 1 {
-		return strconv.FormatFloat(s*1000, 'g', 3, 64) + " ms"
+	const rounds = 0.9995 // to 1 with three digits
+	for _, unit := range []struct {
+		name    string
+		seconds float64
+	}{{" ms", 1e-3}, {" µs", 1e-6}, {" ns", 1e-9}} {
+		if n := s / unit.seconds; s < rounds && n >= rounds {
+			return strconv.FormatFloat(n, 'g', 3, 64) + unit.name
+		}
 	}
 	return strings.TrimSuffix(strconv.FormatFloat(s, 'f', 1, 64), ".0") + " s"
 }

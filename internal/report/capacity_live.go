@@ -35,7 +35,7 @@ func WriteLivePlan(w io.Writer, doc *LivePlan, limit int, style Style) error {
 		p.line("")
 		p.line("%s", p.paint(bold, "To "+worst.Remote+" from "+worst.Local+":"))
 		p.planVerdict(worst.Plan)
-		p.levers(worst.Plan)
+		p.levers(worst.Plan, doc.Ref)
 	}
 	return p.flush()
 }

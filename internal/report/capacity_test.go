@@ -98,6 +98,21 @@ func TestPlanText(t *testing.T) {
 	golden(t, "plan-simulated.txt", writePlan(t, &report.Plan{Plan: makePlan(t, 500), Simulation: someResult()}, report.Style{}))
 }
 
+func TestPlanTextNamesTheNamespace(t *testing.T) {
+	plan := makePlan(t, 300)
+	plan.Ports.Listening.Add(61005)
+	plan, err := capacity.Make(plan.Load, plan.Ports, plan.Confidence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := writePlan(t, &report.Plan{Plan: plan, Ref: "lb1"}, report.Style{})
+	for _, want := range []string{" --netns lb1 --reserve`", "`portrange reserve add 33000,61005 --netns lb1`"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
 func TestPlanTextFitsATerminal(t *testing.T) {
 	text := writePlan(t, &report.Plan{Plan: makePlan(t, 300), Simulation: someResult()}, report.Style{Width: 80})
 	for line := range strings.Lines(text) {
@@ -115,6 +130,10 @@ func TestPlanTextOfOtherLoads(t *testing.T) {
 		"250 ms open, and 40.0% of them 60 s in TIME_WAIT":         func(l *capacity.Load) { l.ClientCloses = 0.4 },
 		"1 s until tcp_tw_reuse may take it over":                  func(l *capacity.Load) { l.TWReuse = 1 },
 		"6: 2 destinations from 3 sources; 16.7/s each":            func(l *capacity.Load) { l.Destinations, l.Sources = 2, 3 },
+		"each open for 1 s;":                                       func(l *capacity.Load) { l.Hold = 0.9996 },
+		"each open for 999 ms;":                                    func(l *capacity.Load) { l.Hold = 0.999 },
+		"each open for 25 µs;":                                     func(l *capacity.Load) { l.Hold = 25e-6 },
+		"each open for 1 ns;":                                      func(l *capacity.Load) { l.Hold = 1e-9 },
 	} {
 		load := makePlan(t, 100).Load
 		edit(&load)
