@@ -34,6 +34,7 @@ typedef __u32 __wsum;
 
 /* include/net/tcp_states.h */
 #define TCP_SYN_RECV 3
+#define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
 #define TCP_NEW_SYN_RECV 12
 
@@ -56,12 +57,44 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+	struct hlist_node **pprev;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+/* One slot of the table of bind buckets. */
+struct inet_bind_hashbucket {
+	struct hlist_head chain;
+};
+
+struct inet_hashinfo {
+	struct inet_bind_hashbucket *bhash;
+	unsigned int bhash_size;
+};
+
+struct inet_timewait_death_row {
+	struct inet_hashinfo *hashinfo;
+};
+
+struct netns_ipv4 {
+	struct inet_timewait_death_row tcp_death_row;
+};
+
 struct ns_common {
 	unsigned int inum;
 };
 
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
+};
+
+struct nsproxy {
+	struct net *net_ns;
 };
 
 typedef struct {
@@ -81,12 +114,9 @@ struct sock_common {
 	unsigned char skc_net_refcnt : 1;
 	int skc_bound_dev_if;
 	possible_net_t skc_net;
+	struct hlist_node skc_bind_node;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
-};
-
-struct hlist_node {
-	struct hlist_node **pprev;
 };
 
 struct timer_list {
@@ -147,9 +177,19 @@ struct inet_sock {
 };
 
 struct inet_bind_bucket {
+	possible_net_t ib_net;
 	int l3mdev;
+	unsigned short port;
 	signed char fastreuse;
 	signed char fastreuseport;
+	struct hlist_node node;
+	struct hlist_head bhash2; /* since 6.8 */
+};
+
+/* The sockets of one port that share a local address. */
+struct inet_bind2_bucket {
+	struct hlist_node bhash_node;
+	struct hlist_head owners;
 };
 
 struct inet_connection_sock {
@@ -235,6 +275,7 @@ struct task_struct {
 	int tgid;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
+	struct nsproxy *nsproxy;
 	char comm[16];
 };
 

@@ -72,7 +72,12 @@ func without(s *btf.Struct, name string) {
 // openOn opens the programs for a kernel with another layout.
 func openOn(t *testing.T, change func(*testing.T, *btf.Spec)) *Programs {
 	t.Helper()
-	l, err := newLoader(Options{Holders: true})
+	return openFor(t, Options{Holders: true}, change)
+}
+
+func openFor(t *testing.T, options Options, change func(*testing.T, *btf.Spec)) *Programs {
+	t.Helper()
+	l, err := newLoader(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,19 +173,22 @@ func TestOldClock(t *testing.T) {
 	}
 }
 
+func withoutCast(t *testing.T, kernel *btf.Spec) {
+	t.Helper()
+	var cast *btf.Func
+	if err := kernel.TypeByName("bpf_rdonly_cast", &cast); err != nil {
+		t.Fatal(err)
+	}
+	cast.Name = "gone"
+}
+
 // TestNoSubflows: before 6.2 the owners of MPTCP sockets are a gap, and no
 // reason to do without the others.
 func TestNoSubflows(t *testing.T) {
 	sc := newScene(t)
 	sc.listen(nettest.MPTCP4, "10.0.0.1:80")
 	plain := sc.listen(nettest.TCP4, "10.0.0.1:81")
-	sc.p = openOn(t, func(t *testing.T, kernel *btf.Spec) {
-		var cast *btf.Func
-		if err := kernel.TypeByName("bpf_rdonly_cast", &cast); err != nil {
-			t.Fatal(err)
-		}
-		cast.Name = "gone"
-	})
+	sc.p = openOn(t, withoutCast)
 	local, _ := sc.ends(plain)
 	gaps, found := 0, 0
 	for h, err := range sc.p.Holders(t.Context()) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 
 	"portrange/internal/nettest"
@@ -16,6 +17,9 @@ import (
 // lookEnv makes the test binary a program that looks at all there is once and
 // prints it, for tests in which another process must look.
 const lookEnv = "SOCKITER_LOOK"
+
+// lookBrief is its value for a look that needs no rows.
+const lookBrief = "brief"
 
 // view is what the program prints.
 type view struct {
@@ -36,7 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 func look() view {
-	p, err := Open(Options{Holders: true})
+	p, err := Open(Options{Holders: true, Brief: os.Getenv(lookEnv) == lookBrief})
 	if err != nil {
 		return view{Errors: []string{err.Error()}, Refused: errors.Is(err, ErrPermission)}
 	}
@@ -59,12 +63,21 @@ func (v *view) note(err error) {
 	}
 }
 
+// lookBriefly runs the program for a look that needs no rows.
+func lookBriefly(t *testing.T, h *nettest.Host, as *syscall.SysProcAttr) view {
+	t.Helper()
+	return lookFrom(t, h, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, lookEnv+"="+lookBrief)
+		cmd.SysProcAttr = as
+	})
+}
+
 // lookFrom runs the program, set up by prepare, inside a namespace. The path is
 // one that a process without any rights to the file system can follow.
 func lookFrom(t *testing.T, h *nettest.Host, prepare func(*exec.Cmd)) view {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), lookEnv+"=1")
+	cmd.Env = append(os.Environ(), lookEnv+"=full")
 	cmd.Stderr = os.Stderr
 	prepare(cmd)
 	var out []byte

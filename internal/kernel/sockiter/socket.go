@@ -27,20 +27,50 @@ const (
 // namespace that the calling thread is in when the walk begins. The caller
 // keeps the thread locked until then.
 //
-// Missing from it are TCP sockets that are bound but neither connected nor
-// listening: the kernel's iterator does not visit them. A request socket is
-// given as [port.SynRecv] with [port.NotHeld], as ss shows it. The kernel tells
-// no UID of a timewait socket: it is 0. Sockets that come or go meanwhile are
-// seen or not; before 6.17 one can be seen twice.
+// What holds no port or is idle depends on where TCP sockets are read: see
+// [Programs.ListsIdle]. The kernel tells no UID of a timewait socket: it is 0.
+// Sockets that come or go meanwhile are seen or not. One that becomes a timewait
+// socket can be seen as both and, through the iterator before 6.17, any other
+// twice.
 //
 // Any error ends the walk. So does cancelling ctx, after the read that is under
 // way.
 func (p *Programs) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
 	return func(yield func(port.Socket, error) bool) {
-		if p.yieldSockets(ctx, p.tcp, yield) {
+		if p.yieldTCP(ctx, yield) {
 			p.yieldSockets(ctx, p.udp, yield)
 		}
 	}
+}
+
+// ListsIdle reports whether Sockets yields TCP sockets that are bound but neither
+// connected nor listening, as [port.BoundInactive], and no request sockets, which
+// hold no port. The kernel's iterator has it the other way round: it does not
+// visit the first, and gives the second as [port.SynRecv] with [port.NotHeld].
+func (p *Programs) ListsIdle() bool { return p.binds != nil }
+
+func (p *Programs) yieldTCP(ctx context.Context, yield func(port.Socket, error) bool) bool {
+	if p.binds != nil {
+		return p.yieldBound(ctx, yield)
+	}
+	return p.yieldSockets(ctx, p.tcp, yield)
+}
+
+// yieldBound reports whether the walk is to go on.
+func (p *Programs) yieldBound(ctx context.Context, yield func(port.Socket, error) bool) bool {
+	for records, err := range p.binds.records(ctx) {
+		if err != nil {
+			yield(port.Socket{}, fmt.Errorf("read sockets through BPF: %w", err))
+			return false
+		}
+		for i := range records {
+			socket, err := records[i].bound()
+			if !yield(socket, err) || err != nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // yieldSockets reports whether the walk is to go on.
@@ -100,6 +130,16 @@ func (r *bpfRecord) socket(tick time.Duration) (port.Socket, error) {
 		s.Timer = r.pendingTimer(tick)
 	}
 	return s, nil
+}
+
+// bound decodes the record of a TCP socket that holds a port: a closed one is
+// bound and nothing else.
+func (r *bpfRecord) bound() (port.Socket, error) {
+	s, err := r.socket(0)
+	if s.State == port.Close {
+		s.State = port.BoundInactive
+	}
+	return s, err
 }
 
 // check refuses what no program of ours writes.

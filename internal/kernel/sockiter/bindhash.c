@@ -1,0 +1,215 @@
+//go:build ignore
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+
+/* A walk through the kernel's table of bind buckets (inet_hashinfo.bhash): every
+ * TCP socket that holds a port is in it, in whatever state, below its port and
+ * its local address.
+ *
+ *	bhash[] -> inet_bind_bucket, one for a port -> inet_bind2_bucket, one for
+ *	an address of it -> sock_common, all in lists made of hlist_node
+ *
+ * An iterator takes a lock and a reference for each socket and touches four of
+ * its cache lines. This walk takes neither and touches one. In return it has to
+ * find out for itself when a list changed below it: see advance().
+ */
+#include "record.h"
+
+#define SLOT_RECORDS 2048
+#define RESTARTS_MAX 1000
+#define STEPS_MAX (1 << 20)
+
+/* A place in a list: a node, and the address of the pointer that leads to it. */
+struct place {
+	__u64 link;
+	__u64 node; /* 0 at the end of the list */
+};
+
+/* A walk comes back whenever its slot is full, and is run again with what it
+ * left here. It lives in a map, the contents of which the verifier need not
+ * follow.
+ */
+struct bind_walk {
+	__u32 netns;   /* inode number; 0: the caller's, which is then filled in */
+	__u32 buckets; /* out: size of the table */
+	__u32 next;    /* bucket of the table to visit next */
+	__u32 end;     /* bucket to stop before */
+	__u32 count;   /* out: records in the slot */
+	__u32 whole;   /* out: those of them that are of finished buckets */
+	__u32 torn;    /* out: earlier records of the unfinished bucket are void */
+	__u32 done;    /* out */
+	__u32 restarts; /* of the unfinished bucket */
+	__u32 l3mdev;
+	struct place port, address, owner;
+	__u16 number; /* the port */
+	__u8 hold;
+	__u8 split; /* the unfinished bucket has records in an earlier slot */
+	__u32 unused;
+};
+
+struct slot {
+	struct bind_walk walk;
+	struct record records[SLOT_RECORDS];
+};
+
+struct {
+	__uint(type, 2 /* BPF_MAP_TYPE_ARRAY */);
+	__uint(map_flags, 1 << 10 /* BPF_F_MMAPABLE */);
+	__uint(max_entries, 1); /* Go sets it */
+	__type(key, __u32);
+	__type(value, struct slot);
+} slots SEC(".maps");
+
+struct visit {
+	struct slot *slot;
+	struct inet_bind_hashbucket *table;
+};
+
+#define CONTAINER(address, type, member) \
+	CAST((void *)(address) - bpf_core_field_offset(struct type, member), type)
+
+static __always_inline void enter(struct place *place, struct hlist_head *list)
+{
+	place->link = (__u64)list;
+	place->node = (__u64)list->first;
+}
+
+/* Goes on to the next node, if all that was read of this one is true: while the
+ * node and the link that led to it point at each other, it is where it was
+ * found. A node that was taken out, and maybe used elsewhere, fails this, and so
+ * does the one after it.
+ */
+static __always_inline int advance(struct place *place)
+{
+	struct hlist_node *node = CAST((void *)place->node, hlist_node);
+	__u64 next = (__u64)node->next;
+
+	barrier();
+	if ((__u64)node->pprev != place->link ||
+	    (__u64)CAST((void *)place->link, hlist_head)->first != place->node)
+		return 0;
+	place->link = place->node;
+	place->node = next;
+	return 1;
+}
+
+static __always_inline void enter_bucket(struct visit *v, __u32 bucket)
+{
+	void *at = (void *)v->table + (__u64)bucket * bpf_core_type_size(struct inet_bind_hashbucket);
+
+	enter(&v->slot->walk.port, &CAST(at, inet_bind_hashbucket)->chain);
+}
+
+static __always_inline long next_bucket(struct visit *v)
+{
+	struct bind_walk *w = &v->slot->walk;
+
+	w->whole = w->count;
+	w->restarts = 0;
+	w->split = 0;
+	w->done = w->next >= w->end;
+	if (w->done || w->count > SLOT_RECORDS / 2)
+		return 1;
+	enter_bucket(v, w->next++);
+	return 0;
+}
+
+static __always_inline long restart_bucket(struct visit *v)
+{
+	struct bind_walk *w = &v->slot->walk;
+
+	w->torn |= w->split;
+	w->split = 0;
+	w->count = w->whole;
+	w->address.node = 0;
+	w->owner.node = 0;
+	enter_bucket(v, w->next - 1);
+	return ++w->restarts > RESTARTS_MAX;
+}
+
+static __always_inline long visit_port(struct visit *v)
+{
+	struct bind_walk *w = &v->slot->walk;
+	struct inet_bind_bucket *bucket = CONTAINER(w->port.node, inet_bind_bucket, node);
+	int ours = bucket->ib_net.net->ns.inum == w->netns;
+	struct place first;
+
+	w->l3mdev = bucket->l3mdev;
+	w->number = bucket->port;
+	w->hold = hold_of(bucket);
+	enter(&first, &bucket->bhash2);
+	if (!advance(&w->port))
+		return restart_bucket(v);
+	if (ours)
+		w->address = first;
+	return 0;
+}
+
+static __always_inline long visit_address(struct visit *v)
+{
+	struct bind_walk *w = &v->slot->walk;
+	struct place first;
+
+	enter(&first, &CONTAINER(w->address.node, inet_bind2_bucket, bhash_node)->owners);
+	if (!advance(&w->address))
+		return restart_bucket(v);
+	w->owner = first;
+	return 0;
+}
+
+static __always_inline long visit_owner(struct visit *v)
+{
+	struct bind_walk *w = &v->slot->walk;
+	struct sock_common *skc = CONTAINER(w->owner.node, sock_common, skc_bind_node);
+	struct record *r;
+
+	if (w->count >= SLOT_RECORDS)
+		return 1;
+	r = &v->slot->records[w->count];
+	*r = (struct record){.proto = IPPROTO_TCP, .l3mdev = w->l3mdev, .hold = w->hold};
+	fill_tuple(r, skc);
+	if (r->state == TCP_TIME_WAIT)
+		fill_waiting(r, CAST(skc, tcp_timewait_sock));
+	if (!advance(&w->owner) || r->local_port != w->number)
+		return restart_bucket(v);
+	w->count++;
+	return 0;
+}
+
+static long step(__u32 i, struct visit *v)
+{
+	struct bind_walk *w = &v->slot->walk;
+
+	if (w->owner.node)
+		return visit_owner(v);
+	if (w->address.node)
+		return visit_address(v);
+	if (w->port.node)
+		return visit_port(v);
+	return next_bucket(v);
+}
+
+/* The context is the number of the slot to go on with. */
+SEC("syscall")
+int walk_binds(__u32 *number)
+{
+	struct task_struct *task = CAST((void *)bpf_get_current_task(), task_struct);
+	struct net *net = task->nsproxy->net_ns;
+	struct inet_hashinfo *hash = net->ipv4.tcp_death_row.hashinfo;
+	struct visit v = {.table = hash->bhash};
+	__u32 key = *number;
+	struct bind_walk *w;
+
+	v.slot = bpf_map_lookup_elem(&slots, &key);
+	if (!v.slot)
+		return -1;
+	w = &v.slot->walk;
+	if (!w->netns)
+		w->netns = net->ns.inum;
+	w->buckets = hash->bhash_size;
+	w->split = w->port.node || w->address.node || w->owner.node;
+	w->count = w->whole = w->torn = 0;
+	bpf_loop(STEPS_MAX, step, &v, 0);
+	return w->restarts > RESTARTS_MAX;
+}
+
+char _license[] SEC("license") = "GPL";
