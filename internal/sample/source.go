@@ -38,8 +38,8 @@ func (n netlinkSource) sockets(ctx context.Context, _ *netns.Handle) iter.Seq2[p
 	return n.diag.Sockets(ctx)
 }
 
-// bpfSource reads through BPF iterators, and what they do not list, sockets
-// bound but not connected, through sock_diag.
+// bpfSource reads through BPF, and what the iterators do not list, sockets bound
+// but not connected, through sock_diag.
 type bpfSource struct {
 	programs *sockiter.Programs
 	diag     *sockdiag.Reader
@@ -49,6 +49,9 @@ type bpfSource struct {
 func (bpfSource) name() string { return string(BPF) }
 
 func (b bpfSource) sockets(ctx context.Context, at *netns.Handle) iter.Seq2[port.Socket, error] {
+	if b.programs.ListsIdle() {
+		return b.programs.Sockets(ctx)
+	}
 	return func(yield func(port.Socket, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		idle := b.idle(ctx, at)

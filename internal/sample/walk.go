@@ -31,13 +31,15 @@ func (p *pass) walk(ctx context.Context, l *look, visit func(*port.Socket)) erro
 func (p *pass) walkThrough(ctx context.Context, from source, l *look, visit func(*port.Socket)) error {
 	l.ns.Source = from.name()
 	err := within(l.target, func(at *netns.Handle) error {
-		for s, err := range from.sockets(ctx, at) {
+		var s port.Socket // one for all, or each would be an allocation
+		for seen, err := range from.sockets(ctx, at) {
 			if err != nil {
 				if err := l.miss(err); err != nil {
 					return err
 				}
 				continue
 			}
+			s = seen
 			l.ns.Tally.Add(&s)
 			visit(&s)
 		}
