@@ -32,6 +32,22 @@ type Tally struct {
 	ripeAfter time.Duration
 	local     Local  // the key of localPorts: most sockets share one
 	ports     *Ports // Locals[local]
+	recent    [recentUses]recentUse
+}
+
+// recentUse is what was last found in Tuples: a walk by port comes by the same
+// few tuples again and again, and hashing one takes longer than all the rest.
+type recentUse struct {
+	tuple Tuple
+	uses  *Uses
+}
+
+// recentUses is a power of two.
+const recentUses = 128
+
+func (t *Tally) recentUse(tuple *Tuple) *recentUse {
+	remote := tuple.Remote.Addr().As16()
+	return &t.recent[(uint16(remote[14])<<4^uint16(remote[15])^tuple.Remote.Port())%recentUses]
 }
 
 // Local is the key under which bind() and UDP find their conflicts: a local
@@ -106,11 +122,16 @@ func (t *Tally) addBound(s *Socket, p uint16) {
 }
 
 func (t *Tally) uses(tuple Tuple) *Uses {
+	recent := t.recentUse(&tuple)
+	if recent.uses != nil && recent.tuple == tuple {
+		return recent.uses
+	}
 	uses, known := t.Tuples[tuple]
 	if !known {
 		uses = &Uses{}
 		t.Tuples[tuple] = uses
 	}
+	*recent = recentUse{tuple, uses}
 	return uses
 }
 
