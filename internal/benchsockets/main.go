@@ -98,7 +98,7 @@ func (b bench) contestants(size int) []contestant {
 	show := []string{b.binary, "show", "--json"}
 	list := []contestant{
 		{name: "iterator that does nothing", args: []string{os.Args[0], "-walk", "empty"}, walks: true},
-		{name: "iterator of portrange alone", args: []string{os.Args[0], "-walk", "sockets"}, walks: true},
+		{name: "walk of portrange alone", args: []string{os.Args[0], "-walk", "sockets"}, walks: true},
 		{name: "portrange show --owners=false", args: append(show, "--owners=false")},
 		{name: "portrange show", args: show},
 		{name: "portrange show --source netlink --owners=false", args: append(show, "--source", "netlink", "--owners=false")},

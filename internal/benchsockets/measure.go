@@ -109,7 +109,7 @@ func printTable(size int, contestants []contestant) {
 			float64(c.peak)/1024, faster(plain, c), faster(owners, c))
 	}
 	if nothing, walk := &contestants[0], &contestants[1]; nothing.wall > 0 {
-		fmt.Printf("\nThe iterator takes %.2f times as long as one that does nothing.\n", walk.wall.Seconds()/nothing.wall.Seconds())
+		fmt.Printf("\nThe walk of portrange takes %.2f times as long as the iterator that does nothing.\n", walk.wall.Seconds()/nothing.wall.Seconds())
 	}
 }
 
