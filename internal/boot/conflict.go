@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -59,11 +60,12 @@ func (t *Tree) conflicts(wanted map[string]string, own string) []Conflict {
 	return conflicts
 }
 
-// alone is what the drop-in sets on a host without any other file. A range
-// that begins below 1024 has no effect alone; what is written counts then.
+// alone is what the drop-in sets on a host without any other file, where the
+// program writes values whole, as systemd does. A range that begins below 1024
+// has no effect alone; what is written counts then.
 func (t *Tree) alone(name string, content []byte) map[string]string {
 	empty := &Tree{keys: t.keys, page: t.page, dirs: []directory{{path: dropInDir}}}
-	r := runProcps(empty.with(name, content))
+	r := runSystemd(empty.with(name, content))
 	values := map[string]string{}
 	for _, c := range r.claims {
 		values[c.key] = canonical(c.key, c.value)
@@ -120,8 +122,11 @@ func (o obstacles) next(r *run) claim {
 			return *c
 		}
 	}
-	if winner := r.wins[o.key]; winner != nil && winner.line.File != o.own {
+	switch winner := r.wins[o.key]; {
+	case winner != nil && winner.line.File != o.own:
 		return claim{by: &winner.line, why: "sets the key without regard to the drop-in"}
+	case winner != nil && len(winner.value) >= r.tree.page:
+		return claim{why: fmt.Sprintf("of a list longer than %d bytes it writes only the first part; one with longer ranges fits", r.tree.page-1)}
 	}
 	return claim{why: "the value depends on what other lines set"}
 }

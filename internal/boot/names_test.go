@@ -2,6 +2,7 @@ package boot
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -113,6 +114,30 @@ func TestOtherKeys(t *testing.T) {
 		s := tree.Report(nil).Settings[i]
 		if s.Systemd == nil || s.Systemd.Value != want || s.Procps == nil || s.Procps.Value != want {
 			t.Errorf("%s: systemd %+v, procps %+v, want %s", s.Key, s.Systemd, s.Procps, want)
+		}
+	}
+}
+
+// procps alone loses the rest of a list that is longer than a page.
+func TestConflictsOfALongList(t *testing.T) {
+	var list []string
+	for p := 1025; p < 9000; p += 2 {
+		list = append(list, strconv.Itoa(p))
+	}
+	tree, err := Read(t.TempDir(), Keys())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ ports, want int }{"one page": {500, 0}, "several": {len(list), 1}} {
+		content := "net.ipv4.ip_local_reserved_ports = " + strings.Join(list[:tt.ports], ",") + "\n"
+		conflicts := tree.Conflicts("50-drop-in.conf", []byte(content))
+		if len(conflicts) != tt.want {
+			t.Fatalf("%s: %+v", name, conflicts)
+		}
+		for _, c := range conflicts {
+			if c.Program != Procps || c.File != "" || !strings.Contains(c.Why, "first part") {
+				t.Errorf("%s: %+v", name, c)
+			}
 		}
 	}
 }

@@ -39,7 +39,16 @@ func (a *app) origin(cmd *cobra.Command, args []string) act.Origin {
 		}
 		words = append(words, word)
 	})
-	return act.Origin{Command: strings.Join(words, " "), User: a.user(), At: time.Now().UTC()}
+	return act.Origin{Command: shortened(strings.Join(words, " ")), User: a.user(), At: time.Now().UTC()}
+}
+
+// shortened keeps a command with a long list readable where it is quoted.
+func shortened(command string) string {
+	const longest = 200
+	if len(command) <= longest {
+		return command
+	}
+	return strings.ToValidUTF8(command[:longest], "") + "…"
 }
 
 // user is who runs the program, and who became that through sudo.
