@@ -26,6 +26,7 @@ const (
 	NotAfterReboot = "not-after-reboot"
 	HandEdited     = "drop-in-edited"
 	NotTheHost     = "not-the-host"
+	HostAlone      = "host-alone"
 )
 
 // fewPorts is a range so small that it is most likely a slip of the pen.

@@ -31,6 +31,9 @@ func (p *Plan) addFiles(wish Wish, facts Facts) error {
 	if place := facts.Namespaces[at].Place; !place.Host {
 		p.Findings = append(p.Findings, notTheHost(place))
 	}
+	if others := len(facts.Namespaces) - 1; others > 0 {
+		p.Findings = append(p.Findings, hostAlone(others))
+	}
 	return p.persist(wish, facts, &p.Changes[at])
 }
 
@@ -41,6 +44,19 @@ func notTheHost(place journal.Namespace) judge.Finding {
 		Code: NotTheHost, Severity: judge.Warning, Subject: "netns " + place.Name,
 		Evidence: "process 1 lives in another network namespace: at boot " + DropInDir + " sets the values there, and not here",
 		Advice:   "persist from the host, unless these files belong to a container's own system",
+	}
+}
+
+// hostAlone tells what --persist does not do with --netns all.
+func hostAlone(others int) judge.Finding {
+	subject := "1 other namespace"
+	if others > 1 {
+		subject = fmt.Sprintf("%d other namespaces", others)
+	}
+	return judge.Finding{
+		Code: HostAlone, Severity: judge.Info, Subject: subject,
+		Evidence: "files in " + DropInDir + " set the host's values alone; what is started anew, as containers are, has the kernel's default",
+		Advice:   "configure what starts it: --emit docker, compose or kubernetes prints how",
 	}
 }
 

@@ -241,6 +241,30 @@ func TestPersistForAnotherNamespaceIsRefused(t *testing.T) {
 	}
 }
 
+func TestPersistIsForTheHostAlone(t *testing.T) {
+	pod := func(f *Facts) {
+		other := f.Namespaces[0]
+		other.Place, other.Booted = journal.Namespace{ID: 2, Name: "pod"}, false
+		f.Namespaces = append(f.Namespaces, other)
+	}
+	p := plan(t, Wish{Range: wide(), Persist: true}, facts(pod))
+	if got := finding(p, HostAlone); got == nil || got.Severity != judge.Info || got.Subject != "1 other namespace" || len(p.Files) != 1 {
+		t.Errorf("finding %+v, files %v", got, p.Files)
+	}
+	p = plan(t, Wish{Range: wide(), Persist: true}, facts(pod, pod))
+	if got := finding(p, HostAlone); got == nil || got.Subject != "2 other namespaces" {
+		t.Errorf("finding %+v", got)
+	}
+	for name, p := range map[string]*Plan{
+		"not persisted":      plan(t, Wish{Range: wide()}, facts(pod)),
+		"no other namespace": plan(t, Wish{Range: wide(), Persist: true}, facts()),
+	} {
+		if got := finding(p, HostAlone); got != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func overriddenBy(target string, line int) boot.Conflict {
 	return boot.Conflict{
 		Key: sysctl.KeyRange, Program: boot.Systemd, Line: boot.Line{File: target, Target: target, Line: line},
