@@ -188,6 +188,8 @@ func fileHint(err error) string {
 		return "; the file system is read-only: leave out --persist, or configure the image"
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return "; make room and try again"
+	case errors.Is(err, unix.EPERM) && os.Geteuid() == 0:
+		return "; lsattr tells whether it is immutable"
 	case errors.Is(err, fs.ErrPermission):
 		return "; run as root"
 	}
