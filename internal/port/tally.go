@@ -9,7 +9,9 @@ import (
 // by tuple and by local address, no verdicts. Its size follows the number of
 // tuples, not of sockets. A socket seen twice counts once.
 type Tally struct {
-	// Tuples are the connected TCP sockets.
+	// Tuples are the connected TCP sockets whose port may be another one's too,
+	// if to another destination. A bind-held port is in no pool, and on a server
+	// it may have half a million clients: see Bound.
 	Tuples map[Tuple]*Uses
 	// Locals are all ports that bind() and UDP would meet, by local address.
 	Locals map[Local]*Ports
@@ -33,6 +35,7 @@ type Tally struct {
 	local     Local  // the key of localPorts: most sockets share one
 	ports     *Ports // Locals[local]
 	recent    [recentUses]recentUse
+	bound     map[uint16]Tuple // of the first socket on a port of Bound
 }
 
 // recentUse is what was last found in Tuples: a walk by port comes by the same
@@ -79,6 +82,7 @@ func NewTally(settings Settings) *Tally {
 	return &Tally{
 		Tuples:    map[Tuple]*Uses{},
 		Locals:    map[Local]*Ports{},
+		bound:     map[uint16]Tuple{},
 		ripeAfter: settings.TWReuseDelay,
 	}
 }
@@ -96,11 +100,20 @@ func (t *Tally) Add(s *Socket) {
 			return
 		}
 		t.addBucket(s, p)
-		if s.Connected() && s.State != BoundInactive && t.uses(s.Tuple()).add(s, p, t.ripeAfter) {
-			t.addBound(s, p)
+		if s.Connected() && s.State != BoundInactive {
+			t.addConnected(s, p)
 		}
 	}
 	t.localPorts(s).Add(p)
+}
+
+func (t *Tally) addConnected(s *Socket, p uint16) {
+	switch {
+	case s.Hold == BindHeld:
+		t.addBound(s.Tuple(), p)
+	case !t.BindHeld.Contains(p): // else no pool has the port, whoever is on it
+		t.uses(s.Tuple()).add(s, p, t.ripeAfter)
+	}
 }
 
 func (t *Tally) addBucket(s *Socket, p uint16) {
@@ -115,8 +128,10 @@ func (t *Tally) addBucket(s *Socket, p uint16) {
 	}
 }
 
-func (t *Tally) addBound(s *Socket, p uint16) {
-	if s.Hold == BindHeld && !t.Bound.Add(p) {
+func (t *Tally) addBound(tuple Tuple, p uint16) {
+	if t.Bound.Add(p) {
+		t.bound[p] = tuple
+	} else if t.bound[p] != tuple {
 		t.Served.Add(p)
 	}
 }
@@ -149,12 +164,11 @@ func (t *Tally) localPorts(s *Socket) *Ports {
 	return ports
 }
 
-// add reports whether the port is new.
-func (u *Uses) add(s *Socket, p uint16, ripeAfter time.Duration) bool {
+func (u *Uses) add(s *Socket, p uint16, ripeAfter time.Duration) {
 	state := -1
 	for i := range u.States {
 		if u.States[i].Ports.Contains(p) {
-			return false
+			return
 		}
 		if u.States[i].State == s.State {
 			state = i
@@ -168,7 +182,6 @@ func (u *Uses) add(s *Socket, p uint16, ripeAfter time.Duration) bool {
 	if s.Mini && s.State == TimeWait && s.Stamped && s.Quiet > ripeAfter {
 		u.Ripe.Add(p)
 	}
-	return true
 }
 
 // Contains reports whether one of the tuple's sockets has port p.

@@ -83,8 +83,8 @@ func TestTallyTellsServedPorts(t *testing.T) {
 	tally.Add(client(1, bound)) // the same once more
 	tally.Add(client(2, bound))
 	tally.Add(client(2, peer))
-	if tally.Bound.String() != "1-2" || tally.Served.String() != "2" {
-		t.Errorf("bound %s, served %s; want 1-2 and 2", &tally.Bound, &tally.Served)
+	if tally.Bound.String() != "1-2" || tally.Served.String() != "2" || len(tally.Tuples) != 0 {
+		t.Errorf("bound %s, served %s, %d tuples; want 1-2, 2 and none", &tally.Bound, &tally.Served, len(tally.Tuples))
 	}
 }
 
