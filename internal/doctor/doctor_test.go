@@ -328,7 +328,7 @@ func limitSymptoms() map[string]symptom {
 		ConntrackNearFull: {conntrack(limits.Conntrack{Count: 96, Max: 100}), conntrack(limits.Conntrack{Count: 79, Max: 100}), judge.Critical, []string{"96 of 100"}},
 		ConntrackDrops: {
 			conntrack(limits.Conntrack{Count: 1, Max: 100, Dropped: 5, InsertFailed: 2}), conntrack(limits.Conntrack{Count: 1, Max: 100}),
-			judge.Warning, []string{"5 packets", "2 entries"}},
+			judge.Warning, []string{"3 packets dropped for want of room", "2 because another entry"}},
 		Orphans: {
 			machine(Machine{TCP: &limits.Machine{Orphans: 50, MaxOrphans: 100}}), machine(Machine{TCP: &limits.Machine{Orphans: 49, MaxOrphans: 100}}),
 			judge.Warning, []string{"50 connections"}},

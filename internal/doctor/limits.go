@@ -66,18 +66,23 @@ func (c *chart) conntrack() {
 			fmt.Sprintf("`sysctl -w net.netfilter.nf_conntrack_max=%d` on the host, and a shorter "+
 				"net.netfilter.nf_conntrack_tcp_timeout_established than 5 days; or track less (notrack)", 2*t.Max))
 	}
-	if t.Dropped == 0 && t.InsertFailed == 0 {
-		return
+	if t.Dropped > 0 || t.InsertFailed > 0 {
+		c.conntrackDrops(t)
 	}
+}
+
+func (c *chart) conntrackDrops(t *limits.Conntrack) {
+	// The kernel counts a packet whose entry clashed as dropped too (__nf_conntrack_confirm).
+	unentered := t.Dropped - min(t.Dropped, t.InsertFailed)
 	severity := judge.Info // entries that clash are mostly two packets at once, of UDP
-	if t.Dropped > 0 {
+	if unentered > 0 {
 		severity = judge.Warning
 	}
 	c.add(ConntrackDrops, severity, "/proc/net/stat/nf_conntrack",
-		fmt.Sprintf("%d packets dropped because the table was full, %d entries not inserted because another had their ports; %d of %d in use now",
-			t.Dropped, t.InsertFailed, t.Count, t.Max),
-		"dropped: raise nf_conntrack_max. Not inserted: behind a masquerade two connections wanted the same port of its address; "+
-			"more addresses, or `masquerade fully-random`, make that rare")
+		fmt.Sprintf("%d packets dropped for want of room in the table, %d because another entry had their ports; %d of %d entries in use now",
+			unentered, t.InsertFailed, t.Count, t.Max),
+		"for want of room: raise nf_conntrack_max. Another had their ports: source NAT has no port left towards that destination, or "+
+			"two packets began a connection at once; more addresses in the rule, or `masquerade fully-random`, make that rare")
 }
 
 // sourceNAT reports rules whose ports the range does not reach.
