@@ -190,7 +190,7 @@ func (p *Plan) warnOfReboot(change *Change, forecast Forecast, persisted map[str
 		}
 		p.Findings = append(p.Findings, judge.Finding{
 			Code: NotAfterReboot, Severity: judge.Info, Subject: s.Key,
-			Evidence: fmt.Sprintf("will be %q after a reboot, by %s", *s.Boot, decidedBy(&s)),
+			Evidence: fmt.Sprintf("will be %q after a reboot, by %s", shortened(*s.Boot), decidedBy(&s)),
 			Advice:   adviceOfReboot(s.Key, next, persisted != nil),
 		})
 	}

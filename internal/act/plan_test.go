@@ -329,6 +329,16 @@ func TestRebootIsForetold(t *testing.T) {
 	}
 }
 
+func TestForetoldListIsShortened(t *testing.T) {
+	list := strings.Repeat("8080,", 40) + "9000"
+	f := facts(func(f *Facts) {
+		f.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: sysctl.KeyReserved, Boot: &list}}}}
+	})
+	if got := finding(plan(t, Wish{Range: wide()}, f), NotAfterReboot); got == nil || len(got.Evidence) > 150 || !strings.Contains(got.Evidence, "8080,…") {
+		t.Errorf("finding %+v", got)
+	}
+}
+
 func TestInterruptedChangeIsAWarning(t *testing.T) {
 	f := facts(func(f *Facts) { f.Interrupted = &journal.Entry{ID: 7, Command: "set 1 2"} })
 	if got := finding(plan(t, Wish{Range: wide()}, f), Interrupted); got == nil || got.Subject != "change 7 (set 1 2)" {
