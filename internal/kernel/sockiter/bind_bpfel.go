@@ -20,8 +20,6 @@ type bindBindWalk struct {
 	Next     uint32
 	End      uint32
 	Count    uint32
-	Whole    uint32
-	Torn     uint32
 	Done     uint32
 	Restarts uint32
 	L3mdev   uint32
@@ -42,8 +40,7 @@ type bindBindWalk struct {
 	}
 	Number uint16
 	Hold   uint8
-	Split  uint8
-	Unused uint32
+	Unused [5]uint8
 }
 
 type bindSlot struct {

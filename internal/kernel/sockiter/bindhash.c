@@ -34,16 +34,13 @@ struct bind_walk {
 	__u32 next;    /* bucket of the table to visit next */
 	__u32 end;     /* bucket to stop before */
 	__u32 count;   /* out: records in the slot */
-	__u32 whole;   /* out: those of them that are of finished buckets */
-	__u32 torn;    /* out: earlier records of the unfinished bucket are void */
 	__u32 done;    /* out */
-	__u32 restarts; /* of the unfinished bucket */
+	__u32 restarts; /* of the bucket that is under way */
 	__u32 l3mdev;
 	struct place port, address, owner;
 	__u16 number; /* the port */
 	__u8 hold;
-	__u8 split; /* the unfinished bucket has records in an earlier slot */
-	__u32 unused;
+	__u8 unused[5];
 };
 
 struct slot {
@@ -103,23 +100,19 @@ static __always_inline long next_bucket(struct visit *v)
 {
 	struct bind_walk *w = &v->slot->walk;
 
-	w->whole = w->count;
 	w->restarts = 0;
-	w->split = 0;
 	w->done = w->next >= w->end;
-	if (w->done || w->count > SLOT_RECORDS / 2)
+	if (w->done)
 		return 1;
 	enter_bucket(v, w->next++);
 	return 0;
 }
 
+/* What was read of the bucket before was true too. It is read once more. */
 static __always_inline long restart_bucket(struct visit *v)
 {
 	struct bind_walk *w = &v->slot->walk;
 
-	w->torn |= w->split;
-	w->split = 0;
-	w->count = w->whole;
 	w->address.node = 0;
 	w->owner.node = 0;
 	enter_bucket(v, w->next - 1);
@@ -206,8 +199,7 @@ int walk_binds(__u32 *number)
 	if (!w->netns)
 		w->netns = net->ns.inum;
 	w->buckets = hash->bhash_size;
-	w->split = w->port.node || w->address.node || w->owner.node;
-	w->count = w->whole = w->torn = 0;
+	w->count = 0;
 	bpf_loop(STEPS_MAX, step, &v, 0);
 	return w->restarts > RESTARTS_MAX;
 }

@@ -84,55 +84,63 @@ func (b *bindHash) close() error {
 }
 
 // records yields the sockets of the network namespace that the calling thread
-// is in, some at a time, on several processors at once. What is yielded is only
-// valid until the next.
+// is in, some at a time. Several processors read them. What is yielded is only
+// valid until the next. Where a list changes while it is read, some can be there
+// twice.
 func (b *bindHash) records(ctx context.Context) iter.Seq2[[]bpfRecord, error] {
 	return func(yield func([]bpfRecord, error) bool) {
-		here, err := b.survey()
+		w, err := b.start(ctx)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		inner, stop := context.WithCancel(ctx)
-		found := make(chan finding, b.workers)
-		group, inner := errgroup.WithContext(inner)
-		var next atomic.Uint32
-		for range b.workers {
-			group.Go(func() error { return b.work(inner, here, &next, found) })
-		}
-		go func() {
-			err = group.Wait()
-			close(found)
-		}()
-		defer func() { // nothing of this walk is left running or kept
-			stop()
-			for f := range found {
-				b.release(f)
-			}
-		}()
-		for f := range found {
-			more := yield(f.records, nil)
-			b.release(f)
+		defer w.stop()
+		for s := range w.found {
+			more := yield(s.records[:s.walk.Count], nil)
+			b.free <- s
 			if !more {
 				return
 			}
 		}
-		if err != nil {
-			yield(nil, err)
+		if w.err != nil {
+			yield(nil, w.err)
 		}
 	}
 }
 
-// finding is a part of what a walk finds. Its records are in a slot or, where a
-// bucket had more than one slot takes, have memory of their own.
-type finding struct {
-	records []bpfRecord
-	in      *slot
+// tableWalk is one walk of all the table.
+type tableWalk struct {
+	*bindHash
+	here   bindBindWalk  // the namespace, and the size of the table
+	next   atomic.Uint32 // the first bucket that no worker has taken
+	found  chan slot     // closed when all workers have ended
+	err    error         // why the walk is not whole, once found is closed
+	cancel context.CancelFunc
 }
 
-func (b *bindHash) release(f finding) {
-	if f.in != nil {
-		b.free <- *f.in
+func (b *bindHash) start(ctx context.Context) (*tableWalk, error) {
+	here, err := b.survey()
+	if err != nil {
+		return nil, err
+	}
+	w := &tableWalk{bindHash: b, here: here, found: make(chan slot, b.workers)}
+	ctx, w.cancel = context.WithCancel(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	for range b.workers {
+		group.Go(func() error { return w.work(ctx) })
+	}
+	go func() {
+		w.err = group.Wait()
+		close(w.found)
+	}()
+	return w, nil
+}
+
+// stop leaves nothing of the walk running, and takes no slot from the next.
+func (w *tableWalk) stop() {
+	w.cancel()
+	for s := range w.found {
+		w.free <- s
 	}
 }
 
@@ -145,54 +153,34 @@ func (b *bindHash) survey() (bindBindWalk, error) {
 	return *s.walk, err
 }
 
-func (b *bindHash) run(s slot) error {
-	failed, err := b.program.Run(&ebpf.RunOptions{Context: s.number})
-	if err != nil {
-		return fmt.Errorf("run BPF program: %w", err)
-	}
-	if failed != 0 {
-		return errRestless
-	}
-	return nil
-}
-
 // work takes shares of the table until all are taken.
-func (b *bindHash) work(ctx context.Context, here bindBindWalk, next *atomic.Uint32, found chan<- finding) error {
+func (w *tableWalk) work(ctx context.Context) error {
 	for {
-		from := next.Add(share) - share
-		if from >= here.Buckets {
+		from := w.next.Add(share) - share
+		if from >= w.here.Buckets {
 			return nil
 		}
-		walk := bindBindWalk{Netns: here.Netns, Next: from, End: min(from+share, here.Buckets)}
-		if err := b.walkShare(ctx, walk, found); err != nil {
+		err := w.walkShare(ctx, bindBindWalk{Netns: w.here.Netns, Next: from, End: min(from+share, w.here.Buckets)})
+		if err != nil {
 			return err
 		}
 	}
 }
 
 // walkShare sends what the buckets of one share hold.
-func (b *bindHash) walkShare(ctx context.Context, walk bindBindWalk, found chan<- finding) error {
-	var unfinished []bpfRecord // of a bucket that goes on in the next slot
+func (w *tableWalk) walkShare(ctx context.Context, walk bindBindWalk) error {
 	for walk.Done == 0 {
-		s, err := b.next(ctx, &walk)
+		s, err := w.fill(ctx, &walk)
 		if err != nil {
 			return err
 		}
-		if walk.Torn != 0 {
-			unfinished = nil
-		}
-		if len(unfinished) > 0 && walk.Whole > 0 {
-			found <- finding{records: unfinished}
-			unfinished = nil
-		}
-		unfinished = append(unfinished, s.records[walk.Whole:walk.Count]...)
-		found <- finding{s.records[:walk.Whole], &s}
+		w.found <- s
 	}
 	return nil
 }
 
-// next fills the next free slot.
-func (b *bindHash) next(ctx context.Context, walk *bindBindWalk) (slot, error) {
+// fill goes on with the walk in the next free slot.
+func (b *bindHash) fill(ctx context.Context, walk *bindBindWalk) (slot, error) {
 	select {
 	case s := <-b.free:
 		*s.walk = *walk
@@ -205,4 +193,15 @@ func (b *bindHash) next(ctx context.Context, walk *bindBindWalk) (slot, error) {
 	case <-ctx.Done():
 		return slot{}, ctx.Err()
 	}
+}
+
+func (b *bindHash) run(s slot) error {
+	failed, err := b.program.Run(&ebpf.RunOptions{Context: s.number})
+	if err != nil {
+		return fmt.Errorf("run BPF program: %w", err)
+	}
+	if failed != 0 {
+		return errRestless
+	}
+	return nil
 }
