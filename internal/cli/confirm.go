@@ -60,7 +60,7 @@ func (c *changeCommand) await(ctx context.Context, actor *act.Actor, entry *jour
 		how = "Enter, or `portrange confirm` elsewhere, keeps it"
 	}
 	fmt.Fprintf(c.Err, "Done: change %d, until %s. %s; otherwise it goes back.\n",
-		entry.ID, entry.Deadline.Local().Format(time.TimeOnly), how)
+		entry.ID, entry.Deadline.Local().Format(time.DateTime), how)
 	if !onTerminal {
 		return nil
 	}
