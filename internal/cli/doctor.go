@@ -124,7 +124,7 @@ func (c *doctorCommand) examine(ctx context.Context) (*report.Doctor, error) {
 	}
 	return &report.Doctor{
 		SchemaVersion: report.SchemaVersion, TakenAt: time.Now().UTC(), Host: host, Kernel: facts.Kernel,
-		Findings: doctor.Examine(facts), Gaps: orEmpty(append(gaps, missed...)),
+		Findings: doctor.Examine(facts), Gaps: orEmpty(append(gaps, missed...)), Examined: len(facts.Namespaces),
 	}, nil
 }
 

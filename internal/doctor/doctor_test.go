@@ -411,6 +411,10 @@ func TestLongListsAreCutShort(t *testing.T) {
 	for p := uint16(40001); p < 40099; p += 2 {
 		odd.Add(p)
 	}
+	advice := (&chart{Namespace: &Namespace{Now: port.Namespace{Ref: "lb1"}}}).unreserve(odd)
+	if want := "`portrange reserve list --netns lb1` lists all, for `portrange reserve remove`"; advice != want {
+		t.Errorf("advice %q, want %q", advice, want)
+	}
 	got := portsText(odd)
 	if len(got) > 120 || !strings.HasPrefix(got, "49 ports (40001,40003,") || !strings.HasSuffix(got, ",…)") {
 		t.Errorf("ports %q", got)

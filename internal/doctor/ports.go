@@ -64,7 +64,7 @@ func (c *chart) reserved() {
 	if outside.Len() > 0 {
 		c.add(ReservedOutside, judge.Info, "net.ipv4.ip_local_reserved_ports",
 			fmt.Sprintf("%s outside the range %s, where no search goes", portsText(outside), r),
-			fmt.Sprintf("they do no harm, and matter again should the range reach them; else `portrange reserve remove %s%s`", outside, c.forGood()))
+			"they do no harm, and matter again should the range reach them; else "+c.unreserve(outside))
 	}
 	unused := reserved.Clone()
 	unused.Intersect(r.Set())
@@ -78,8 +78,17 @@ func (c *chart) reserved() {
 		c.add(ReservedUnused, judge.Info, "net.ipv4.ip_local_reserved_ports",
 			fmt.Sprintf("%s of the range reserved, with no socket on them and no known service that wants them; "+
 				"they take %.1f %% of the range from every pool", portsText(unused), 100*float64(unused.Len())/float64(r.Size())),
-			fmt.Sprintf("if the service is gone for good: `portrange reserve remove %s%s`", unused, c.forGood()))
+			"if the service is gone for good: "+c.unreserve(unused))
 	}
+}
+
+// unreserve is the command that takes ports off the list. One with hundreds of
+// them nobody reads, let alone types.
+func (c *chart) unreserve(ports *port.Set) string {
+	if list := ports.String(); len(list) <= longestList {
+		return fmt.Sprintf("`portrange reserve remove %s%s`", list, c.forGood())
+	}
+	return fmt.Sprintf("`portrange reserve list%s` lists all, for `portrange reserve remove`", c.flag())
 }
 
 func udpPorts(tally *port.Tally) *port.Set {
@@ -166,12 +175,14 @@ func portsText(ports *port.Set) string {
 	return fmt.Sprintf("%d ports (%s)", ports.Len(), listText(ports))
 }
 
+// longestList is how long a list of ports is readable.
+const longestList = 80
+
 // listText is a list of ports in the kernel's form, cut short where it is long.
 func listText(ports *port.Set) string {
-	const longest = 80
 	list := ports.String()
-	if len(list) <= longest {
+	if len(list) <= longestList {
 		return list
 	}
-	return list[:strings.LastIndexByte(list[:longest], ',')+1] + "…"
+	return list[:strings.LastIndexByte(list[:longestList], ',')+1] + "…"
 }

@@ -20,6 +20,9 @@ type Doctor struct {
 	Kernel        string           `json:"kernel"`
 	Findings      []doctor.Finding `json:"findings"`
 	Gaps          []port.Gap       `json:"gaps"`
+
+	// Examined is the number of network namespaces that were looked at.
+	Examined int `json:"-"`
 }
 
 // WriteDoctor prints the text of `portrange doctor`: the findings, the worst
@@ -27,23 +30,16 @@ type Doctor struct {
 func WriteDoctor(w io.Writer, doc *Doctor, style Style) error {
 	p := newPrinter(w, style)
 	p.line("%s, Linux %s, %s", p.paint(bold, Printable(doc.Host)), Printable(doc.Kernel), doc.TakenAt.UTC().Format("2006-01-02 15:04:05 MST"))
-	several := severalNamespaces(doc.Findings)
 	for i := range doc.Findings {
 		p.line("")
-		p.diagnosis(&doc.Findings[i], several)
+		p.diagnosis(&doc.Findings[i], doc.Examined > 1)
 	}
 	p.line("")
 	p.prognosis(doc)
 	return p.flush()
 }
 
-// severalNamespaces reports whether a finding has to say where it is.
-func severalNamespaces(findings []doctor.Finding) bool {
-	return slices.ContainsFunc(findings, func(f doctor.Finding) bool {
-		return f.Namespace != 0 && f.Namespace != findings[0].Namespace && findings[0].Namespace != 0
-	})
-}
-
+// diagnosis prints one finding, with its place where several were examined.
 func (p *printer) diagnosis(f *doctor.Finding, several bool) {
 	head := fmt.Sprintf("%-*s%s", labelCells, strings.ToUpper(string(f.Severity)), f.Code)
 	where := ""

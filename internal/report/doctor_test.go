@@ -27,7 +27,7 @@ func someFindings() *report.Doctor {
 			finding(4026532000, "nginx (9)", "pool-past-half", judge.Warning),
 			finding(0, "", "machine-files", judge.Info),
 		},
-		Gaps: []port.Gap{},
+		Gaps: []port.Gap{}, Examined: 2,
 	}
 }
 
@@ -44,7 +44,11 @@ func TestDoctorText(t *testing.T) {
 	golden(t, "doctor-pipe.txt", writeDoctor(t, someFindings(), report.Style{}))
 	golden(t, "doctor-72.txt", writeDoctor(t, someFindings(), report.Style{Width: 72, Colour: true}))
 	one := someFindings()
-	one.Findings = one.Findings[:1]
+	one.Findings = one.Findings[1:]
+	if text := writeDoctor(t, one, report.Style{}); !strings.Contains(text, "pool-past-half, network namespace nginx (9)\n") {
+		t.Errorf("the one namespace of several that has a finding is not named:\n%s", text)
+	}
+	one.Examined = 1
 	if text := writeDoctor(t, one, report.Style{}); strings.Contains(text, "network namespace") {
 		t.Errorf("one namespace need not be named:\n%s", text)
 	}
