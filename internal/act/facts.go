@@ -58,6 +58,8 @@ type Claim struct {
 	Who      string // as in: postgresql.service
 	Ports    *port.Set
 	Evidence string // what shows it
+	// Proto is what the ports are needed for, 0 where that is not known.
+	Proto port.Proto
 }
 
 // The codes of claims.

@@ -75,11 +75,11 @@ func TestIntruders(t *testing.T) {
 			withReserved(t, "20000")(f)
 		}, "", ""},
 		{"node ports", func(f *Facts) {
-			f.Namespaces[0].Claims = []Claim{{NodePorts, "Kubernetes NodePorts", ports(t, "30000-32767"), "kubelet (pid 9) runs"}}
+			f.Namespaces[0].Claims = []Claim{{Code: NodePorts, Who: "Kubernetes NodePorts", Ports: ports(t, "30000-32767"), Evidence: "kubelet (pid 9) runs"}}
 		}, NodePorts, "30000-32767 (2768 ports): come into the range; kubelet (pid 9) runs"},
 		{"node ports half in range", func(f *Facts) {
 			f.Namespaces[0].Now.Settings.Range = port.Range{Low: 31000, High: 60999}
-			f.Namespaces[0].Claims = []Claim{{NodePorts, "Kubernetes NodePorts", ports(t, "30000-32767"), "kubelet (pid 9) runs"}}
+			f.Namespaces[0].Claims = []Claim{{Code: NodePorts, Who: "Kubernetes NodePorts", Ports: ports(t, "30000-32767"), Evidence: "kubelet (pid 9) runs"}}
 		}, NodePorts, "30000-30999"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -104,6 +104,20 @@ func TestServiceThatIsDown(t *testing.T) {
 	absentCodes(t, found, doctor.ServicePort, doctor.PortTaken, doctor.ReservedUnused)
 }
 
+func TestDatagramSocketOnASocketUnitsPort(t *testing.T) {
+	c := newClinic(t)
+	c.file("etc/systemd/system/log.socket", "[Socket]\nListenDatagram=40007\n")
+	c.must(c.Listen(nettest.TCP4, service))
+	c.must(c.Connect(nettest.TCP4, service, nettest.LocalRange(40007, 40007)))
+	found, _ := c.run(Options{})
+	severity(t, found, doctor.SocketUnit, judge.Warning)
+	absentCodes(t, found, doctor.PortTaken)
+
+	c.must(c.Bind(nettest.UDP4, netip.AddrPortFrom(here, 40007)))
+	found, _ = c.run(Options{})
+	contains(t, severity(t, found, doctor.PortTaken, judge.Critical), "log.socket", "port 40007 is held now by a UDP socket of checkup.test")
+}
+
 func TestNodePorts(t *testing.T) {
 	c := newClinic(t)
 	c.Range(32000, 32999)

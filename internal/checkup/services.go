@@ -55,16 +55,16 @@ func (r *run) take(found *act.Namespace) {
 	r.booted[ns.Now.ID] = found.Place.Host || ns.Now.ID == r.options.booted
 	for _, hold := range found.Holds {
 		if hold.Proto == port.TCP && hold.State == port.Listen && ns.Now.Settings.Range.Contains(hold.Port) {
-			ns.Holds = append(ns.Holds, doctor.Hold{Port: hold.Port, Listening: true, Processes: hold.Processes})
+			ns.Holds = append(ns.Holds, doctor.Hold{Proto: hold.Proto, Port: hold.Port, Listening: true, Processes: hold.Processes})
 		}
 	}
 	for _, claim := range found.Claims {
-		ns.Claims = append(ns.Claims, doctor.Claim{Code: claim.Code, Who: claim.Who, Ports: claim.Ports, Evidence: claim.Evidence})
+		ns.Claims = append(ns.Claims, doctor.Claim{Code: claim.Code, Who: claim.Who, Ports: claim.Ports, Evidence: claim.Evidence, Proto: claim.Proto})
 	}
 }
 
-// takers finds the processes whose connections use ports that somebody else
-// claims. There are few such ports, mostly none.
+// takers finds the processes whose connections or UDP sockets use ports that
+// somebody else claims. There are few such ports, mostly none.
 func (r *run) takers(ctx context.Context) error {
 	wanted := map[uint64]*port.Set{}
 	for i := range r.facts.Namespaces {
@@ -83,14 +83,15 @@ func (r *run) takers(ctx context.Context) error {
 		case err != nil:
 			r.gap("who holds the ports of services", 0, err)
 			return ctx.Err()
-		case asked && row.Socket.Proto == port.TCP && row.Socket.Connected() && ports.Contains(row.Socket.Local.Port()):
-			r.hold(row.Namespace.ID, row.Socket.Local.Port(), row.Processes)
+		case asked && (row.Socket.Proto == port.UDP || row.Socket.Connected()) && ports.Contains(row.Socket.Local.Port()):
+			r.hold(row.Namespace.ID, &row.Socket, row.Processes)
 		}
 	}
 	return ctx.Err()
 }
 
-// contested are the claimed ports of the range on which a connection is.
+// contested are the claimed ports of the range on which a connection or a UDP
+// socket is.
 func contested(ns *doctor.Namespace) *port.Set {
 	claimed := &port.Set{}
 	for _, claim := range ns.Claims {
@@ -103,14 +104,19 @@ func contested(ns *doctor.Namespace) *port.Set {
 			uses.States[i].Ports.AddTo(used)
 		}
 	}
+	for local, ports := range ns.Now.Tally.Locals {
+		if local.Proto == port.UDP {
+			ports.AddTo(used)
+		}
+	}
 	claimed.Intersect(used)
 	return claimed
 }
 
-func (r *run) hold(id uint64, p uint16, processes []port.Process) {
+func (r *run) hold(id uint64, s *port.Socket, processes []port.Process) {
 	for i := range r.facts.Namespaces {
 		if ns := &r.facts.Namespaces[i]; ns.Now.ID == id && len(processes) > 0 {
-			ns.Holds = append(ns.Holds, doctor.Hold{Port: p, Processes: processes})
+			ns.Holds = append(ns.Holds, doctor.Hold{Proto: s.Proto, Port: s.Local.Port(), Processes: processes})
 		}
 	}
 }

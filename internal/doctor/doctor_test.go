@@ -241,7 +241,7 @@ func portSymptoms() map[string]symptom {
 	}
 	listener := func() *patient {
 		p := healthy().with(crowd(40010, 1, "0.0.0.0", "0.0.0.0:0", listens)...)
-		p.ns().Holds = []Hold{{Port: 40010, Listening: true, Processes: []port.Process{{PID: 812, Command: "java"}}}}
+		p.ns().Holds = []Hold{{Proto: port.TCP, Port: 40010, Listening: true, Processes: []port.Process{{PID: 812, Command: "java"}}}}
 		return p
 	}
 	claiming := func(code, list string, sockets ...*port.Socket) *patient {
@@ -250,7 +250,7 @@ func portSymptoms() map[string]symptom {
 		return p
 	}
 	taken := claiming(SocketUnit, "40003", clients(5)...)
-	taken.ns().Holds = []Hold{{Port: 40003, Processes: []port.Process{{PID: 44, Command: "curl"}}}}
+	taken.ns().Holds = []Hold{{Proto: port.TCP, Port: 40003, Processes: []port.Process{{PID: 44, Command: "curl"}}}}
 	return map[string]symptom{
 		ListenerInRange: {
 			listener(), healthy().set(reserve("40010")).with(crowd(40010, 1, "0.0.0.0", "0.0.0.0:0", listens)...),
@@ -477,6 +477,29 @@ func TestAWiderRangeThanTheHostsIsNotTakenBack(t *testing.T) {
 	if len(found) != 1 || found[0].Severity != judge.Info || strings.Contains(found[0].Advice, "portrange set") ||
 		!strings.Contains(found[0].Advice, "15000 64001") {
 		t.Errorf("findings %+v, want one that keeps 15000 64001", found)
+	}
+}
+
+func TestPortOfADatagramUnit(t *testing.T) {
+	claim := Claim{Code: SocketUnit, Who: "syslog.socket", Ports: set("40003"), Evidence: "its file says so", Proto: port.UDP}
+	for name, tt := range map[string]struct {
+		sockets []*port.Socket
+		taken   bool
+	}{
+		"a UDP socket":                    {clients(5, udp), true},
+		"a connection, which is no hitch": {clients(5), false},
+		"nothing":                         {nil, false},
+	} {
+		p := healthy().with(tt.sockets...)
+		p.ns().Claims = []Claim{claim}
+		p.ns().Holds = []Hold{{Proto: port.UDP, Port: 40003, Processes: []port.Process{{PID: 44, Command: "dig"}}}}
+		found := find(examine(p), PortTaken)
+		if (len(found) == 1) != tt.taken {
+			t.Errorf("%s: findings %+v, want the port taken: %v", name, found, tt.taken)
+		}
+		if tt.taken && found[0].Evidence != "port 40003 is held now by a UDP socket of dig (pid 44)" {
+			t.Errorf("%s: evidence %q", name, found[0].Evidence)
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ type Namespace struct {
 	// Host is the range of the host's namespace; nil for that one itself.
 	Host *port.Range
 	// Holds are the TCP ports of the range that processes listen on, and those
-	// of Claims that connections use.
+	// of Claims that connections or UDP sockets use.
 	Holds []Hold
 	// Claims are ports that somebody needs although no socket may show it.
 	Claims []Claim
@@ -55,8 +55,9 @@ type Namespace struct {
 	Cost *Cost
 }
 
-// Hold is a TCP port and the processes that have a socket on it.
+// Hold is a port and the processes that have a socket on it.
 type Hold struct {
+	Proto     port.Proto
 	Port      uint16
 	Listening bool
 	Processes []port.Process // empty where they could not be seen
@@ -68,6 +69,8 @@ type Claim struct {
 	Who      string // as in: postgresql.service
 	Ports    *port.Set
 	Evidence string // what shows it
+	// Proto is what the ports are needed for, 0 where that is not known.
+	Proto port.Proto
 }
 
 // Process is a process with the ports and the files it has open.

@@ -29,11 +29,11 @@ type group struct {
 	ports *port.Set
 }
 
-// byProcess groups ports by the first process that has a socket on them.
+// byProcess groups TCP ports by the first process that has a socket on them.
 func (c *chart) byProcess(ports *port.Set) []group {
 	var groups []group
 	for p := range ports.All() {
-		who := c.holder(p)
+		who := c.holder(port.TCP, p)
 		at := slices.IndexFunc(groups, func(g group) bool { return g.who == who })
 		if at < 0 {
 			at, groups = len(groups), append(groups, group{who, &port.Set{}})
@@ -45,9 +45,9 @@ func (c *chart) byProcess(ports *port.Set) []group {
 }
 
 // holder names the process on a port as far as it was seen.
-func (c *chart) holder(p uint16) string {
+func (c *chart) holder(proto port.Proto, p uint16) string {
 	for _, hold := range c.Holds {
-		if hold.Port == p && len(hold.Processes) > 0 {
+		if hold.Proto == proto && hold.Port == p && len(hold.Processes) > 0 {
 			return processText(hold.Processes[0])
 		}
 	}
@@ -107,7 +107,9 @@ func (c *chart) claims() {
 	for _, claim := range c.Claims {
 		wanted := claim.Ports.Clone()
 		wanted.Intersect(c.open)
-		wanted.Subtract(&c.Now.Tally.Listening)
+		if claim.Proto != port.UDP {
+			wanted.Subtract(&c.Now.Tally.Listening)
+		}
 		if wanted.Len() == 0 {
 			continue
 		}
@@ -131,22 +133,29 @@ func claimAdvice(code string) string {
 	return "an outgoing connection can hold the port when it starts, which then fails with EADDRINUSE; reserve it"
 }
 
-// taken finds the ports that an outgoing connection holds at this moment.
+// taken finds the ports that an outgoing connection or a UDP socket holds at
+// this moment.
 func (c *chart) taken(claim *Claim, wanted *port.Set) {
+	udp := udpPorts(c.Now.Tally)
 	for p := range wanted.All() {
 		n := c.connections(p)
-		if n == 0 || c.Now.Tally.BindHeld.Contains(p) {
-			continue
+		switch {
+		case claim.Proto == port.UDP && udp.Contains(p):
+			c.takenBy(claim, p, "a UDP socket of "+c.holder(port.UDP, p))
+		case claim.Proto != port.UDP && n > 0 && !c.Now.Tally.BindHeld.Contains(p):
+			c.takenBy(claim, p, connectionsText(n)+": "+c.holder(port.TCP, p))
 		}
-		severity := judge.Warning // the service may well be configured to another port
-		if claim.Code == SocketUnit {
-			severity = judge.Critical
-		}
-		c.add(PortTaken, severity, claim.Who,
-			fmt.Sprintf("port %d is held now by %s: %s", p, connectionsText(n), c.holder(p)),
-			fmt.Sprintf("%s cannot start (EADDRINUSE) until these are closed and out of TIME_WAIT; `portrange sockets --local :%d%s` lists them. "+
-				"To keep it from happening again: `portrange reserve add %[2]d%s`", claim.Who, p, c.flag(), c.forGood()))
 	}
+}
+
+func (c *chart) takenBy(claim *Claim, p uint16, holder string) {
+	severity := judge.Warning // the service may well be configured to another port
+	if claim.Code == SocketUnit {
+		severity = judge.Critical
+	}
+	c.add(PortTaken, severity, claim.Who, fmt.Sprintf("port %d is held now by %s", p, holder),
+		fmt.Sprintf("%s cannot start (EADDRINUSE) until it is free, TIME_WAIT included; `portrange sockets --local :%d%s` lists what holds it. "+
+			"To keep it from happening again: `portrange reserve add %[2]d%[4]s`", claim.Who, p, c.flag(), c.forGood()))
 }
 
 func connectionsText(n int) string {

@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"portrange/internal/act"
 	"portrange/internal/catalogue"
@@ -33,28 +34,36 @@ func (s *Survey) claim(ctx context.Context, sites []*site) []port.Gap {
 
 // claim notes claims, but for ports whose sockets speak for themselves.
 func (s *site) claim(found []act.Claim) {
-	s.facts.Claims = append(s.facts.Claims, without(found, s.held())...)
+	for _, claim := range found {
+		claim.Ports = claim.Ports.Clone()
+		claim.Ports.Subtract(s.held(&claim))
+		if claim.Ports.Len() > 0 {
+			s.facts.Claims = append(s.facts.Claims, claim)
+		}
+	}
 }
 
 // held are the ports on which a socket shows who needs them.
-func (s *site) held() *port.Set {
+func (s *site) held(claim *act.Claim) *port.Set {
 	set := &port.Set{}
 	for i := range s.facts.Holds {
-		set.Add(s.facts.Holds[i].Port)
+		hold := &s.facts.Holds[i]
+		if (claim.Proto == 0 || claim.Proto == hold.Proto) && !passesBy(hold, claim) {
+			set.Add(hold.Port)
+		}
 	}
 	return set
 }
 
-func without(list []act.Claim, held *port.Set) []act.Claim {
-	var kept []act.Claim
-	for _, claim := range list {
-		claim.Ports = claim.Ports.Clone()
-		claim.Ports.Subtract(held)
-		if claim.Ports.Len() > 0 {
-			kept = append(kept, claim)
-		}
-	}
-	return kept
+// systemd is the process that opens the sockets of socket units, and keeps them.
+const systemd = 1
+
+// passesBy reports whether a socket on the port of a socket unit is another's,
+// that of a client which may have got the port by chance: UDP has no listeners
+// to tell from clients.
+func passesBy(hold *act.Hold, claim *act.Claim) bool {
+	ofUnit := func(p port.Process) bool { return p.PID == systemd }
+	return claim.Code == act.SocketUnit && hold.Proto == port.UDP && len(hold.Processes) > 0 && !slices.ContainsFunc(hold.Processes, ofUnit)
 }
 
 // services finds installed services by their unit files.

@@ -69,9 +69,11 @@ func TestSocketUnits(t *testing.T) {
 	claims, gaps := units.sockets()
 	got := map[string]string{}
 	for _, claim := range claims {
-		got[claim.Who] = claim.Ports.String()
+		got[claim.Proto.String()+" "+claim.Who] = claim.Ports.String()
 	}
-	want := map[string]string{"over.socket": "7001", "dgram.socket": "7004", "reset.socket": "7006-7007", "linked.socket": "7010"}
+	want := map[string]string{
+		"tcp over.socket": "7001", "udp dgram.socket": "7004", "udp reset.socket": "7006", "tcp reset.socket": "7007", "tcp linked.socket": "7010",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -94,10 +96,35 @@ func TestInstalledDaemons(t *testing.T) {
 	if text := claims[0].Evidence; !strings.Contains(text, "postgresql@.service") || !strings.Contains(text, "https://") {
 		t.Errorf("evidence %q", text)
 	}
-	held := &port.Set{}
-	held.Add(5432)
-	if kept := without(claims, held); len(kept) > 0 {
-		t.Errorf("a port that is listened on is claimed: %v", kept)
+	at := &site{facts: act.Namespace{Holds: []act.Hold{{Port: 5432, Proto: port.TCP}}}}
+	if at.claim(claims); len(at.facts.Claims) > 0 {
+		t.Errorf("a port that is listened on is claimed: %v", at.facts.Claims)
+	}
+}
+
+// TestAClientOnTheUnitsPort tells the sockets of a datagram unit, which systemd
+// has open too, from those that sit on its port by chance.
+func TestAClientOnTheUnitsPort(t *testing.T) {
+	unit := func(proto port.Proto) []act.Claim {
+		return []act.Claim{{Code: act.SocketUnit, Ports: port.Range{Low: 7004, High: 7004}.Set(), Proto: proto}}
+	}
+	client, service := port.Process{PID: 44, Command: "dig"}, port.Process{PID: 1, Command: "systemd"}
+	for name, tt := range map[string]struct {
+		claims  []act.Claim
+		hold    act.Hold
+		claimed bool
+	}{
+		"a client":              {unit(port.UDP), act.Hold{Proto: port.UDP, Processes: []port.Process{client}}, true},
+		"the unit itself":       {unit(port.UDP), act.Hold{Proto: port.UDP, Processes: []port.Process{client, service}}, false},
+		"nobody can tell":       {unit(port.UDP), act.Hold{Proto: port.UDP}, false},
+		"of the other protocol": {unit(port.TCP), act.Hold{Proto: port.UDP, Processes: []port.Process{service}}, true},
+		"a listener":            {unit(port.TCP), act.Hold{Proto: port.TCP, State: port.Listen, Processes: []port.Process{client}}, false},
+	} {
+		tt.hold.Port = 7004
+		at := &site{facts: act.Namespace{Holds: []act.Hold{tt.hold}}}
+		if at.claim(tt.claims); (len(at.facts.Claims) == 1) != tt.claimed {
+			t.Errorf("%s: claims %v, want one: %v", name, at.facts.Claims, tt.claimed)
+		}
 	}
 }
 
@@ -379,8 +406,9 @@ func FuzzListenPorts(f *testing.F) {
 	f.Add("ListenStream=[fe80::1]:80%eth0")
 	f.Add("ListenDatagram=@x:1")
 	f.Fuzz(func(t *testing.T, listen string) {
-		if set := listenPorts([]string{listen}); set.Len() > 1 || set.Contains(0) {
-			t.Errorf("%q listens on %s", listen, set)
+		tcp, udp := listenPorts([]string{listen}, port.TCP), listenPorts([]string{listen}, port.UDP)
+		if tcp.Len()+udp.Len() > 1 || tcp.Contains(0) || udp.Contains(0) {
+			t.Errorf("%q listens on TCP %s, UDP %s", listen, tcp, udp)
 		}
 	})
 }

@@ -74,15 +74,23 @@ func (u units) sockets() (claims []act.Claim, gaps []port.Gap) {
 			gaps = append(gaps, port.Gap{What: "socket unit " + name, Why: err.Error()})
 			continue
 		}
-		if ports := listenPorts(listens); ports.Len() > 0 {
-			claims = append(claims, act.Claim{
-				Code: act.SocketUnit, Who: name, Ports: ports,
-				Evidence: fmt.Sprintf("the socket unit is installed and not listening now; it says %s", strings.Join(listens, ", ")),
-			})
+		for _, proto := range []port.Proto{port.TCP, port.UDP} {
+			if ports := listenPorts(listens, proto); ports.Len() > 0 {
+				claims = append(claims, act.Claim{
+					Code: act.SocketUnit, Who: name, Ports: ports, Proto: proto,
+					Evidence: fmt.Sprintf("the socket unit is installed and not listening now; it says %s", strings.Join(listens, ", ")),
+				})
+			}
 		}
 	}
 	return claims, gaps
 }
+
+// The options of a socket unit that name ports.
+const (
+	listenStream   = "ListenStream"
+	listenDatagram = "ListenDatagram"
+)
 
 // listens are the addresses of a socket unit, its drop-ins included, as
 // ListenStream=8080. An empty assignment takes all former ones back
@@ -95,7 +103,7 @@ func (u units) listens(name string) ([]string, error) {
 			return nil, err
 		}
 		for _, option := range options {
-			if option.Section != "Socket" || option.Name != "ListenStream" && option.Name != "ListenDatagram" {
+			if option.Section != "Socket" || option.Name != listenStream && option.Name != listenDatagram {
 				continue
 			}
 			if option.Value == "" {
@@ -139,12 +147,15 @@ func readUnit(path string) ([]*unit.UnitOption, error) {
 	return unit.DeserializeOptions(file)
 }
 
-// listenPorts are the ports among addresses of socket units, which may also be
-// paths, abstract names or VSOCK addresses.
-func listenPorts(listens []string) *port.Set {
+// listenPorts are the ports of one protocol among addresses of socket units,
+// which may also be paths, abstract names or VSOCK addresses.
+func listenPorts(listens []string, proto port.Proto) *port.Set {
 	set := &port.Set{}
 	for _, listen := range listens {
-		_, address, _ := strings.Cut(listen, "=")
+		option, address, _ := strings.Cut(listen, "=")
+		if (option == listenDatagram) != (proto == port.UDP) {
+			continue
+		}
 		if strings.HasPrefix(address, "/") || strings.HasPrefix(address, "@") || strings.HasPrefix(address, "vsock:") {
 			continue
 		}
