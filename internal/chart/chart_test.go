@@ -105,6 +105,18 @@ func TestPlanCurvesRise(t *testing.T) {
 	}
 }
 
+// TestAPlanBeyondTheChartLeavesRoom holds the axis to the rates of the wall.
+func TestAPlanBeyondTheChartLeavesRoom(t *testing.T) {
+	file, err := Plan(plan(t, 1e8), SVG)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := texts(t, file)
+	if !strings.Contains(words, "planned: 1e+08/s, beyond the chart") || strings.Contains(words, "100000000") {
+		t.Errorf("words %q, want the plan named and no such rate on the axis", words)
+	}
+}
+
 func TestRatesEndShowsPlanAndWall(t *testing.T) {
 	wall := 4 * float64(port.DefaultRange.Size()) / 65
 	for rate, want := range map[float64]float64{1: 1.3 * wall, 1800: 1.3 * wall, 5000: 5250, 1e6: 4 * wall} {

@@ -30,7 +30,6 @@ func Plan(plan *capacity.Plan, format Format) ([]byte, error) {
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, end, 0, planMost
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(shortTicks), percent(planMost)
 	half := share(plan.Pool.Half, plan.Pool.Usable)
-	mark := math.Min(plan.Share, planMost)
 	for _, err := range []error{
 		line(p, fmt.Sprintf("needed, %.6g%% of the time enough", 100*plan.Confidence), needed, blue, nil),
 		line(p, "on average", mean, blue, dashes),
@@ -38,13 +37,24 @@ func Plan(plan *capacity.Plan, format Format) ([]byte, error) {
 		note(p, 0.5*end, half, fmt.Sprintf("half, reached at %.4g/s: connect() gets slow", plan.SlowRate), amber),
 		line(p, "", plotter.XYs{{X: 0, Y: 1}, {X: end, Y: 1}}, red, nil),
 		note(p, 0.01*end, 1, fmt.Sprintf("wall, reached at %.4g/s: connect() fails", plan.WallRate), red),
-		line(p, fmt.Sprintf("planned: %.4g/s", plan.Load.Rate), plotter.XYs{{X: plan.Load.Rate, Y: 0}, {X: plan.Load.Rate, Y: mark}}, grey, dashes),
+		planned(p, plan, end),
 	} {
 		if err != nil {
 			return nil, err
 		}
 	}
 	return render(p, format)
+}
+
+// planned marks the planned rate. One far beyond the wall is only named: it would
+// leave no room for the rest.
+func planned(p *plot.Plot, plan *capacity.Plan, end float64) error {
+	rate, name := plan.Load.Rate, fmt.Sprintf("planned: %.4g/s", plan.Load.Rate)
+	if rate > end {
+		p.Legend.Add(name + ", beyond the chart")
+		return nil
+	}
+	return line(p, name, plotter.XYs{{X: rate, Y: 0}, {X: rate, Y: math.Min(plan.Share, planMost)}}, grey, dashes)
 }
 
 // ratesEnd is the highest rate shown: beyond the wall, and beyond the plan
