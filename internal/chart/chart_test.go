@@ -119,7 +119,7 @@ func TestAPlanBeyondTheChartLeavesRoom(t *testing.T) {
 
 func TestRatesEndShowsPlanAndWall(t *testing.T) {
 	wall := 4 * float64(port.DefaultRange.Size()) / 65
-	for rate, want := range map[float64]float64{1: 1.3 * wall, 1800: 1.3 * wall, 5000: 5250, 1e6: 4 * wall} {
+	for rate, want := range map[float64]float64{1: 1.3 * wall, 1800: 1.3 * wall, 3500: 3675, 1e6: 1.3 * wall} {
 		if got := ratesEnd(plan(t, rate)); math.Abs(got-want) > 1e-6*want {
 			t.Errorf("the chart of %v/s ends at %v/s, want %v/s", rate, got, want)
 		}

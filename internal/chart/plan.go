@@ -57,11 +57,18 @@ func planned(p *plot.Plot, plan *capacity.Plan, end float64) error {
 	return line(p, name, plotter.XYs{{X: rate, Y: 0}, {X: rate, Y: math.Min(plan.Share, planMost)}}, grey, dashes)
 }
 
+// farthest is how many times the wall's rate a chart reaches: beyond that the
+// curves would run through the legend.
+const farthest = 2.2
+
 // ratesEnd is the highest rate shown: beyond the wall, and beyond the plan
 // unless that is far off.
 func ratesEnd(plan *capacity.Plan) float64 {
 	wall := plan.Load.Rate / plan.Mean * float64(plan.Pool.Usable)
-	return math.Max(planMost*wall, math.Min(1.05*plan.Load.Rate, 4*wall))
+	if end := 1.05 * plan.Load.Rate; end <= farthest*wall {
+		return math.Max(planMost*wall, end)
+	}
+	return planMost * wall
 }
 
 func planCurves(plan *capacity.Plan, end float64) (needed, mean plotter.XYs) {
