@@ -20,8 +20,16 @@ type question struct {
 	refusal error // what the kernel answers when the pool is empty
 }
 
-// answer is the number of ports left, and by how many it may be too high.
-type answer struct{ left, bound int }
+// answer is the number of ports left, and by how many it may be off.
+type answer struct{ left, tooMany, tooFew int }
+
+// answerOf takes the bound for what an exact answer allows, or another one.
+func answerOf(ns *port.Namespace, left, bound int) answer {
+	if judge.Exact(ns) {
+		return answer{left: left, tooMany: bound}
+	}
+	return answer{left: left, tooMany: bound, tooFew: bound}
+}
 
 func (sc *scenario) question() question {
 	switch sc.IntN(6) {
@@ -69,7 +77,7 @@ func tupleQuestion(tuple port.Tuple, kind nettest.Kind, dial nettest.Dial) quest
 		name: fmt.Sprintf("connect %s %v → %v device %d", kind, tuple.Local, tuple.Remote, tuple.Device),
 		ask: func(ns *port.Namespace) answer {
 			pool := judge.Left(ns, tuple)
-			return answer{pool.Left, pool.ErrorBound}
+			return answerOf(ns, pool.Left, pool.ErrorBound)
 		},
 		dial: dial, refusal: unix.EADDRNOTAVAIL,
 	}
@@ -110,7 +118,7 @@ func (sc *scenario) askUDPConnect() question {
 func localPool(proto port.Proto, addr netip.Addr) func(*port.Namespace) answer {
 	return func(ns *port.Namespace) answer {
 		pool := judge.LeftLocal(ns, proto, addr)
-		return answer{pool.Left, pool.ErrorBound}
+		return answerOf(ns, pool.Left, pool.ErrorBound)
 	}
 }
 

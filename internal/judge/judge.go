@@ -52,16 +52,28 @@ func Exact(ns *port.Namespace) bool { return Inexact(ns) == "" }
 func Inexact(ns *port.Namespace) string {
 	var reasons []string
 	if ns.Partial {
-		reasons = append(reasons, "some sockets could not be read, so fewer ports may be left")
+		reasons = append(reasons, "some sockets could not be read, so fewer ports may be left, by how many is not known")
 	}
 	if ns.Tally.Blind {
 		reasons = append(reasons, "ports bound before connect() cannot be told apart, so fewer may be left; "+
 			"nor can TIME_WAIT ports that connect() may take over, so more may be")
 	}
+	if v6Unknown(ns.Tally) {
+		reasons = append(reasons, "IPV6_V6ONLY of connected sockets does not show, so more may be left for bind() to 0.0.0.0")
+	}
 	if ns.Settings.StepWidth > 1 {
-		reasons = append(reasons, "ip_local_port_step_width makes a search pass over ports, so fewer may be left")
+		reasons = append(reasons, "ip_local_port_step_width makes a search pass over ports, so fewer may be left, by how many is not known")
 	}
 	return strings.Join(reasons, "; ")
+}
+
+func v6Unknown(tally *port.Tally) bool {
+	for local := range tally.Locals {
+		if local.V6Unknown {
+			return true
+		}
+	}
+	return false
 }
 
 // Order is an order of pools.

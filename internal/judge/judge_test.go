@@ -53,13 +53,14 @@ func TestNamespaceVerdict(t *testing.T) {
 
 func TestExactness(t *testing.T) {
 	blind := host(socket("10.0.0.2:40000", "10.0.0.5:80", func(s *port.Socket) { s.Hold = port.HoldUnknown }))
+	untold := host(socket("[fd00::1]:40000", "[fd00::5]:80", func(s *port.Socket) { s.V6Unknown = true }))
 	partial, stepped := host(), host()
 	partial.Partial = true
 	stepped.Settings.StepWidth = 4
 	for name, tt := range map[string]struct {
 		ns   *port.Namespace
 		want bool
-	}{"empty": {host(), true}, "blind": {blind, false}, "partial": {partial, false}, "stepped": {stepped, false}} {
+	}{"empty": {host(), true}, "blind": {blind, false}, "IPV6_V6ONLY unknown": {untold, false}, "partial": {partial, false}, "stepped": {stepped, false}} {
 		if got := Exact(tt.ns); got != tt.want {
 			t.Errorf("%s: exact %v", name, got)
 		}

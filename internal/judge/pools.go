@@ -23,6 +23,7 @@ type rules struct {
 	usable   *port.Set
 	bindHeld *port.Set // of open
 	size     int       // of usable
+	unseen   int       // usable ports whose bucket was not to be seen
 }
 
 func newRules(ns *port.Namespace) *rules {
@@ -32,7 +33,22 @@ func newRules(ns *port.Namespace) *rules {
 	held.Intersect(open)
 	usable := open.Clone()
 	usable.Subtract(held)
-	return &rules{ns: ns, open: open, usable: usable, bindHeld: held, size: usable.Len()}
+	return &rules{ns: ns, open: open, usable: usable, bindHeld: held, size: usable.Len(), unseen: unseen(ns, usable)}
+}
+
+// unseen counts the usable ports with a connection, where the source does not
+// show buckets: any of them may have been taken by bind().
+func unseen(ns *port.Namespace, usable *port.Set) int {
+	if !ns.Tally.Blind {
+		return 0
+	}
+	used := &port.Set{}
+	for _, uses := range ns.Tally.Tuples {
+		for i := range uses.States {
+			uses.States[i].Ports.AddTo(used)
+		}
+	}
+	return used.CountIn(usable)
 }
 
 // pool judges one tuple, also one without any socket.
@@ -44,11 +60,22 @@ func (r *rules) pool(tuple port.Tuple) Pool {
 		Proto: tuple.Proto.String(), Local: tuple.Local.String(), Remote: tuple.Remote.String(),
 		Device: r.device(tuple.Device),
 		Size:   size, Used: used, Left: size - used + recyclable, Recyclable: recyclable,
-		UsedRatio: ratio(used, size), ErrorBound: r.parityBound(func(p uint16) bool {
-			return r.usable.Contains(p) && (!met.contains(p) || met.ripe(p))
-		}),
+		UsedRatio: ratio(used, size), ErrorBound: r.errorBound(met, used),
 		States: states, Owners: r.owners(tuple), Tuple: tuple,
 	}
+}
+
+// errorBound is by how many ports the number left may be off. Where buckets do
+// not show, every port that others use may be withheld from this pool too, and
+// every port in TIME_WAIT may be one that connect() takes over.
+func (r *rules) errorBound(met met, used int) int {
+	parity := r.parityBound(func(p uint16) bool {
+		return r.usable.Contains(p) && (!met.contains(p) || met.ripe(p))
+	})
+	if !r.ns.Tally.Blind {
+		return parity
+	}
+	return max(parity+r.unseen-used, met.countWaiting(r.usable))
 }
 
 // met are the sockets that connect() meets when it looks for a port for tuple.
@@ -113,6 +140,19 @@ func (m met) count(usable *port.Set) (used int, states map[string]int) {
 		}
 	}
 	return used, states
+}
+
+// countWaiting counts the ports in TIME_WAIT that reuse may apply to.
+func (m met) countWaiting(usable *port.Set) int {
+	n := 0
+	for _, g := range m {
+		for i := range g.States {
+			if in := &g.States[i]; g.reuses && in.State == port.TimeWait {
+				n += in.Ports.CountIn(usable)
+			}
+		}
+	}
+	return n
 }
 
 func (m met) countRipe(usable *port.Set) int {
@@ -214,23 +254,36 @@ func (r *rules) inUse() int {
 // localPool judges one local address. A namespace's TCP and UDP ports are
 // apart; within one protocol every socket whose address overlaps is in the way.
 func (r *rules) localPool(proto port.Proto, addr netip.Addr) LocalPool {
-	taken := &port.Set{}
-	for local, ports := range r.ns.Tally.Locals {
-		if local.Proto == proto && conflicts(addr, local) {
-			ports.AddTo(taken)
-		}
-	}
-	taken.Intersect(r.open)
+	taken, certain := r.taken(proto, addr)
 	free := r.open.Clone()
 	free.Subtract(taken)
-	bound := 0
+	bound := taken.Len() - certain.Len()
 	if proto == port.TCP { // udp_lib_get_port covers the range whatever its length
-		bound = r.parityBound(free.Contains)
+		bound += r.parityBound(free.Contains)
 	}
 	return LocalPool{
 		Proto: proto.String(), Local: addr.String(),
 		Size: r.open.Len(), Used: taken.Len(), Left: free.Len(), ErrorBound: bound,
 	}
+}
+
+// taken are the open ports of sockets that a new one bound to addr meets, and
+// those of them that it meets for certain.
+func (r *rules) taken(proto port.Proto, addr netip.Addr) (taken, certain *port.Set) {
+	taken, certain = &port.Set{}, &port.Set{}
+	for local, ports := range r.ns.Tally.Locals {
+		if local.Proto != proto || !conflicts(addr, local) {
+			continue
+		}
+		ports.AddTo(taken)
+		local.V6Only = local.V6Only || local.V6Unknown
+		if conflicts(addr, local) {
+			ports.AddTo(certain)
+		}
+	}
+	taken.Intersect(r.open)
+	certain.Intersect(r.open)
+	return taken, certain
 }
 
 // conflicts reports whether a new socket bound to addr meets a socket under the

@@ -164,6 +164,55 @@ func TestSameParityIsBounded(t *testing.T) {
 	}
 }
 
+func unseenBucket(s *port.Socket) { s.Hold = port.HoldUnknown }
+
+// TestUnseenBucketsAreBounded: any port of another pool may be withheld, any in
+// TIME_WAIT may be had again.
+func TestUnseenBucketsAreBounded(t *testing.T) {
+	asNetlink := func(s *port.Socket) { unseenBucket(s); s.Stamped = false }
+	ns := host(
+		socket("10.0.0.2:40000", "10.0.0.5:80", unseenBucket),
+		socket("10.0.0.2:40001", "10.0.0.6:80", unseenBucket),
+		socket("10.0.0.2:40002", "10.0.0.6:80", unseenBucket),
+		socket("10.0.0.2:40003", "10.0.0.6:80", unseenBucket),
+		socket("10.0.0.2:1000", "10.0.0.6:80", unseenBucket),
+		socket("10.0.0.2:40010", "", listen),
+		socket("10.0.0.2:40010", "10.0.0.9:5555", unseenBucket), // accepted
+		socket("10.0.0.2:40004", "10.0.0.7:80", ripe, asNetlink),
+		socket("10.0.0.2:40005", "10.0.0.7:80", ripe, asNetlink),
+		socket("10.0.0.2:40006", "10.0.0.7:80", ripe, asNetlink),
+		socket("10.0.0.2:40007", "10.0.0.7:80", ripe, asNetlink),
+		socket("10.0.0.2:40008", "10.0.0.7:80", ripe, asNetlink),
+	)
+	ns.Settings.TWReuse = 1
+	to := func(remote string) port.Tuple {
+		return port.Tuple{Proto: port.TCP, Local: service.Local, Remote: netip.MustParseAddrPort(remote)}
+	}
+	for remote, want := range map[string]int{"10.0.0.5:80": 8, "10.0.0.6:80": 6, "10.0.0.7:80": 5, "10.0.0.8:80": 9} {
+		if got := Left(ns, to(remote)); got.ErrorBound != want {
+			t.Errorf("%s: bound %d, want %d", remote, got.ErrorBound, want)
+		}
+	}
+	ns.Settings.TWReuse = 0
+	if got := Left(ns, to("10.0.0.7:80")); got.ErrorBound != 4 {
+		t.Errorf("without reuse: bound %d, want 4", got.ErrorBound)
+	}
+}
+
+// TestUnknownV6OnlyIsBounded: bind() to 0.0.0.0 may meet an IPv6 socket or not.
+func TestUnknownV6OnlyIsBounded(t *testing.T) {
+	ns := host(
+		socket("[fd00::1]:40000", "[fd00::5]:80", func(s *port.Socket) { s.V6Unknown = true }),
+		socket("[fd00::1]:40001", "[fd00::5]:80", func(s *port.Socket) { s.V6Unknown = true }),
+		socket("10.0.0.2:40001", "10.0.0.5:80"),
+	)
+	for addr, want := range map[string]int{"0.0.0.0": 1, "::": 0, "fd00::1": 0, "10.0.0.2": 0} {
+		if got := LeftLocal(ns, port.TCP, netip.MustParseAddr(addr)); got.ErrorBound != want {
+			t.Errorf("%s: %+v, want a bound of %d", addr, got, want)
+		}
+	}
+}
+
 // TestConflicts is the kernel's inet_rcv_saddr_equal, as a table: which sockets
 // a new one bound to an address meets.
 func TestConflicts(t *testing.T) {

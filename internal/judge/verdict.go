@@ -56,7 +56,9 @@ type Pool struct {
 	// Recyclable are used ports in TIME_WAIT that connect() may take over now.
 	Recyclable int     `json:"recyclable"`
 	UsedRatio  float64 `json:"used_ratio"`
-	// ErrorBound is by how many ports Left may be too high.
+	// ErrorBound is by how many ports Left may be off: too high in an exact
+	// verdict, where it tells of a range with ends of the same parity, either
+	// way in one that is not.
 	ErrorBound int            `json:"error_bound,omitempty"`
 	States     map[string]int `json:"states"`
 	Owners     []Owner        `json:"owners"`
@@ -80,7 +82,7 @@ type LocalPool struct {
 	Size  int    `json:"size"`
 	Used  int    `json:"used"`
 	Left  int    `json:"left"`
-	// ErrorBound is by how many ports Left may be too high.
+	// ErrorBound is by how many ports Left may be off, as in [Pool].
 	ErrorBound int `json:"error_bound,omitempty"`
 }
 

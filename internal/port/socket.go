@@ -119,6 +119,8 @@ type Socket struct {
 	// V6Only is IPV6_V6ONLY as the kernel sees it (skc_ipv6only). It is
 	// meaningful only with Family6.
 	V6Only bool
+	// V6Unknown is set where V6Only was not to be seen; it is false then.
+	V6Unknown bool
 	// Device is the interface index of SO_BINDTODEVICE or a link-local scope, 0 for none.
 	Device uint32
 	// L3Mdev is the VRF master the socket's bucket belongs to, 0 for none.

@@ -54,12 +54,14 @@ func (t *Tally) recentUse(tuple *Tuple) *recentUse {
 }
 
 // Local is the key under which bind() and UDP find their conflicts: a local
-// address, the unspecified ones included. V6Only matters for IPv6 sockets alone.
+// address, the unspecified ones included. V6Only matters for IPv6 sockets alone;
+// with V6Unknown it may as well be true.
 type Local struct {
-	Proto   Proto
-	Addr    netip.Addr
-	Family6 bool
-	V6Only  bool
+	Proto     Proto
+	Addr      netip.Addr
+	Family6   bool
+	V6Only    bool
+	V6Unknown bool
 }
 
 // Uses is how the sockets of one tuple use ports.
@@ -151,7 +153,10 @@ func (t *Tally) uses(tuple Tuple) *Uses {
 }
 
 func (t *Tally) localPorts(s *Socket) *Ports {
-	key := Local{Proto: s.Proto, Addr: s.Local.Addr(), Family6: s.Family6, V6Only: s.Family6 && s.V6Only}
+	key := Local{
+		Proto: s.Proto, Addr: s.Local.Addr(),
+		Family6: s.Family6, V6Only: s.Family6 && s.V6Only, V6Unknown: s.Family6 && s.V6Unknown,
+	}
 	if t.ports != nil && key == t.local {
 		return t.ports
 	}

@@ -140,7 +140,7 @@ var poolFields = []Field{
 	{"left", "how many more connect() calls get a port"},
 	{"recyclable", "used ports in TIME_WAIT that connect() may take over now (tcp_tw_reuse)"},
 	{"used_ratio", "used / size"},
-	{"error_bound", "by how many ports left may be too high; absent for 0"},
+	{"error_bound", "by how many ports left may be off: too high where exact is true, either way where it is false; absent for 0"},
 	{"states{}", "used by state"},
 	{"owners[]", "processes that have sockets of the pool open, most first; empty where owners were not asked for"},
 	{"owners[].pid", "process id"},
@@ -154,7 +154,7 @@ var localPoolFields = []Field{
 	{"size", "ports in the range and not reserved; size = used + left"},
 	{"used", "ports that sockets hold in the way of a new one"},
 	{"left", "how many more bind() to port 0 succeed, for UDP also connect() and first sends"},
-	{"error_bound", "by how many ports left may be too high; absent for 0"},
+	{"error_bound", "by how many ports left may be off: too high where exact is true, either way where it is false; absent for 0"},
 }
 
 var gapFields = []Field{

@@ -46,8 +46,11 @@ func (p *printer) leftLocal(l *LeftLocal) {
 
 func (p *printer) leftHead(o *Origin, left, size, bound int, where string) {
 	number := p.paint(shareInk(1-share(left, size)), count(left, "port")+" left")
-	if bound > 0 {
+	switch {
+	case bound > 0 && o.Exact:
 		number += fmt.Sprintf(" (or %d fewer: the ends of the range have the same parity)", bound)
+	case bound > 0:
+		number += fmt.Sprintf(" (give or take %s)", Thousands(bound))
 	}
 	p.line("%s %s, network namespace %s", number, where, Printable(o.Name))
 }

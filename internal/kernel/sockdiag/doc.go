@@ -18,8 +18,8 @@
 //   - whether a timewait socket saw TCP timestamps, and so whether
 //     tcp_tw_reuse applies. Socket.Stamped is never set.
 //   - the VRF that a socket's bucket belongs to. Socket.L3Mdev is always 0.
-//   - IPV6_V6ONLY of connected sockets. It matters for sockets on the
-//     unspecified address alone, and of those the kernel tells.
+//   - IPV6_V6ONLY of connected sockets, of those on an IPv6 address too: a
+//     bind() to 0.0.0.0 meets all but the V6ONLY ones. Socket.V6Unknown says so.
 //   - the user of a timewait or request socket: it has none, UID is 0.
 //
 // MPTCP connections consist of TCP sockets, which are listed as such, with the

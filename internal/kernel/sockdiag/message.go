@@ -36,6 +36,7 @@ func decode(s *port.Socket, b []byte) error {
 	s.UID = binary.NativeEndian.Uint32(b[64:])
 	s.Inode = uint64(binary.NativeEndian.Uint32(b[68:]))
 	decodeTimer(s, b)
+	s.V6Unknown = s.Local.Addr().Is6()
 	full, err := decodeAttributes(s, b[messageLen:])
 	if err != nil || s.Proto != port.TCP {
 		return err
@@ -94,6 +95,7 @@ func decodeAttributes(s *port.Socket, b []byte) (full bool, err error) {
 			full = true
 		case attrV6Only:
 			s.V6Only = length > unix.SizeofNlAttr && b[unix.SizeofNlAttr] != 0
+			s.V6Unknown = false
 		}
 		b = b[min(len(b), (length+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1)):]
 	}

@@ -55,7 +55,7 @@ func sampleSockets() map[string]port.Socket {
 		"idle":         tcp(port.BoundInactive, "10.0.0.1:40000", ""),
 		"idle v6 only": with(tcp(port.BoundInactive, "[::]:40000", ""), func(s *port.Socket) { s.V6Only = true }),
 		"established":  tcp(port.Established, "10.0.0.1:40000", "10.0.0.2:443"),
-		"ipv6":         tcp(port.Established, "[fd00::1]:40000", "[fd00::2]:443"),
+		"ipv6":         with(tcp(port.Established, "[fd00::1]:40000", "[fd00::2]:443"), func(s *port.Socket) { s.V6Unknown = true }),
 		"mapped":       with(tcp(port.Established, "10.0.0.1:40000", "10.0.0.2:443"), func(s *port.Socket) { s.Family6 = true }),
 		"orphan":       with(tcp(port.FinWait1, "10.0.0.1:40000", "10.0.0.2:443"), func(s *port.Socket) { s.Inode = 0 }),
 		"bound to a device": with(tcp(port.Established, "10.0.0.1:40000", "10.0.0.2:443"), func(s *port.Socket) {
