@@ -90,14 +90,23 @@ func processes(list []port.Process) string {
 	return text
 }
 
+// claims groups the ports by who needs them, for TCP and UDP alike.
 func claims(list []Claim, coming *port.Set) []intruder {
 	var found []intruder
 	for _, claim := range list {
 		ports := claim.Ports.Clone()
 		ports.Intersect(coming)
-		if ports.Len() > 0 {
-			found = append(found, intruder{code: claim.Code, subject: claim.Who, evidence: claim.Evidence, ports: ports})
+		if ports.Len() == 0 {
+			continue
 		}
+		at := slices.IndexFunc(found, func(i intruder) bool {
+			return i.code == claim.Code && i.subject == claim.Who && i.evidence == claim.Evidence
+		})
+		if at < 0 {
+			one := intruder{code: claim.Code, subject: claim.Who, evidence: claim.Evidence, ports: &port.Set{}}
+			at, found = len(found), append(found, one)
+		}
+		found[at].ports.Union(ports)
 	}
 	return found
 }
