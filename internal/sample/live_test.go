@@ -188,6 +188,26 @@ func TestLiveAllNamespaces(t *testing.T) {
 	}
 }
 
+// TestLiveReferencesLeadBack asks for a namespace by what its snapshot calls it:
+// by name, by the path of one without a name, and the caller's own by nothing.
+func TestLiveReferencesLeadBack(t *testing.T) {
+	named, nameless := nettest.NewNamed(t, "portrange-ref"), nettest.New(t)
+	for ref, want := range map[string]string{"": "", "portrange-ref": "portrange-ref", nameless.Path(): nameless.Path()} {
+		ns := snapshot(t, sample.Options{}, ref).Namespaces[0]
+		if ns.Ref != want {
+			t.Errorf("reference %q of namespace %q, want %q", ns.Ref, ns.Name, want)
+		}
+		if again := snapshot(t, sample.Options{}, ns.Ref).Namespaces[0]; again.ID != ns.ID {
+			t.Errorf("%q leads to namespace %d, want %d", ns.Ref, again.ID, ns.ID)
+		}
+	}
+	named.Do(func() {
+		if ns := snapshot(t, sample.Options{}, "portrange-ref").Namespaces[0]; ns.Ref != "" {
+			t.Errorf("reference %q of the caller's own namespace, want none", ns.Ref)
+		}
+	})
+}
+
 func TestLiveSummary(t *testing.T) {
 	h := busy(t)
 	targets, _, err := sample.Targets(t.Context(), h.Path())
