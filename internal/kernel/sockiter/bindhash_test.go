@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf/btf"
 	gocmp "github.com/google/go-cmp/cmp"
@@ -303,6 +304,37 @@ func TestBoundStops(t *testing.T) {
 	}
 	if got := len(sc.sockets()); got != size {
 		t.Errorf("%d sockets afterwards, want %d", got, size)
+	}
+}
+
+// TestCloseWaits: what a walk reads stays mapped until it ends.
+func TestCloseWaits(t *testing.T) {
+	const size = 20_000
+	sc := newScene(t)
+	sc.Crowd(size, nettest.CrowdOptions{})
+	p, err := Open(Options{Brief: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, closed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		<-begun
+		closed <- p.Close()
+	}()
+	n := 0
+	sc.Do(func() {
+		for _, err := range p.Sockets(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; n == 1 {
+				close(begun)
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+	})
+	if err := <-closed; err != nil || n != size {
+		t.Errorf("%d sockets, closed with %v", n, err)
 	}
 }
 

@@ -34,6 +34,8 @@ func (p *Programs) Holders(ctx context.Context) iter.Seq2[port.Holder, error] {
 			yield(port.Holder{}, &port.Gap{What: whatHolders, Why: p.refused.Error()})
 			return
 		}
+		p.walks.Add(1)
+		defer p.walks.Done()
 		files := files{tick: p.tick}
 		err := walk(ctx, p.taskFile, func(r *bpfHeldRecord) error {
 			holder, err := files.holder(r)

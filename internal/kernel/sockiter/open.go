@@ -3,6 +3,7 @@ package sockiter
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -32,6 +33,7 @@ type Programs struct {
 	taskFile *link.Iter // nil when not asked for, or refused
 	refused  error      // why there is no taskFile
 	tick     time.Duration
+	walks    sync.WaitGroup
 }
 
 // Open loads the iterators into the kernel and attaches them. The error tells
@@ -111,8 +113,9 @@ func attach(program *ebpf.Program) (*link.Iter, error) {
 	return iterator, nil
 }
 
-// Close unloads the iterators. Walks that are under way run to their end.
+// Close unloads the programs once the walks that are under way have ended.
 func (p *Programs) Close() error {
+	p.walks.Wait()
 	var errs []error
 	for _, iterator := range []*link.Iter{p.tcp, p.udp, p.taskFile} {
 		if iterator != nil {

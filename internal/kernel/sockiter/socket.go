@@ -37,6 +37,8 @@ const (
 // way.
 func (p *Programs) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
 	return func(yield func(port.Socket, error) bool) {
+		p.walks.Add(1)
+		defer p.walks.Done()
 		if p.yieldTCP(ctx, yield) {
 			p.yieldSockets(ctx, p.udp, yield)
 		}
