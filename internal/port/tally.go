@@ -9,9 +9,9 @@ import (
 // by tuple and by local address, no verdicts. Its size follows the number of
 // tuples, not of sockets. A socket seen twice counts once.
 type Tally struct {
-	// Tuples are the connected TCP sockets whose port may be another one's too,
-	// if to another destination. A bind-held port is in no pool, and on a server
-	// it may have half a million clients: see Bound.
+	// Tuples are the connected TCP sockets on ports that are not bind-held. One
+	// that is bind-held is in no pool, and on a server it may have half a million
+	// clients: Bound has it.
 	Tuples map[Tuple]*Uses
 	// Locals are all ports that bind() and UDP would meet, by local address.
 	Locals map[Local]*Ports
@@ -34,23 +34,8 @@ type Tally struct {
 	ripeAfter time.Duration
 	local     Local  // the key of localPorts: most sockets share one
 	ports     *Ports // Locals[local]
-	recent    [recentUses]recentUse
 	bound     map[uint16]Tuple // of the first socket on a port of Bound
-}
-
-// recentUse is what was last found in Tuples: a walk by port comes by the same
-// few tuples again and again, and hashing one takes longer than all the rest.
-type recentUse struct {
-	tuple Tuple
-	uses  *Uses
-}
-
-// recentUses is a power of two.
-const recentUses = 128
-
-func (t *Tally) recentUse(tuple *Tuple) *recentUse {
-	remote := tuple.Remote.Addr().As16()
-	return &t.recent[(uint16(remote[14])<<4^uint16(remote[15])^tuple.Remote.Port())%recentUses]
+	recent    [recentUses]recentUse
 }
 
 // Local is the key under which bind() and UDP find their conflicts: a local
@@ -150,6 +135,22 @@ func (t *Tally) uses(tuple Tuple) *Uses {
 	}
 	*recent = recentUse{tuple, uses}
 	return uses
+}
+
+// recentUse is an entry of Tuples that was asked for lately. A walk from port to
+// port comes by the same few tuples again and again, and hashing one takes longer
+// than all the rest.
+type recentUse struct {
+	tuple Tuple
+	uses  *Uses
+}
+
+const recentUses = 128 // a power of two
+
+// recentUse is the only place where the tuple's entry can be.
+func (t *Tally) recentUse(tuple *Tuple) *recentUse {
+	remote := tuple.Remote.Addr().As16()
+	return &t.recent[(uint16(remote[14])<<4^uint16(remote[15])^tuple.Remote.Port())%recentUses]
 }
 
 func (t *Tally) localPorts(s *Socket) *Ports {
