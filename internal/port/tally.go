@@ -32,8 +32,8 @@ type Tally struct {
 	Blind bool
 
 	ripeAfter time.Duration
-	local     Local  // the key of localPorts: most sockets share one
-	ports     *Ports // Locals[local]
+	local     Local            // the key of localPorts: most sockets share one
+	ports     *Ports           // Locals[local]
 	bound     map[uint16]Tuple // of the first socket on a port of Bound
 	recent    [recentUses]recentUse
 }
