@@ -113,8 +113,12 @@ func (p *Plan) widened(_ int, enough func(Pool) bool) *Change {
 // reusing switches reuse on where it does not apply yet.
 func (p *Plan) reusing(ports int, _ func(Pool) bool) *Change {
 	load := p.Load
-	load.TWReuse = 1
-	return p.altered(load, ports, "1", p.Load.ClientCloses > 0 && !p.Load.Reuses())
+	load.TWReuse, load.NoTimestamps = 1, false
+	value := "1"
+	if p.Load.NoTimestamps {
+		value += ", tcp_timestamps 1"
+	}
+	return p.altered(load, ports, value, p.Load.ClientCloses > 0 && !p.Load.Reuses())
 }
 
 func (p *Plan) closedByServer(ports int, _ func(Pool) bool) *Change {

@@ -168,9 +168,10 @@ func (o *Observed) Load(settings *port.Settings) Load {
 	if closed := o.ByClient + o.ByServer; closed > 0 {
 		share = float64(o.ByClient) / float64(closed)
 	}
-	return Load{
+	load := Load{
 		Rate: o.Rate, Hold: max(o.Hold, shortestHold), ClientCloses: share, Destinations: 1, Sources: 1,
-		TWReuse: settings.TWReuse, TWReuseDelayMS: settings.TWReuseDelay.Milliseconds(),
 		Loopback: o.Tuple.Local.IsLoopback() || o.Tuple.Remote.Addr().IsLoopback(),
 	}
+	load.Under(settings)
+	return load
 }

@@ -15,7 +15,7 @@ import (
 type scene map[port.State][]uint16
 
 func (s scene) namespace(remote string) *port.Namespace {
-	settings := port.Settings{Range: port.Range{Low: 40000, High: 49999}, Reserved: &port.Set{}, TWReuseDelay: time.Second}
+	settings := port.Settings{Range: port.Range{Low: 40000, High: 49999}, Reserved: &port.Set{}, TWReuseDelay: time.Second, Timestamps: 1}
 	ns := &port.Namespace{Settings: settings, Tally: port.NewTally(settings)}
 	for state, ports := range s {
 		for _, p := range ports {
@@ -154,7 +154,7 @@ func TestWatchRecoversALoad(t *testing.T) {
 		w.Add(time.Unix(0, int64(now*1e9)), s.namespace(remote))
 	}
 	o := w.Observed()[0]
-	l := o.Load(&port.Settings{TWReuseDelay: time.Second})
+	l := o.Load(&port.Settings{TWReuseDelay: time.Second, Timestamps: 1})
 	for _, figure := range []struct {
 		name      string
 		got, want float64
@@ -170,7 +170,7 @@ func TestWatchRecoversALoad(t *testing.T) {
 
 func TestObservedLoadAssumesTheWorst(t *testing.T) {
 	o := Observed{Rate: 5, Tuple: port.Tuple{Local: netip.MustParseAddr("127.0.0.1"), Remote: netip.MustParseAddrPort("127.0.0.1:80")}}
-	l := o.Load(&port.Settings{TWReuse: 2, TWReuseDelay: time.Second})
+	l := o.Load(&port.Settings{TWReuse: 2, TWReuseDelay: time.Second, Timestamps: 1})
 	if l.ClientCloses != 1 || l.Hold <= 0 || !l.Loopback || !l.Reuses() {
 		t.Errorf("load %+v", l)
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"portrange/internal/port"
 )
 
 // TimeWait is how long the kernel keeps a connection in TIME_WAIT, in seconds.
@@ -27,6 +29,9 @@ type Load struct {
 	TWReuse int `json:"tcp_tw_reuse"`
 	// TWReuseDelayMS is tcp_tw_reuse_delay.
 	TWReuseDelayMS int64 `json:"tcp_tw_reuse_delay_ms"`
+	// NoTimestamps says that tcp_timestamps is 0, without which TWReuse does
+	// nothing.
+	NoTimestamps bool `json:"no_timestamps"`
 	// Loopback says that the destinations are on the host itself.
 	Loopback bool `json:"loopback"`
 }
@@ -83,10 +88,16 @@ func (l *Load) Tuples() int { return l.Destinations * l.Sources }
 func (l *Load) TupleRate() float64 { return l.Rate / float64(l.Tuples()) }
 
 // Reuses reports whether connect() may take over a port in TIME_WAIT
-// (tcp_twsk_unique, net/ipv4/tcp_ipv4.c). TCP timestamps, which it needs on
-// both ends, are taken for granted.
+// (tcp_twsk_unique, net/ipv4/tcp_ipv4.c). It needs TCP timestamps on both ends;
+// those of the other end are taken for granted.
 func (l *Load) Reuses() bool {
-	return l.TWReuse == 1 || l.TWReuse == 2 && l.Loopback
+	return !l.NoTimestamps && (l.TWReuse == 1 || l.TWReuse == 2 && l.Loopback)
+}
+
+// Under are the host's settings that matter to the load.
+func (l *Load) Under(settings *port.Settings) {
+	l.TWReuse, l.TWReuseDelayMS = settings.TWReuse, settings.TWReuseDelay.Milliseconds()
+	l.NoTimestamps = settings.Timestamps == 0
 }
 
 // Lingers is for how many seconds a port stays withheld after the client has

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -23,6 +24,7 @@ func load(edit ...func(*Load)) Load {
 func rate(r float64) func(*Load) { return func(l *Load) { l.Rate = r } }
 func server(l *Load)             { l.ClientCloses = 0 }
 func reuse(l *Load)              { l.TWReuse = 1 }
+func unstamped(l *Load)          { l.NoTimestamps = true }
 
 func mustMake(t *testing.T, l Load, ports Ports) *Plan {
 	t.Helper()
@@ -44,6 +46,7 @@ func TestBlocks(t *testing.T) {
 		"reuse, the server closes":   {load(reuse, server), 5},
 		"each side closes half":      {load(func(l *Load) { l.ClientCloses = 0.5 }), 35},
 		"reuse after 100 ms":         {load(reuse, func(l *Load) { l.TWReuseDelayMS = 100 }), 5.1},
+		"reuse without timestamps":   {load(reuse, unstamped), 65},
 		"reuse on loopback, far":     {load(func(l *Load) { l.TWReuse = 2 }), 65},
 		"reuse on loopback, on host": {load(func(l *Load) { l.TWReuse, l.Loopback = 2, true }), 6},
 	} {
@@ -192,6 +195,18 @@ func TestLeverValues(t *testing.T) {
 	lever, change, found := plan.Least()
 	if !found || lever.Name != LeverRange || change.Value != "25924 65535" {
 		t.Errorf("the least change is %s %s, %v", lever.Name, change.Value, found)
+	}
+}
+
+func TestReuseTakesTimestamps(t *testing.T) {
+	plan := mustMake(t, load(rate(600), reuse, unstamped), PlainPorts(port.DefaultRange))
+	at := slices.IndexFunc(plan.Levers, func(l Lever) bool { return l.Name == LeverTWReuse })
+	if at < 0 {
+		t.Fatalf("levers %+v without tcp_tw_reuse", plan.Levers)
+	}
+	lever := plan.Levers[at]
+	if lever.Now != "1" || !lever.Fit.Possible || lever.Fit.Value != "1, tcp_timestamps 1" || lever.Fit.Needed != Needed(3600, 0.999) {
+		t.Errorf("lever %+v, to fit %+v, want timestamps switched on", lever, lever.Fit)
 	}
 }
 

@@ -207,7 +207,7 @@ func bareHost() plannedHost {
 	const reuseOnLoopback, reuseDelay = 2, time.Second
 	return plannedHost{
 		ports:    capacity.PlainPorts(port.DefaultRange),
-		settings: port.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay},
+		settings: port.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay, Timestamps: 1},
 	}
 }
 
@@ -233,7 +233,7 @@ func (c *planCommand) plan(host *plannedHost) (*capacity.Plan, error) {
 	if c.closes == closesClient {
 		load.ClientCloses = 1
 	}
-	load.TWReuse, load.TWReuseDelayMS = host.settings.TWReuse, host.settings.TWReuseDelay.Milliseconds()
+	load.Under(&host.settings)
 	plan, err := capacity.Make(load, host.ports, float64(c.confidence))
 	if err != nil || c.rate != 0 {
 		return plan, err

@@ -112,9 +112,19 @@ func heldText(load *capacity.Load) string {
 			secondsText(load.Hold), secondsText(load.Lingers()))
 	case load.ClientCloses < 1:
 		return fmt.Sprintf("%s open, and %s of them %s in TIME_WAIT", secondsText(load.Hold), percent(load.ClientCloses),
-			secondsText(load.Lingers()))
+			secondsText(load.Lingers())) + unstampedText(load)
 	}
-	return fmt.Sprintf("%s open, %s in TIME_WAIT", secondsText(load.Hold), secondsText(load.Lingers()))
+	return fmt.Sprintf("%s open, %s in TIME_WAIT", secondsText(load.Hold), secondsText(load.Lingers())) + unstampedText(load)
+}
+
+// unstampedText says why tcp_tw_reuse does nothing although it is on.
+func unstampedText(load *capacity.Load) string {
+	stamped := *load
+	stamped.NoTimestamps = false
+	if !load.NoTimestamps || !stamped.Reuses() {
+		return ""
+	}
+	return ", as tcp_tw_reuse does nothing without tcp_timestamps"
 }
 
 func closesText(client float64) string {

@@ -59,6 +59,7 @@ var planFields = slices.Concat([]Field{
 	{"load.sources", "local addresses that share the load"},
 	{"load.tcp_tw_reuse", "0 off, 1 on, 2 loopback only"},
 	{"load.tcp_tw_reuse_delay_ms", "after so many ms without a packet a TIME_WAIT port may be taken over"},
+	{"load.no_timestamps", "whether tcp_timestamps is 0, without which tcp_tw_reuse does nothing"},
 	{"load.loopback", "whether the destinations are on the host itself"},
 	{"pool.low", "lowest port of the range"},
 	{"pool.high", "highest port, part of the range"},

@@ -62,7 +62,7 @@ func someLive(t *testing.T) *report.LivePlan {
 			{Tuple: tuple("10.0.0.6:443"), Local: "10.0.0.2", Remote: "10.0.0.6:443", New: 6, Rate: 0.2, Open: 2, Hold: 10},
 			{Tuple: tuple("10.0.0.7:5432"), Local: "10.0.0.2", Remote: "10.0.0.7:5432", Open: 40},
 		},
-		Settings: port.Settings{TWReuse: 2, TWReuseDelay: 1e9},
+		Settings: port.Settings{TWReuse: 2, TWReuseDelay: 1e9, Timestamps: 1},
 	}
 	if err := live.Plan(capacity.PlainPorts(port.DefaultRange), 0.999); err != nil {
 		t.Fatal(err)
@@ -129,6 +129,8 @@ func TestPlanTextOfOtherLoads(t *testing.T) {
 		"the client closes 40.0% of them first":                    func(l *capacity.Load) { l.ClientCloses = 0.4 },
 		"250 ms open, and 40.0% of them 60 s in TIME_WAIT":         func(l *capacity.Load) { l.ClientCloses = 0.4 },
 		"1 s until tcp_tw_reuse may take it over":                  func(l *capacity.Load) { l.TWReuse = 1 },
+		"60 s in TIME_WAIT, as tcp_tw_reuse does nothing without":  func(l *capacity.Load) { l.TWReuse, l.NoTimestamps = 1, true },
+		"250 ms open, 60 s in TIME_WAIT\n":                         func(l *capacity.Load) { l.TWReuse, l.NoTimestamps = 2, true },
 		"6: 2 destinations from 3 sources; 16.7/s each":            func(l *capacity.Load) { l.Destinations, l.Sources = 2, 3 },
 		"each open for 1 s;":                                       func(l *capacity.Load) { l.Hold = 0.9996 },
 		"each open for 999 ms;":                                    func(l *capacity.Load) { l.Hold = 0.999 },
