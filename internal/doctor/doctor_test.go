@@ -470,6 +470,25 @@ func TestNoAlarmOnAQuietMachine(t *testing.T) {
 	}
 }
 
+func TestANamespaceWithoutSocketsNeedsNoOtherRange(t *testing.T) {
+	wide := port.Range{Low: 15000, High: 64001}
+	for name, tt := range map[string]struct {
+		sockets []*port.Socket
+		want    int
+	}{
+		"nothing":      {nil, 0},
+		"a connection": {crowd(33000, 1, "10.0.0.2", "10.0.0.5:80"), 1},
+		"a listener":   {crowd(80, 1, "0.0.0.0", "0.0.0.0:0", listens), 1},
+		"UDP":          {crowd(33000, 1, "10.0.0.2", "10.0.0.5:53", udp), 1},
+	} {
+		p := healthy().set(as(32768, 60999)).with(tt.sockets...)
+		p.ns().Host = &wide
+		if found := find(examine(p), OtherRange); len(found) != tt.want {
+			t.Errorf("%s: findings %+v, want %d", name, found, tt.want)
+		}
+	}
+}
+
 func TestAWiderRangeThanTheHostsIsNotTakenBack(t *testing.T) {
 	p := healthy().set(as(15000, 64001)).with()
 	p.ns().Host = &port.DefaultRange

@@ -79,10 +79,11 @@ func (c *chart) parity() {
 		fmt.Sprintf("`portrange set %d %d%s`", better.Low, better.High, c.flag()))
 }
 
-// otherRange compares a namespace with the host's.
+// otherRange compares a namespace with the host's. One in which nothing has a
+// socket, as that of a service with PrivateNetwork=, has no use for another.
 func (c *chart) otherRange() {
 	r := c.Now.Settings.Range
-	if c.Host == nil || *c.Host == r {
+	if c.Host == nil || *c.Host == r || r == port.DefaultRange && c.empty() {
 		return
 	}
 	severity := judge.Info
@@ -94,6 +95,12 @@ func (c *chart) otherRange() {
 		evidence += "; a new namespace begins with the kernel's default, not with the host's value"
 	}
 	c.add(OtherRange, severity, "network namespace "+c.Now.Name, evidence, c.otherRangeAdvice())
+}
+
+// empty reports whether no socket has a port.
+func (c *chart) empty() bool {
+	tally := c.Now.Tally
+	return len(tally.Tuples) == 0 && len(tally.Locals) == 0 && tally.Listening.Len() == 0
 }
 
 // otherRangeAdvice takes a range larger than the host's for meant.
