@@ -17,6 +17,8 @@
 #define SLOT_RECORDS 2048
 #define RESTARTS_MAX 1000
 #define STEPS_MAX (1 << 20)
+/* About 2 ms, after which others may have the processor. */
+#define STEPS_ENOUGH (1 << 14)
 
 /* A place in a list: a node, and the address of the pointer that leads to it. */
 struct place {
@@ -38,7 +40,9 @@ struct bind_walk {
 	__u32 restarts; /* of the bucket that is under way */
 	__u32 l3mdev;
 	struct place port, address, owner;
-	__u16 number; /* the port */
+	__u64 net;     /* struct net of the port */
+	__u64 bucket2; /* struct inet_bind2_bucket of the owner */
+	__u16 number;  /* the port */
 	__u8 hold;
 	__u8 unused[5];
 };
@@ -72,8 +76,11 @@ static __always_inline void enter(struct place *place, struct hlist_head *list)
 
 /* Goes on to the next node, if all that was read of this one is true: while the
  * node and the link that led to it point at each other, it is where it was
- * found. A node that was taken out, and maybe used elsewhere, fails this, and so
- * does the one after it.
+ * found. A node that was taken out fails this, and so does the one after it; for
+ * two that went to another list together see belongs().
+ *
+ * Processors that reorder loads may see an end where a socket that accept() is
+ * about to give away is just being linked, and miss the rest once.
  */
 static __always_inline int advance(struct place *place)
 {
@@ -123,16 +130,18 @@ static __always_inline long visit_port(struct visit *v)
 {
 	struct bind_walk *w = &v->slot->walk;
 	struct inet_bind_bucket *bucket = CONTAINER(w->port.node, inet_bind_bucket, node);
-	int ours = bucket->ib_net.net->ns.inum == w->netns;
+	struct net *net = bucket->ib_net.net;
 	struct place first;
 
+	enter(&first, &bucket->bhash2);
+	barrier(); /* a new bucket has its hold before it has sockets */
 	w->l3mdev = bucket->l3mdev;
 	w->number = bucket->port;
 	w->hold = hold_of(bucket);
-	enter(&first, &bucket->bhash2);
+	w->net = (__u64)net;
 	if (!advance(&w->port))
 		return restart_bucket(v);
-	if (ours)
+	if (net->ns.inum == w->netns)
 		w->address = first;
 	return 0;
 }
@@ -140,13 +149,33 @@ static __always_inline long visit_port(struct visit *v)
 static __always_inline long visit_address(struct visit *v)
 {
 	struct bind_walk *w = &v->slot->walk;
+	struct inet_bind2_bucket *bucket = CONTAINER(w->address.node, inet_bind2_bucket, bhash_node);
 	struct place first;
 
-	enter(&first, &CONTAINER(w->address.node, inet_bind2_bucket, bhash_node)->owners);
+	enter(&first, &bucket->owners);
 	if (!advance(&w->address))
 		return restart_bucket(v);
 	w->owner = first;
+	w->bucket2 = (__u64)bucket;
 	return 0;
+}
+
+static __always_inline struct inet_bind2_bucket *bucket2_of(struct sock_common *skc)
+{
+	if (skc->skc_state == TCP_TIME_WAIT)
+		return CAST(skc, inet_timewait_sock)->tw_tb2;
+	return CAST(skc, inet_connection_sock)->icsk_bind2_hash;
+}
+
+/* Two sockets in a row can be freed and used again, in a row, in another list,
+ * where they point at each other as well. That takes some time: only the first
+ * socket of a run, which others may have kept waiting, is asked for its list.
+ */
+static __always_inline int belongs(struct bind_walk *w, struct sock_common *skc)
+{
+	if (skc->skc_num != w->number || (__u64)skc->skc_net.net != w->net)
+		return 0;
+	return w->count || (__u64)bucket2_of(skc) == w->bucket2;
 }
 
 static __always_inline long visit_owner(struct visit *v)
@@ -154,6 +183,7 @@ static __always_inline long visit_owner(struct visit *v)
 	struct bind_walk *w = &v->slot->walk;
 	struct sock_common *skc = CONTAINER(w->owner.node, sock_common, skc_bind_node);
 	struct record *r;
+	int ours;
 
 	if (w->count >= SLOT_RECORDS)
 		return 1;
@@ -162,7 +192,8 @@ static __always_inline long visit_owner(struct visit *v)
 	fill_tuple(r, skc);
 	if (r->state == TCP_TIME_WAIT)
 		fill_waiting(r, CAST(skc, tcp_timewait_sock));
-	if (!advance(&w->owner) || r->local_port != w->number)
+	ours = belongs(w, skc);
+	if (!advance(&w->owner) || !ours)
 		return restart_bucket(v);
 	w->count++;
 	return 0;
@@ -178,7 +209,7 @@ static long step(__u32 i, struct visit *v)
 		return visit_address(v);
 	if (w->port.node)
 		return visit_port(v);
-	return next_bucket(v);
+	return next_bucket(v) || i >= STEPS_ENOUGH;
 }
 
 /* The context is the number of the slot to go on with. */

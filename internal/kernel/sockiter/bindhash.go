@@ -60,7 +60,7 @@ func openBindHash(l *loader) (*bindHash, error) {
 	return b, nil
 }
 
-// mapSlots lays the slots out in memory; those not used take none.
+// mapSlots lays the slots out in memory.
 func (b *bindHash) mapSlots(from *ebpf.Map) (err error) {
 	n, size := int(from.MaxEntries()), int(from.ValueSize())
 	b.memory, err = unix.Mmap(from.FD(), 0, n*size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
@@ -119,7 +119,7 @@ type tableWalk struct {
 }
 
 func (b *bindHash) start(ctx context.Context) (*tableWalk, error) {
-	here, err := b.survey()
+	here, err := b.survey(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -145,12 +145,13 @@ func (w *tableWalk) stop() {
 }
 
 // survey finds out which namespace this is and how large the table.
-func (b *bindHash) survey() (bindBindWalk, error) {
-	s := <-b.free
-	defer func() { b.free <- s }()
-	*s.walk = bindBindWalk{}
-	err := b.run(s)
-	return *s.walk, err
+func (b *bindHash) survey(ctx context.Context) (bindBindWalk, error) {
+	var walk bindBindWalk
+	s, err := b.fill(ctx, &walk)
+	if err == nil {
+		b.free <- s
+	}
+	return walk, err
 }
 
 // work takes shares of the table until all are taken.

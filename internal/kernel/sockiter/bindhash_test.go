@@ -205,7 +205,7 @@ func TestLostPlace(t *testing.T) {
 	sc.listen(nettest.TCP4, "10.0.0.1:80")
 	b := sc.p.binds
 	sc.Do(func() {
-		here, err := b.survey()
+		here, err := b.survey(sc.t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func TestListGoneBetweenSlots(t *testing.T) {
 	}
 	w := &tableWalk{bindHash: b, found: make(chan slot)}
 	sc.Do(func() {
-		here, err := b.survey()
+		here, err := b.survey(sc.t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

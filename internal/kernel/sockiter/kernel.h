@@ -195,6 +195,7 @@ struct inet_bind2_bucket {
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
 	struct inet_bind_bucket *icsk_bind_hash;
+	struct inet_bind2_bucket *icsk_bind2_hash;
 	struct timer_list icsk_retransmit_timer;
 	__u8 icsk_retransmits;
 	__u8 icsk_pending;
@@ -224,6 +225,7 @@ struct inet_timewait_sock {
 	__u32 tw_entry_stamp; /* since 6.14 */
 	struct timer_list tw_timer;
 	struct inet_bind_bucket *tw_tb;
+	struct inet_bind2_bucket *tw_tb2;
 };
 
 struct tcp_timewait_sock {

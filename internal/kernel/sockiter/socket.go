@@ -29,9 +29,9 @@ const (
 //
 // What holds no port or is idle depends on where TCP sockets are read: see
 // [Programs.ListsIdle]. The kernel tells no UID of a timewait socket: it is 0.
-// Sockets that come or go meanwhile are seen or not. One that becomes a timewait
-// socket can be seen as both and, through the iterator before 6.17, any other
-// twice.
+// Sockets that come, go or change their address meanwhile are seen or not. One
+// that becomes a timewait socket can be seen as both, and any other twice. No
+// second walk may wait for the loop over the first.
 //
 // Any error ends the walk. So does cancelling ctx, after the read that is under
 // way.
