@@ -26,8 +26,8 @@ type Tally struct {
 	// Served are those of them with several connections: accepted ones, as one
 	// that called bind() has its port for itself.
 	Served Set
-	// InVRF counts the TCP sockets within a VRF, which are left out.
-	InVRF int
+	// InVRF are the TCP ports of sockets within a VRF, which are left out.
+	InVRF Set
 	// Blind is set when the bucket of a connected TCP socket was not to be seen.
 	Blind bool
 
@@ -80,7 +80,7 @@ func (t *Tally) Add(s *Socket) {
 	p := s.Local.Port()
 	if s.Proto == TCP {
 		if s.L3Mdev != 0 {
-			t.InVRF++
+			t.InVRF.Add(p)
 			return
 		}
 		if s.Hold == NotHeld {
@@ -116,6 +116,9 @@ func (t *Tally) addBucket(s *Socket, p uint16) {
 }
 
 func (t *Tally) addBound(tuple Tuple, p uint16) {
+	if t.Served.Contains(p) {
+		return
+	}
 	if t.Bound.Add(p) {
 		t.bound[p] = tuple
 	} else if t.bound[p] != tuple {

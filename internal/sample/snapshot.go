@@ -102,8 +102,8 @@ func (p *pass) fail(target Namespace, what string, err error) {
 // finish puts a look into the snapshot.
 func (p *pass) finish(l *look) {
 	p.addGaps(l.gaps...)
-	if n := l.ns.Tally.InVRF; n > 0 {
-		p.addGaps(port.Gap{What: "pools within VRFs", Namespace: l.ns.ID, Why: fmt.Sprintf("%d TCP sockets draw on buckets of a VRF, which are not counted", n)})
+	if n := l.ns.Tally.InVRF.Len(); n > 0 {
+		p.addGaps(port.Gap{What: "pools within VRFs", Namespace: l.ns.ID, Why: fmt.Sprintf("TCP sockets on %d ports draw on buckets of a VRF, which are not counted", n)})
 	}
 	if l.failed != nil {
 		p.fail(l.target, "sockets", l.failed)
