@@ -253,7 +253,8 @@ func portSymptoms() map[string]symptom {
 	taken.ns().Holds = []Hold{{Proto: port.TCP, Port: 40003, Processes: []port.Process{{PID: 44, Command: "curl"}}}}
 	return map[string]symptom{
 		ListenerInRange: {
-			listener(), healthy().set(reserve("40010")).with(crowd(40010, 1, "0.0.0.0", "0.0.0.0:0", listens)...),
+			listener(), healthy().set(reserve("40010")).with(crowd(40010, 1, "0.0.0.0", "0.0.0.0:0", listens)...).
+				with(crowd(40020, 1, "0.0.0.0", "0.0.0.0:0", listens, func(s *port.Socket) { s.Chosen = true })...),
 			judge.Warning, []string{"port 40010", "40000 40099"}},
 		ReservedOutside: {healthy().set(reserve("80,40001")), healthy().set(reserve("40001")), judge.Info, []string{"port 80"}},
 		ReservedUnused: {

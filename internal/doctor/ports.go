@@ -11,16 +11,26 @@ import (
 )
 
 // listeners finds the ports of the range with a listener: nothing keeps them
-// free while the service restarts.
+// free while the service restarts. One that let the kernel choose does not mind.
 func (c *chart) listeners() {
 	listening := c.Now.Tally.Listening.Clone()
+	listening.Subtract(&c.Now.Tally.Chosen)
 	listening.Intersect(c.open)
 	for _, group := range c.byProcess(listening) {
 		c.add(ListenerInRange, judge.Warning, group.who,
 			fmt.Sprintf("listens on %s in the range %s, not reserved", portsText(group.ports), c.Now.Settings.Range),
 			fmt.Sprintf("while it restarts, an outgoing connection can take the port, and it then fails with EADDRINUSE: "+
-				"`portrange reserve add %s%s`. Leave it if it let the kernel choose the port", group.ports, c.forGood()))
+				"`portrange reserve add %s%s`", group.ports, c.forGood())+c.unlessChosen())
 	}
+}
+
+// unlessChosen is what there is to add where the source does not show who chose
+// the port of a listener.
+func (c *chart) unlessChosen() string {
+	if c.Now.Source == "bpf" {
+		return ""
+	}
+	return ". Leave it if it let the kernel choose the port"
 }
 
 // group is the ports of one process.

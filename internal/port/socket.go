@@ -127,6 +127,9 @@ type Socket struct {
 	L3Mdev uint32
 
 	Hold Hold
+	// Chosen is set for a TCP listener that let the kernel choose its port. Only
+	// BPF shows it.
+	Chosen bool
 	// Mini is set for a timewait socket, whose State is TimeWait or FinWait2.
 	Mini bool
 	// Stamped is set for a timewait socket that saw TCP timestamps

@@ -18,8 +18,9 @@ type Tally struct {
 
 	// BindHeld are the TCP ports whose bucket is bind-held, VRFs aside.
 	BindHeld Set
-	// Listening are the TCP ports with a listener.
-	Listening Set
+	// Listening are the TCP ports with a listener, Chosen those of them that the
+	// kernel chose for it, as far as the source shows.
+	Listening, Chosen Set
 	// Bound are the bind-held TCP ports of connected sockets: of accepted
 	// ones, and of those that called bind() before connect().
 	Bound Set
@@ -106,6 +107,9 @@ func (t *Tally) addConnected(s *Socket, p uint16) {
 func (t *Tally) addBucket(s *Socket, p uint16) {
 	if s.State == Listen {
 		t.Listening.Add(p)
+		if s.Chosen {
+			t.Chosen.Add(p)
+		}
 	}
 	switch {
 	case s.Hold == HoldUnknown && s.Connected():

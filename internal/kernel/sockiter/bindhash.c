@@ -192,6 +192,8 @@ static __always_inline long visit_owner(struct visit *v)
 	fill_tuple(r, skc);
 	if (r->state == TCP_TIME_WAIT)
 		fill_waiting(r, CAST(skc, tcp_timewait_sock));
+	else if (r->state == TCP_LISTEN)
+		fill_chosen(r, CAST(skc, sock));
 	ours = belongs(w, skc);
 	if (!advance(&w->owner) || !ours)
 		return restart_bucket(v);

@@ -68,6 +68,7 @@ func everyKind(sc *scene) {
 	sc.Sink("hole", "10.9.0.1/24")
 	server := sc.listen(nettest.TCP4, "10.0.0.1:80")
 	sc.listen(nettest.TCP6, "[fd00::1]:80")
+	sc.listen(nettest.TCP4, "10.0.0.2:0")
 	dual := sc.listen(nettest.TCP6, "[::]:81", nettest.V6Only(false))
 	sc.listen(nettest.TCP6, "[::]:82", nettest.V6Only(true))
 	sc.connect(nettest.TCP4, "10.0.0.1:80")

@@ -36,7 +36,11 @@ typedef __u32 __wsum;
 #define TCP_SYN_RECV 3
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
+#define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
+
+/* include/net/sock.h */
+#define SOCK_BINDPORT_LOCK 8
 
 /* include/net/inet_connection_sock.h */
 #define ICSK_TIME_RETRANS 1
@@ -160,6 +164,7 @@ struct sock {
 	struct socket *sk_socket;
 	struct timer_list sk_timer;
 	kuid_t sk_uid;
+	__u8 sk_userlocks : 4;
 	__u16 sk_protocol;
 	__u16 sk_type;
 	unsigned long sk_ino; /* since 6.17 */

@@ -172,6 +172,26 @@ func TestHolds(t *testing.T) {
 	}
 }
 
+// TestWhoChoseThePort tells a listener on a port of its own from one that took
+// what the kernel gave it, whichever way sockets are read.
+func TestWhoChoseThePort(t *testing.T) {
+	sc := newScene(t)
+	fixed, given := sc.listen(nettest.TCP4, "10.0.0.1:80"), sc.listen(nettest.TCP4, "10.0.0.1:0")
+	unbound := sc.must(sc.Socket(nettest.TCP4))
+	if err := unbound.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	full, table := sc.p, newBindScene(t).p
+	for name, p := range map[string]*Programs{"iterators": full, "table": table} {
+		sc.p = p
+		for s, want := range map[*nettest.Socket]bool{fixed: false, given: true, unbound: true} {
+			if got := sc.of(s); got.Chosen != want {
+				t.Errorf("%s: %v chosen by the kernel: %v", name, got.Local, got.Chosen)
+			}
+		}
+	}
+}
+
 // TestBucketIsShared: as soon as one socket takes a port by bind(), all sockets
 // on the port are bind-held.
 func TestBucketIsShared(t *testing.T) {

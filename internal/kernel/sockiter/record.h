@@ -12,6 +12,7 @@
 #define FLAG_STAMPED 0x08
 #define FLAG_COARSE 0x10 /* quiet counts seconds, not milliseconds */
 #define FLAG_SHARED 0x20 /* the file may be open at another descriptor too */
+#define FLAG_CHOSEN 0x40 /* a listener that let the kernel choose its port */
 
 /* port.Hold */
 #define CONNECT_HELD 1
@@ -99,6 +100,13 @@ static __always_inline void fill_waiting(struct record *r, struct tcp_timewait_s
 	if (tcptw->tw_ts_recent_stamp)
 		r->flags |= FLAG_STAMPED;
 	fill_quiet(r, tcptw);
+}
+
+/* bind() notes whether it was given a port (inet_bind_sk). */
+static __always_inline void fill_chosen(struct record *r, struct sock *sk)
+{
+	if (!(BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK))
+		r->flags |= FLAG_CHOSEN;
 }
 
 static __always_inline __u8 hold_of(struct inet_bind_bucket *bucket)

@@ -21,6 +21,7 @@ const (
 	flagStamped
 	flagCoarse
 	flagShared
+	flagChosen
 )
 
 // Sockets yields the TCP sockets, then the UDP sockets of the network
@@ -119,6 +120,7 @@ func (r *bpfRecord) socket(tick time.Duration) (port.Socket, error) {
 		Hold:    port.Hold(r.Hold),
 		Mini:    r.Flags&flagMini != 0,
 		Stamped: r.Flags&flagStamped != 0,
+		Chosen:  r.Flags&flagChosen != 0,
 		UID:     r.Uid,
 		Inode:   r.Inode,
 	}

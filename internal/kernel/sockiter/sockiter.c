@@ -135,6 +135,8 @@ static __always_inline void fill_tcp(struct record *r, __u64 key, struct tcp_soc
 {
 	if (!recall_hold(r, key))
 		fill_hold(r, key, tp->inet_conn.icsk_bind_hash);
+	if (r->state == TCP_LISTEN)
+		fill_chosen(r, &tp->inet_conn.icsk_inet.sk);
 	if (!brief) {
 		r->inode = socket_inode(&tp->inet_conn.icsk_inet.sk);
 		fill_tcp_timer(r, tp);
