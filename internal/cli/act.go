@@ -69,20 +69,27 @@ func (a *app) actor(targets ...sample.Namespace) (*act.Actor, *act.System, error
 	if err != nil {
 		return nil, nil, err
 	}
-	return &act.Actor{Host: system, Journal: journal.Open(journal.Dir), Clock: newClock()}, system, nil
+	return &act.Actor{Host: system, Journal: journal.Open(journal.Dir), Clock: a.newClock()}, system, nil
 }
 
 // newClock starts `portrange revert` in time: through systemd where it runs the
 // machine, else as a process of its own.
-func newClock() act.Clock {
-	program, err := os.Executable()
-	if err == nil && clock.Running(program) {
-		return &clock.Timer{Connect: clock.Connect, Command: func(id int) []string {
-			return []string{program, "revert", strconv.Itoa(id)}
-		}}
-	}
-	return &clock.Detached{Arguments: func(id int, after time.Duration) []string {
+func (a *app) newClock() act.Clock {
+	process := &clock.Detached{Arguments: func(id int, after time.Duration) []string {
 		return []string{"revert", strconv.Itoa(id), "--ready", "--after", after.String()}
+	}}
+	program, err := os.Executable()
+	if err != nil || !clock.Running() {
+		return process
+	}
+	timer := &clock.Timer{
+		Connect: clock.Connect,
+		Command: func(id int) []string { return []string{program, "revert", strconv.Itoa(id)} },
+		Needs:   []string{program, journal.Dir},
+	}
+	return &clock.Fallback{Timer: timer, Detached: process, Instead: func(why error) {
+		fmt.Fprintf(a.Err, "portrange: systemd does not watch the clock: %v; a process does instead, "+
+			"which takes the change back early if it is ended, as KillUserProcesses= does at logout\n", why)
 	}}
 }
 

@@ -30,9 +30,11 @@ ports.
 
 With --persist the range is written to /etc/sysctl.d/zz-portrange.conf, for the
 next boot. With --confirm it goes back by itself after that time unless
-portrange confirm is run, or Enter is pressed; the file is written only then, so
-a reboot takes an unconfirmed change back too. portrange undo takes back the
-last change.
+portrange confirm is run, or Enter is pressed, also when the terminal or the ssh
+session ends: the clock is a timer of systemd (systemctl list-timers) or, where
+that cannot be had, a process of its own. The file is written only when the
+change is confirmed, so a reboot takes an unconfirmed one back too.
+portrange undo takes back the last change.
 
 net.ipv4.ip_unprivileged_port_start is never changed: where it is in the way,
 the error says what to write, and in which order.

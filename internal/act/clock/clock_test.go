@@ -80,10 +80,13 @@ func TestDetachedThatEndsAtOnce(t *testing.T) {
 type fakeManager struct {
 	result  string
 	err     error
+	startup time.Duration // its age
+	since   string        // what it says instead of when it started
 	started []string
 	timer   map[string]string
 	service map[string]string
 	stopped string
+	reset   string
 }
 
 func texts(properties []dbus.Property) map[string]string {
@@ -114,6 +117,23 @@ func (m *fakeManager) StopUnitContext(_ context.Context, name, _ string, _ chan<
 	return 1, nil
 }
 
+func (m *fakeManager) ResetFailedUnitContext(_ context.Context, name string) error {
+	m.reset = name
+	return nil
+}
+
+func (m *fakeManager) GetManagerProperty(name string) (string, error) {
+	if name != "UserspaceTimestampMonotonic" {
+		return "", fmt.Errorf("unknown property %s", name)
+	}
+	if m.since != "" {
+		return m.since, nil
+	}
+	var now unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
+	return fmt.Sprintf("@t %d", (time.Duration(now.Nano()) - m.startup).Microseconds()), err
+}
+
 func timer(m *fakeManager) *Timer {
 	return &Timer{
 		Connect: func(context.Context) (Manager, func(), error) { return m, func() {}, nil },
@@ -122,7 +142,7 @@ func timer(m *fakeManager) *Timer {
 }
 
 func TestTimer(t *testing.T) {
-	m := &fakeManager{result: "done"}
+	m := &fakeManager{result: "done", startup: time.Hour}
 	if err := timer(m).Start(7, 90*time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -131,19 +151,24 @@ func TestTimer(t *testing.T) {
 	}
 	// The types are those of org.freedesktop.systemd1(5); systemd refuses others.
 	for property, want := range map[string]string{
-		m.timer["TimersMonotonic"]:   `a(st) @a(st) [("OnActiveSec", 90000000,)]`,
 		m.timer["AccuracyUSec"]:      `t @t 1000`,
 		m.timer["RemainAfterElapse"]: `b false`,
 		m.service["ExecStart"]:       `a(sasb) [("/usr/bin/portrange", ["/usr/bin/portrange", "revert", "7"], false,)]`,
-		m.service["CollectMode"]:     `s "inactive-or-failed"`,
 	} {
 		if property != want {
 			t.Errorf("property %s, want %s", property, want)
 		}
 	}
+	const before, behind = `a(st) @a(st) [("OnStartupSec", `, `,)]`
+	number, formed := strings.CutPrefix(strings.TrimSuffix(m.timer["TimersMonotonic"], behind), before)
+	strikes, err := strconv.Atoi(number)
+	if min := (time.Hour + 90*time.Second).Microseconds(); !formed || err != nil ||
+		int64(strikes) < min || int64(strikes) > min+patience.Microseconds() {
+		t.Errorf("strikes at %s, want 1h1m30s after systemd started", m.timer["TimersMonotonic"])
+	}
 	timer(m).Stop(7)
-	if m.stopped != "portrange-revert-7.timer" {
-		t.Errorf("stopped %s", m.stopped)
+	if m.stopped != "portrange-revert-7.timer" || m.reset != "portrange-revert-7.service" {
+		t.Errorf("stopped %s, reset %s", m.stopped, m.reset)
 	}
 }
 
@@ -155,9 +180,77 @@ func TestTimerThatDoesNotStart(t *testing.T) {
 	if err := timer(&fakeManager{err: refused}).Start(7, time.Minute); !errors.Is(err, refused) {
 		t.Errorf("error %v", err)
 	}
+	if err := timer(&fakeManager{since: "@s \"?\""}).Start(7, time.Minute); err == nil || !strings.Contains(err.Error(), "when it started") {
+		t.Errorf("error %v", err)
+	}
 	nobody := &Timer{Connect: func(context.Context) (Manager, func(), error) { return nil, nil, refused }}
 	if err := nobody.Start(7, time.Minute); !errors.Is(err, refused) {
 		t.Errorf("error %v", err)
 	}
 	nobody.Stop(7)
+}
+
+func TestShared(t *testing.T) {
+	here := t.TempDir()
+	private := filepath.Join(here, "private")
+	write(t, private)
+	root := t.TempDir()
+	write(t, filepath.Join(root, private))
+	goRun := filepath.Join(here, "go-build1")
+	write(t, goRun)
+	for path, want := range map[string]string{
+		here + "/removed": "no such file",
+		here:              "another file",
+		private:           "another file",
+	} {
+		if err := shared(root, []string{path}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", path, err, want)
+		}
+	}
+	if err := shared("/", []string{here, private}); err != nil {
+		t.Error(err)
+	}
+	if err := shared("/", []string{here, goRun}); err == nil || !strings.Contains(err.Error(), "go run") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func write(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFallback(t *testing.T) {
+	refused := errors.New("access denied")
+	for name, test := range map[string]struct {
+		manager fakeManager
+		process string
+		why     error // for the process
+		fails   bool
+	}{
+		"timer":   {fakeManager{result: "done"}, "fail", nil, false},
+		"process": {fakeManager{err: refused}, "revert", refused, false},
+		"neither": {fakeManager{err: refused}, "fail", nil, true},
+	} {
+		t.Setenv(waiterEnv, t.TempDir())
+		var why error
+		f := &Fallback{
+			Timer:    timer(&test.manager),
+			Detached: &Detached{Arguments: func(int, time.Duration) []string { return []string{test.process} }},
+			Instead:  func(err error) { why = err },
+		}
+		err := f.Start(7, time.Minute)
+		if !errors.Is(why, test.why) || (err != nil) != test.fails || test.fails && !errors.Is(err, refused) {
+			t.Errorf("%s: error %v, a process because of %v", name, err, why)
+		}
+		f.Stop(7)
+		if test.manager.stopped == "" {
+			t.Errorf("%s: the timer was not stopped", name)
+		}
+	}
 }

@@ -5,7 +5,8 @@
 // terminal, the ssh session, the program itself. Where systemd runs, a
 // transient timer does, which systemd itself starts on time; a process of the
 // session's own would end with the session where KillUserProcesses= is set.
-// Elsewhere it is a process in a session of its own (setsid(2)).
+// Elsewhere, and where systemd cannot be reached or would not find the program,
+// it is a process in a session of its own (setsid(2)).
 //
 // The package knows how to have a command run later. What the command does is
 // the caller's business.

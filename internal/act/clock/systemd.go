@@ -2,6 +2,7 @@ package clock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
 )
 
 // Manager is what is asked of systemd. *dbus.Conn is one.
@@ -16,6 +18,8 @@ type Manager interface {
 	StartTransientUnitAux(ctx context.Context, name, mode string, properties []dbus.Property,
 		aux []dbus.PropertyCollection, ch chan<- string) (int, error)
 	StopUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
+	ResetFailedUnitContext(ctx context.Context, name string) error
+	GetManagerProperty(name string) (string, error)
 }
 
 // Timer is a transient timer of systemd.
@@ -24,6 +28,9 @@ type Timer struct {
 	Connect func(ctx context.Context) (Manager, func(), error)
 	// Command is the program and its arguments that take change id back.
 	Command func(id int) []string
+	// Needs are the paths without which the command fails, the program's among
+	// them.
+	Needs []string
 }
 
 // patience is how long systemd may take to answer.
@@ -41,8 +48,12 @@ func Connect(ctx context.Context) (Manager, func(), error) {
 
 func unitName(id int) string { return fmt.Sprintf("portrange-revert-%d", id) }
 
-// Start asks for what systemd-run --on-active= would.
+// Start asks for what systemd-run --on-active= would, and is an error where
+// the command could not do its work when the time comes.
 func (t *Timer) Start(id int, after time.Duration) error {
+	if err := shared(systemdRoot, t.Needs); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	manager, done, err := t.Connect(ctx)
@@ -50,10 +61,18 @@ func (t *Timer) Start(id int, after time.Duration) error {
 		return err
 	}
 	defer done()
+	strikes, err := sinceStartup(manager, after)
+	if err != nil {
+		return err
+	}
+	return t.start(ctx, manager, id, strikes)
+}
+
+func (t *Timer) start(ctx context.Context, manager Manager, id int, strikes time.Duration) error {
 	result := make(chan string, 1)
 	service := dbus.PropertyCollection{Name: unitName(id) + ".service", Properties: serviceProperties(id, t.Command(id))}
-	_, err = manager.StartTransientUnitAux(ctx, unitName(id)+".timer", "fail",
-		timerProperties(id, after), []dbus.PropertyCollection{service}, result)
+	_, err := manager.StartTransientUnitAux(ctx, unitName(id)+".timer", "fail",
+		timerProperties(id, strikes), []dbus.PropertyCollection{service}, result)
 	if err != nil {
 		return fmt.Errorf("start a timer of systemd: %w", err)
 	}
@@ -68,31 +87,54 @@ func (t *Timer) Start(id int, after time.Duration) error {
 	}
 }
 
+// sinceStartup is a time from now as systemd counts it: from its own start.
+func sinceStartup(manager Manager, after time.Duration) (time.Duration, error) {
+	const property = "UserspaceTimestampMonotonic"
+	text, err := manager.GetManagerProperty(property)
+	if err != nil {
+		return 0, fmt.Errorf("ask systemd when it started: %w", err)
+	}
+	var microseconds int64
+	if _, err := fmt.Sscanf(text, "@t %d", &microseconds); err != nil {
+		return 0, fmt.Errorf("ask systemd when it started: %s is %q: %w", property, text, err)
+	}
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return 0, fmt.Errorf("read the monotonic clock: %w", err)
+	}
+	return time.Duration(now.Nano()) - time.Duration(microseconds)*time.Microsecond + after, nil
+}
+
 // timerMonotonic is an element of TimersMonotonic (org.freedesktop.systemd1(5)).
 type timerMonotonic struct {
 	Base string
 	USec uint64
 }
 
-func timerProperties(id int, after time.Duration) []dbus.Property {
+// timerProperties count from systemd's start. OnActiveSec= would begin anew
+// with every `systemctl daemon-reload` (systemd issue 31914), which installing
+// a package does, and the change would go back late or, with enough of them,
+// never.
+func timerProperties(id int, strikes time.Duration) []dbus.Property {
 	return []dbus.Property{
 		dbus.PropDescription(fmt.Sprintf("portrange: take change %d back unless it is confirmed", id)),
-		{Name: "TimersMonotonic", Value: godbus.MakeVariant([]timerMonotonic{{"OnActiveSec", uint64(after.Microseconds())}})},
+		{Name: "TimersMonotonic", Value: godbus.MakeVariant([]timerMonotonic{{"OnStartupSec", uint64(strikes.Microseconds())}})},
 		// Without, systemd delays timers by up to a minute to save wake-ups.
 		{Name: "AccuracyUSec", Value: godbus.MakeVariant(uint64(time.Millisecond.Microseconds()))},
 		{Name: "RemainAfterElapse", Value: godbus.MakeVariant(false)},
 	}
 }
 
+// serviceProperties leave out CollectMode=: a change that could not be taken
+// back shall stay in `systemctl --failed`.
 func serviceProperties(id int, command []string) []dbus.Property {
 	return []dbus.Property{
 		dbus.PropDescription(fmt.Sprintf("portrange: take change %d back", id)),
 		dbus.PropExecStart(command, false),
-		{Name: "CollectMode", Value: godbus.MakeVariant("inactive-or-failed")},
 	}
 }
 
-// Stop ends the timer.
+// Stop ends the timer, and forgets that it struck in vain.
 func (t *Timer) Stop(id int) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -102,11 +144,52 @@ func (t *Timer) Stop(id int) {
 	}
 	defer done()
 	_, _ = manager.StopUnitContext(ctx, unitName(id)+".timer", "replace", nil)
+	_ = manager.ResetFailedUnitContext(ctx, unitName(id)+".service")
 }
 
-// Running reports whether systemd runs the machine (sd_booted(3)) and can run
-// program later: what `go run` builds is gone by then.
-func Running(program string) bool {
+// Running reports whether systemd runs the machine (sd_booted(3)).
+func Running() bool {
 	info, err := os.Lstat("/run/systemd/system")
-	return err == nil && info.IsDir() && !strings.Contains(program, "/go-build")
+	return err == nil && info.IsDir()
+}
+
+// systemdRoot is the root directory as systemd sees it, which is process 1.
+const systemdRoot = "/proc/1/root"
+
+// shared is an error where a path is not the same file under another root: on a
+// mount of this session's own, removed, or about to be.
+func shared(other string, paths []string) error {
+	root, err := os.OpenRoot(other)
+	if errors.Is(err, os.ErrPermission) {
+		return nil // systemd itself will tell who may not ask
+	}
+	if err != nil {
+		return fmt.Errorf("look at what systemd sees: %w", err)
+	}
+	defer root.Close()
+	for _, path := range paths {
+		if err := same(root, path); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func same(root *os.Root, path string) error {
+	here, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	there, err := root.Stat(strings.TrimPrefix(path, "/"))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return errors.New("systemd sees no such file")
+	case err != nil:
+		return err
+	case !os.SameFile(here, there):
+		return errors.New("systemd sees another file of that name")
+	case strings.Contains(path, "/go-build"):
+		return errors.New("`go run` removes it at the end")
+	}
+	return nil
 }
