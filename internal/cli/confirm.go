@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -158,6 +160,7 @@ func (c *revertCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	signal.Ignore(syscall.SIGHUP) // follows SIGTERM when systemd ends a session
 	if c.ready {
 		clock.Ready()
 	}
