@@ -26,6 +26,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"netns":     makeNamespace,
 			"machine":   makeMachine,
+			"systemd":   makeSystemd,
 			"range":     setRange,
 			"sysctl":    setSysctl,
 			"addr":      addAddrs,
