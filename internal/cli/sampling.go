@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"portrange/internal/port"
 	"portrange/internal/sample"
@@ -20,15 +23,23 @@ func ownersFlag(cmd *cobra.Command, options *sample.Options, byDefault bool) {
 	cmd.Flags().BoolVar(&options.Owners, "owners", byDefault, "find the processes behind the sockets")
 }
 
-// open finds the namespaces of --netns and opens a sampler for them.
+// open finds the namespaces of --netns, by way of all processes, and meanwhile
+// opens a sampler, for which it reads the kernel's types.
 func (a *app) open(ctx context.Context, options sample.Options) (*sample.Sampler, []sample.Namespace, []port.Gap, error) {
+	var (
+		sampler *sample.Sampler
+		opening errgroup.Group
+	)
+	opening.Go(func() (err error) {
+		sampler, err = sample.Open(options)
+		return err
+	})
 	targets, gaps, err := sample.Targets(ctx, a.netns)
-	if err != nil {
-		return nil, nil, nil, err
+	if failed := opening.Wait(); failed != nil {
+		return nil, nil, nil, cmp.Or(err, failed)
 	}
-	sampler, err := sample.Open(options)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, errors.Join(err, sampler.Close())
 	}
 	return sampler, targets, gaps, nil
 }

@@ -25,7 +25,7 @@ func Namespace(ns *port.Namespace) Verdict {
 			TWReuse: ns.Settings.TWReuse, TWReuseDelayMS: ns.Settings.TWReuseDelay.Milliseconds(),
 			UnprivilegedStart: ns.Settings.UnprivilegedStart,
 		},
-		Pools: r.pools(), LocalPools: r.localPools(), InUse: r.inUse(),
+		Pools: r.pools(), LocalPools: r.localPools(), InUse: r.connections(r.usable),
 	}
 	verdict.Findings = r.findings(&verdict)
 	return verdict

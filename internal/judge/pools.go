@@ -240,12 +240,12 @@ func (r *rules) pools() []Pool {
 	return pools
 }
 
-// inUse counts the connections on usable ports.
-func (r *rules) inUse() int {
+// connections counts those on the given ports.
+func (r *rules) connections(on *port.Set) int {
 	n := 0
 	for _, uses := range r.ns.Tally.Tuples {
 		for i := range uses.States {
-			n += uses.States[i].Ports.CountIn(r.usable)
+			n += uses.States[i].Ports.CountIn(on)
 		}
 	}
 	return n
@@ -331,17 +331,10 @@ func (r *rules) localPools() []LocalPool {
 // outside counts the connections whose connect-held port lies out of the
 // range: opened under another range, they keep their ports until they close.
 func (r *rules) outside() int {
-	n := 0
-	for _, uses := range r.ns.Tally.Tuples {
-		for i := range uses.States {
-			for p := range uses.States[i].Ports.All() {
-				if !r.ns.Settings.Range.Contains(p) && !r.ns.Tally.BindHeld.Contains(p) {
-					n++
-				}
-			}
-		}
-	}
-	return n
+	elsewhere := port.Range{Low: 1, High: math.MaxUint16}.Set()
+	elsewhere.Subtract(r.ns.Settings.Range.Set())
+	elsewhere.Subtract(&r.ns.Tally.BindHeld)
+	return r.connections(elsewhere)
 }
 
 // ratio is part of whole rounded to three digits; a pool without ports is full.
