@@ -31,8 +31,8 @@ type slot struct {
 }
 
 const (
-	// maxWorkers bounds how many processors one walk takes from the host's work.
-	maxWorkers = 4
+	// maxProcessors bounds what one walk takes from the host's work.
+	maxProcessors = 4
 	// share is how many buckets of the table a worker takes at once. A table has
 	// 65,536 at most.
 	share = 512
@@ -43,7 +43,7 @@ var errRestless = errors.New("the table of bind buckets changed faster than it c
 
 func openBindHash(l *loader) (*bindHash, error) {
 	var objects bindObjects
-	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
+	workers := min(runtime.NumCPU(), maxProcessors) + 1 // while one waits for the reader
 	spec, err := loadBind()
 	if err != nil {
 		return nil, fmt.Errorf("read BPF program: %w", err)
