@@ -32,7 +32,7 @@ func run() error {
 	sizes := flag.String("sizes", "10000,100000,500000", "numbers of sockets")
 	rounds := flag.Int("rounds", 5, "rounds of which the fastest counts")
 	slowest := flag.Int("ss-owners-up-to", 500000, "largest number of sockets at which `ss -Htanp` takes part, once; it takes minutes")
-	walk := flag.String("walk", "", "walk the sockets of this namespace once, empty or sockets, and do nothing else")
+	walk := flag.String("walk", "", "walk the sockets of this namespace once, dump, empty or sockets, and do nothing else")
 	distinct := flag.Int("destinations", 100000, "number of distinct destinations in the last test")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -99,6 +99,7 @@ func (b bench) contestants(size int) []contestant {
 	list := []contestant{
 		{name: "iterator that does nothing", args: []string{os.Args[0], "-walk", "empty"}, walks: true},
 		{name: "walk of portrange alone", args: []string{os.Args[0], "-walk", "sockets"}, walks: true},
+		{name: "sock_diag dump thrown away", args: []string{os.Args[0], "-walk", "dump"}, walks: true},
 		{name: "portrange show --owners=false", args: append(show, "--owners=false")},
 		{name: "portrange show", args: show},
 		{name: "portrange show --source netlink --owners=false", args: append(show, "--source", "netlink", "--owners=false")},

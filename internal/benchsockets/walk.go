@@ -26,6 +26,8 @@ func walkOnce(ctx context.Context, how string) error {
 
 func openWalk(ctx context.Context, how string) (func() error, error) {
 	switch how {
+	case "dump":
+		return dumpAndDiscard, nil
 	case "empty":
 		walker, err := emptyiter.Open()
 		if err != nil {
@@ -46,5 +48,5 @@ func openWalk(ctx context.Context, how string) (func() error, error) {
 			return nil
 		}, nil
 	}
-	return nil, fmt.Errorf("walk %q: want empty or sockets", how)
+	return nil, fmt.Errorf("walk %q: want dump, empty or sockets", how)
 }
