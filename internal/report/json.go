@@ -1,23 +1,88 @@
 package report
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
+	"portrange/internal/judge"
 	"portrange/internal/port"
 )
 
 // WriteJSON prints one document, indented, with a final newline.
 func WriteJSON(w io.Writer, document any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(document); err != nil {
+	var err error
+	if show, is := document.(*Show); is {
+		err = writeShow(w, show)
+	} else {
+		err = writeIndented(w, document, "")
+	}
+	if err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}
 	return nil
+}
+
+func writeIndented(w io.Writer, document any, prefix string) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent(prefix, "  ")
+	return encoder.Encode(document)
+}
+
+// noPools is where a namespace's pools belong. No JSON string has a line break
+// in it, so nothing else can look like that.
+const noPools = "\n      \"pools\": []"
+
+// writeShow prints the pools one after the other into a document without any:
+// of a hundred thousand the text would take more memory than all the rest.
+func writeShow(w io.Writer, doc *Show) error {
+	empty := *doc
+	empty.Namespaces = slices.Clone(doc.Namespaces)
+	for i := range empty.Namespaces {
+		empty.Namespaces[i].Pools = []judge.Pool{}
+	}
+	var frame bytes.Buffer
+	if err := writeIndented(&frame, &empty, ""); err != nil {
+		return err
+	}
+	parts := strings.SplitAfter(frame.String(), noPools)
+	out := bufio.NewWriterSize(w, 64<<10)
+	for i, part := range parts[:len(doc.Namespaces)] {
+		if err := writePools(out, strings.TrimSuffix(part, "]"), doc.Namespaces[i].Pools); err != nil {
+			return err
+		}
+	}
+	_, err := out.WriteString(parts[len(doc.Namespaces)])
+	return cmp.Or(err, out.Flush())
+}
+
+// writePools ends the list that before begins.
+func writePools(w io.Writer, before string, pools []judge.Pool) error {
+	const prefix = "        "
+	var text bytes.Buffer
+	for i := range pools {
+		text.Reset()
+		text.WriteString(before + "\n" + prefix)
+		if err := writeIndented(&text, &pools[i], prefix); err != nil {
+			return err
+		}
+		if _, err := w.Write(bytes.TrimSuffix(text.Bytes(), []byte("\n"))); err != nil {
+			return err
+		}
+		before = ","
+	}
+	end := before + "]"
+	if len(pools) > 0 {
+		end = "\n      ]"
+	}
+	_, err := io.WriteString(w, end)
+	return err
 }
 
 // SocketsJSON prints the document of `portrange sockets` while the sockets

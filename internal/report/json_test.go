@@ -35,6 +35,29 @@ func TestJSONGoldens(t *testing.T) {
 	golden(t, "sockets.json", streamed(t, someSockets(), []port.Gap{{What: "owners", Why: "operation not permitted"}}))
 }
 
+// TestShowIsPrintedInParts: the pools, which are printed apart, stand where they
+// would stand in one piece.
+func TestShowIsPrintedInParts(t *testing.T) {
+	pool := busyNamespace().Pools[0]
+	for _, namespaces := range [][]judge.Verdict{
+		nil, {}, {{}}, {{Pools: []judge.Pool{}}}, {{Pools: []judge.Pool{pool}}},
+		{{Name: "\n      \"pools\": []", Pools: []judge.Pool{pool, pool}}, {Pools: nil}, {Pools: []judge.Pool{pool}}},
+	} {
+		doc := &report.Show{Namespaces: namespaces}
+		var parts, whole bytes.Buffer
+		if err := report.WriteJSON(&parts, doc); err != nil {
+			t.Fatal(err)
+		}
+		if err := report.WriteJSON(&whole, *doc); err != nil { // no pointer: the plain way
+			t.Fatal(err)
+		}
+		want := strings.ReplaceAll(whole.String(), `"pools": null`, `"pools": []`)
+		if diff := cmp.Diff(want, parts.String()); diff != "" {
+			t.Errorf("%d namespaces:\n%s", len(namespaces), diff)
+		}
+	}
+}
+
 func streamed(t *testing.T, sockets []report.Socket, gaps []port.Gap) string {
 	t.Helper()
 	var out bytes.Buffer
