@@ -2,9 +2,7 @@ package boot
 
 import (
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 )
 
 // Conflict is a line that keeps a drop-in from setting a key.
@@ -148,43 +146,4 @@ func (b boot) of(program Program) *run {
 		}
 	}
 	return nil
-}
-
-// maxZ bounds the search for a name. A file that sorts after so many z has a
-// name beyond ASCII, which no sensible name beats.
-const maxZ = 8
-
-// WinningName returns a name for a drop-in in /etc/sysctl.d that sorts after
-// every file with a line for one of the keys: 99-BASE.conf where that is
-// enough, else one with as many z in front as it takes. No name comes after
-// /etc/sysctl.conf with procps, which reads it last; [Tree.Conflicts] tells.
-func (t *Tree) WinningName(base string) string {
-	name := "99-" + base + suffix
-	for z := 2; z <= maxZ && t.setsAfter(name); z++ {
-		name = strings.Repeat("z", z) + "-" + base + suffix
-	}
-	return name
-}
-
-func (t *Tree) setsAfter(name string) bool {
-	for _, dir := range t.dirs {
-		for _, f := range dir.files {
-			other := path.Base(f.path)
-			if other > name && strings.HasSuffix(other, suffix) && t.speaks(f) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// speaks reports whether a file has a line for one of the keys.
-func (t *Tree) speaks(f file) bool {
-	r := newRun(t, newKernel(t.page), writeSystemd)
-	for _, row := range procpsRows(f.data) {
-		if e, ok := procpsEntry(row.text); ok && len(r.systemdKeys(entry{key: systemdKey(e.key)})) > 0 {
-			return true
-		}
-	}
-	return false
 }

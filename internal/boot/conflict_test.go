@@ -9,32 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestWinningName(t *testing.T) {
-	for _, tt := range []struct {
-		name, file, content, want string
-	}{
-		{"nothing there", "10-a.conf", "net.ipv4.tcp_fin_timeout = 5\n", "99-portrange.conf"},
-		{"a later name with a key of ours", "99-sysctl.conf", "net/ipv4/tcp_fin_timeout = 5\n", "zz-portrange.conf"},
-		{"a later glob", "99-sysctl.conf", "net.ipv4.tcp_fin_* = 5\n", "zz-portrange.conf"},
-		{"a later exclusion", "99-sysctl.conf", "-net.ipv4.tcp_fin_timeout\n", "zz-portrange.conf"},
-		{"a later name with other keys", "99-sysctl.conf", "vm.swappiness = 5\n", "99-portrange.conf"},
-		{"a later name that is not read", "zz-top", "net.ipv4.tcp_fin_timeout = 5\n", "99-portrange.conf"},
-		{"somebody else had that idea", "zzz.conf", "net.ipv4.tcp_fin_timeout = 5\n", "zzzz-portrange.conf"},
-		{"the file itself", "99-portrange.conf", "net.ipv4.tcp_fin_timeout = 5\n", "99-portrange.conf"},
-		{"a name beyond z", "ä.conf", "net.ipv4.tcp_fin_timeout = 5\n", strings.Repeat("z", maxZ) + "-portrange.conf"},
-	} {
-		root := t.TempDir()
-		write(t, root, "usr/lib/sysctl.d/"+tt.file, tt.content)
-		tree, err := Read(root, Keys())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := tree.WinningName("portrange"); got != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}
-
 // The field names are a promise.
 func TestReportJSON(t *testing.T) {
 	root := t.TempDir()
