@@ -209,10 +209,8 @@ func adviceOfReboot(key, value string, persists bool) string {
 }
 
 func decidedBy(s *boot.Setting) string {
-	for _, d := range []*boot.Decision{s.Tuned, s.Systemd, s.Procps} {
-		if d != nil && d.Value == *s.Boot {
-			return d.Line.String()
-		}
+	if decision := s.Decision(); decision != nil {
+		return decision.Line.String()
 	}
 	return "the kernel's default"
 }

@@ -39,6 +39,16 @@ type Setting struct {
 	Drift bool `json:"drift"`
 }
 
+// Decision is what sets Boot; nil for the kernel's default.
+func (s *Setting) Decision() *Decision {
+	for _, decision := range []*Decision{s.Tuned, s.Systemd, s.Procps} {
+		if decision != nil && decision.Value == *s.Boot {
+			return decision
+		}
+	}
+	return nil
+}
+
 // Decision is a value and the line that sets it.
 type Decision struct {
 	Value string `json:"value"`

@@ -124,7 +124,7 @@ func (c *chart) boot() {
 		if !s.Drift {
 			continue
 		}
-		if decision := decidedBy(s); decision != nil {
+		if decision := s.Decision(); decision != nil {
 			c.add(BootDrift, judge.Warning, s.Key,
 				fmt.Sprintf("it is %q, and %q after a reboot: %s says so", *s.Running, *s.Boot, decision.Line),
 				"decide which one is meant: `portrange boot` shows all files that have a say, `portrange set … --persist` writes one that wins")
@@ -141,14 +141,4 @@ func persistAdvice(s *boot.Setting) string {
 		return fmt.Sprintf("`portrange set %s --persist`", *s.Running)
 	}
 	return fmt.Sprintf("add `%s = %s` to a file in /etc/sysctl.d", s.Key, *s.Running)
-}
-
-// decidedBy is the decision behind the value at boot, nil for the kernel's default.
-func decidedBy(s *boot.Setting) *boot.Decision {
-	for _, decision := range []*boot.Decision{s.Tuned, s.Systemd, s.Procps} {
-		if decision != nil && decision.Value == *s.Boot {
-			return decision
-		}
-	}
-	return nil
 }

@@ -13,7 +13,7 @@ import (
 // the running one, it is compared with the settings of the caller's network
 // namespace.
 func Boot(root string) (*boot.Report, error) {
-	tree, err := boot.Read(root, BootKeys())
+	tree, err := boot.Read(root, boot.Keys())
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func Boot(root string) (*boot.Report, error) {
 func running() (map[string]string, []port.Gap) {
 	values := map[string]string{}
 	var gaps []port.Gap
-	for _, key := range BootKeys() {
+	for _, key := range boot.Keys() {
 		value, err := sysctl.Get(key)
 		switch {
 		case err == nil:

@@ -145,7 +145,7 @@ func (s *Survey) count(ctx context.Context, sites []*site) (gaps []port.Gap, err
 // files reads the drop-in, everything of the administrator's that could
 // override it, and the forecast of the next boot.
 func (s *Survey) files(facts *act.Facts) error {
-	tree, err := boot.Read(s.Root, BootKeys())
+	tree, err := boot.Read(s.Root, boot.Keys())
 	if err != nil {
 		return err
 	}
@@ -184,12 +184,4 @@ func (s *Survey) administrators() []string {
 // inside is a path below the root as seen from there.
 func (s *Survey) inside(path string) string {
 	return "/" + strings.TrimPrefix(strings.TrimPrefix(path, s.Root), "/")
-}
-
-// BootKeys are the settings whose value after a reboot matters here.
-func BootKeys() []string {
-	return []string{
-		sysctl.KeyRange, sysctl.KeyReserved, sysctl.KeyUnprivilegedStart,
-		sysctl.KeyTWReuse, "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_max_tw_buckets",
-	}
 }
