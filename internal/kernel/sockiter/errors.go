@@ -32,28 +32,6 @@ var (
 	errNotAskedFor = errors.New("the programs were opened without holders")
 )
 
-// Support is what is known about a feature of the kernel.
-type Support uint8
-
-// The three answers of a probe.
-const (
-	SupportUnknown Support = iota // the probe itself did not work
-	Supported
-	Unsupported // conclusively not
-)
-
-// SupportOf turns the error of [Open] into what it says about the kernel, as
-// opposed to this process.
-func SupportOf(err error) Support {
-	switch {
-	case err == nil:
-		return Supported
-	case errors.Is(err, ErrNoBTF), errors.Is(err, ErrNoIterators):
-		return Unsupported
-	}
-	return SupportUnknown
-}
-
 // explain says in the terms of the caller's host why a program did not load.
 func explain(err error) error {
 	var rejected *ebpf.VerifierError

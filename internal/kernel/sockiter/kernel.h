@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 
-/* The parts of the kernel's types that sockiter.c reads. Offsets are relocated
+/* The parts of the kernel's types that the programs read. Offsets are relocated
  * to the running kernel when the programs are loaded, so only names and nesting
  * count here, and a name with three underscores stands for another version of
  * the type before them.

@@ -38,8 +38,8 @@ type Programs struct {
 
 // Open loads the iterators into the kernel and attaches them. The error tells
 // what is missing: compare it with [ErrNoBTF], [ErrNoIterators] and
-// [ErrPermission], or ask [SupportOf]. A kernel that shows sockets but not
-// their holders is no error here; [Programs.Holders] yields the reason.
+// [ErrPermission]. A kernel that shows sockets but not their holders is no error
+// here; [Programs.Holders] yields the reason.
 func Open(options Options) (*Programs, error) {
 	l, err := newLoader(options)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"portrange/internal/port"
 )
 
-// The bits of record.flags in sockiter.c.
+// The bits of record.flags in record.h.
 const (
 	flagFamily6 = 1 << iota
 	flagV6Only
