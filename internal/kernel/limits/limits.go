@@ -19,7 +19,8 @@ const Unlimited = math.MaxUint64
 // proc is where the files are. Tests have a directory of their own.
 type proc struct{ root string }
 
-var live = proc{root: "/proc"}
+// live is the running kernel's directory.
+func live() proc { return proc{root: "/proc"} }
 
 // Process is how many files one process may have open, and has.
 type Process struct {
@@ -31,7 +32,7 @@ type Process struct {
 
 // ReadProcess reads the file limit of a process. Another user's takes
 // CAP_SYS_PTRACE. A process that ended is fs.ErrNotExist.
-func ReadProcess(pid int) (Process, error) { return live.process(pid) }
+func ReadProcess(pid int) (Process, error) { return live().process(pid) }
 
 func (p proc) process(pid int) (Process, error) {
 	dir, err := procfs.NewFS(p.root)
@@ -62,7 +63,7 @@ type Files struct {
 }
 
 // ReadFiles reads the machine's limits of open files.
-func ReadFiles() (Files, error) { return live.files() }
+func ReadFiles() (Files, error) { return live().files() }
 
 func (p proc) files() (Files, error) {
 	used, err := p.numbers("sys/fs/file-nr", 3)
@@ -86,7 +87,7 @@ type Conntrack struct {
 
 // ReadConntrack reads the calling thread's namespace. Where the kernel tracks
 // no connections the error is fs.ErrNotExist.
-func ReadConntrack() (Conntrack, error) { return live.conntrack() }
+func ReadConntrack() (Conntrack, error) { return live().conntrack() }
 
 func (p proc) conntrack() (Conntrack, error) {
 	var c Conntrack

@@ -24,7 +24,7 @@ type Machine struct {
 
 // ReadMachine reads TCP's share of the machine. The limits are visible from the
 // host's network namespace alone; elsewhere the error is fs.ErrNotExist.
-func ReadMachine() (Machine, error) { return live.machine() }
+func ReadMachine() (Machine, error) { return live().machine() }
 
 func (p proc) machine() (Machine, error) {
 	var m Machine
@@ -55,7 +55,7 @@ type TimeWait struct {
 }
 
 // ReadTimeWait reads the calling thread's namespace.
-func ReadTimeWait() (TimeWait, error) { return live.timeWait() }
+func ReadTimeWait() (TimeWait, error) { return live().timeWait() }
 
 func (p proc) timeWait() (TimeWait, error) {
 	var w TimeWait

@@ -76,7 +76,7 @@ func Current() (Namespace, error) {
 
 // CurrentID is the inode number of the calling thread's namespace.
 func CurrentID() (uint64, error) {
-	id, err := linkInode("/proc/thread-self/ns/net")
+	id, err := linkInode(threadNetNS)
 	if err != nil {
 		return 0, fmt.Errorf("find own network namespace: %w", err)
 	}
