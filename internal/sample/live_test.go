@@ -22,11 +22,17 @@ func TestMain(m *testing.M) { nettest.Main(m) }
 var server = netip.MustParseAddrPort("127.0.0.1:1100")
 
 // busy is a host with 20 connections, 10 ports in TIME_WAIT, a listener and an
-// idle socket in the range, one bind before connect, and UDP.
+// idle socket in the range, one bind before connect, and UDP. Ports with a fixed
+// number come first, or connect() could have picked them.
 func busy(t *testing.T) *nettest.Host {
 	t.Helper()
 	h := nettest.New(t)
 	listener := must(h.Listen(nettest.TCP4, server))(t)
+	must(h.BindConnect(nettest.TCP4, netip.MustParseAddrPort("127.0.0.1:40001"), server))(t)
+	must(listener.Accept())(t)
+	must(h.Listen(nettest.TCP6, netip.MustParseAddrPort("[::]:40002")))(t)
+	must(h.Bind(nettest.TCP4, netip.MustParseAddrPort("127.0.0.1:40003")))(t)
+	must(h.Bind(nettest.UDP4, netip.MustParseAddrPort("127.0.0.1:40004")))(t)
 	connect := func() (*nettest.Socket, error) { return h.Connect(nettest.TCP4, server) }
 	for range 20 {
 		if _, _, err := nettest.Pair(listener, connect); err != nil {
@@ -36,10 +42,6 @@ func busy(t *testing.T) *nettest.Host {
 	if _, err := nettest.TimeWait(listener, 10, connect); err != nil {
 		t.Fatal(err)
 	}
-	must(h.BindConnect(nettest.TCP4, netip.MustParseAddrPort("127.0.0.1:40001"), server))(t)
-	must(h.Listen(nettest.TCP6, netip.MustParseAddrPort("[::]:40002")))(t)
-	must(h.Bind(nettest.TCP4, netip.MustParseAddrPort("127.0.0.1:40003")))(t)
-	must(h.Bind(nettest.UDP4, netip.MustParseAddrPort("127.0.0.1:40004")))(t)
 	return h
 }
 
