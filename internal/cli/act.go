@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/user"
 	"strconv"
@@ -19,7 +19,6 @@ import (
 	"portrange/internal/act/journal"
 	"portrange/internal/act/survey"
 	"portrange/internal/port"
-	"portrange/internal/report"
 	"portrange/internal/sample"
 )
 
@@ -101,9 +100,7 @@ func (a *app) survey(ctx context.Context, source sample.Options) (act.Facts, *ac
 	}
 	defer progress(a.Err, "looking at who needs which port")()
 	facts, actor, err := a.collect(ctx, sampler, targets)
-	if closing := sampler.Close(); err == nil && closing != nil {
-		err = fmt.Errorf("close the socket source: %w", closing)
-	}
+	err = cmp.Or(err, sampler.Close())
 	facts.Gaps = append(gaps, facts.Gaps...)
 	return facts, actor, err
 }
@@ -130,86 +127,10 @@ func (a *app) collect(ctx context.Context, sampler *sample.Sampler, targets []sa
 	return facts, actor, err
 }
 
-// preview shows what is to be agreed to. In JSON it is a part of the document,
-// which comes last: then it is shown only to a person who is asked.
-func (a *app) preview(asks bool, text func(io.Writer, report.Style) error) error {
-	_, onTerminal := terminal(a.In)
-	switch {
-	case !a.json:
-		return text(a.Out, a.style())
-	case asks && onTerminal:
-		return text(a.Err, report.Style{})
-	}
-	return nil
-}
-
-// allNamespaces refuses --netns where a change is spoken of as a whole.
-func (a *app) allNamespaces(cmd *cobra.Command) error {
+// refuseNetns is an error for --netns where a change is spoken of as a whole.
+func (a *app) refuseNetns(cmd *cobra.Command) error {
 	if a.netns == "" {
 		return nil
 	}
 	return fmt.Errorf("%s: it is about the last change, whichever namespaces that was made in; leave out --netns", cmd.Name())
-}
-
-// agree asks whether to go on. Without a terminal to ask on, it is no where
-// there are warnings.
-func (a *app) agree(ctx context.Context, yes, warnings bool) (bool, error) {
-	_, onTerminal := terminal(a.In)
-	switch {
-	case yes:
-		return true, nil
-	case !onTerminal && warnings:
-		fmt.Fprintln(a.Err, "portrange: nothing was changed: there are warnings and no terminal to ask on; --yes goes on in spite of them")
-		return false, nil
-	case !onTerminal:
-		return true, nil
-	}
-	fmt.Fprint(a.Err, "Go on? [y/N] ")
-	answer, err := a.readLine(ctx)
-	if err != nil && !errors.Is(err, io.EOF) { // Ctrl-D is no answer, and so no
-		return false, err
-	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return true, nil
-	}
-	fmt.Fprintln(a.Err, "portrange: nothing was changed")
-	return false, nil
-}
-
-// readLine reads a line of standard input until ctx is done. The read itself
-// cannot be ended; the process ends before it.
-func (a *app) readLine(ctx context.Context) (string, error) {
-	type result struct {
-		line string
-		err  error
-	}
-	read := make(chan result, 1)
-	go func() {
-		line, err := readLine(a.In)
-		read <- result{line, err}
-	}()
-	select {
-	case r := <-read:
-		if r.err != nil {
-			return "", fmt.Errorf("read the answer: %w", r.err)
-		}
-		return r.line, nil
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-}
-
-// readLine reads no further than the line's end: there may be more questions.
-func readLine(r io.Reader) (string, error) {
-	var line []byte
-	for one := make([]byte, 1); ; {
-		if _, err := io.ReadFull(r, one); err != nil {
-			return "", err
-		}
-		if one[0] == '\n' {
-			return string(line), nil
-		}
-		line = append(line, one[0])
-	}
 }

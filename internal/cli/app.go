@@ -92,3 +92,10 @@ func (a *app) print(document any, text func(io.Writer, report.Style) error) erro
 	}
 	return text(a.Out, a.style())
 }
+
+// say prints a closing line of text.
+func (a *app) say(format string, args ...any) {
+	if !a.json {
+		fmt.Fprintf(a.Err, format+"\n", args...)
+	}
+}

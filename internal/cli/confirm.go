@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"portrange/internal/act"
-	"portrange/internal/act/clock"
 	"portrange/internal/act/journal"
 	"portrange/internal/report"
 )
@@ -30,7 +26,7 @@ func newConfirm(a *app) *cobra.Command {
 		Example: "  portrange set 15000 64001 --persist --confirm 60s\n  portrange confirm",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.allNamespaces(cmd); err != nil {
+			if err := a.refuseNetns(cmd); err != nil {
 				return err
 			}
 			actor, _, err := a.actor()
@@ -126,49 +122,4 @@ func settle(ctx context.Context, j *journal.Journal, id int) (journal.Entry, err
 		case <-time.After(glance):
 		}
 	}
-}
-
-type revertCommand struct {
-	*app
-	after time.Duration
-	ready bool
-}
-
-// newRevert is what the clock of --confirm runs.
-func newRevert(a *app) *cobra.Command {
-	c := &revertCommand{app: a}
-	cmd := &cobra.Command{
-		Use:    "revert ID",
-		Short:  "Take a change back unless it was confirmed",
-		Hidden: true,
-		Args:   cobra.ExactArgs(1),
-		RunE:   c.run,
-	}
-	cmd.Flags().DurationVar(&c.after, "after", 0, "wait that `TIME` first")
-	cmd.Flags().BoolVar(&c.ready, "ready", false, "say on file descriptor 3 that it waits")
-	return cmd
-}
-
-// run takes the change back also when it is told to end before the time: who
-// asked for --confirm wants it back rather than forgotten.
-func (c *revertCommand) run(cmd *cobra.Command, args []string) error {
-	id, err := strconv.Atoi(args[0])
-	if err != nil {
-		return fmt.Errorf("revert: %q is not the number of a change", args[0])
-	}
-	actor, _, err := c.actor()
-	if err != nil {
-		return err
-	}
-	signal.Ignore(syscall.SIGHUP) // follows SIGTERM when systemd ends a session
-	if c.ready {
-		clock.Ready()
-	}
-	waiting, stop := context.WithTimeout(cmd.Context(), c.after)
-	defer stop()
-	_, err = settle(waiting, actor.Journal, id)
-	if err == nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return actor.Revert(context.WithoutCancel(cmd.Context()), id)
 }

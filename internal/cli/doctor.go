@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -61,18 +62,9 @@ func newDoctor(a *app) *cobra.Command {
 	cmd.Flags().BoolVar(&c.options.Probe, "probe", false, "measure what connect() takes, in a private namespace")
 	choiceFlag(cmd, &c.failOn, "fail-on", "exit with 1 when a finding is at least this severe", judge.Info, judge.Warning, judge.Critical)
 	cmd.Flags().StringVar(&c.explain, "explain", "", "print the page on the findings with this `CODE`, and examine nothing")
-	completeCodes(cmd)
+	completeFlag(cmd, "explain", doctor.Codes())
 	sourceFlag(cmd, &c.sampling)
 	return cmd
-}
-
-func completeCodes(cmd *cobra.Command) {
-	complete := func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return doctor.Codes(), cobra.ShellCompDirectiveNoFileComp
-	}
-	if err := cmd.RegisterFlagCompletionFunc("explain", complete); err != nil {
-		panic("complete --explain: " + err.Error()) // the flag exists: it was added before
-	}
 }
 
 func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
@@ -112,9 +104,7 @@ func (c *doctorCommand) examine(ctx context.Context) (*report.Doctor, error) {
 	}
 	defer progress(c.Err, c.working())()
 	facts, missed, err := checkup.Run(ctx, sampler, targets, c.options)
-	if closing := sampler.Close(); err == nil && closing != nil {
-		err = fmt.Errorf("close the socket source: %w", closing)
-	}
+	err = cmp.Or(err, sampler.Close())
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"portrange/internal/port"
 	"portrange/internal/sample"
 )
@@ -179,13 +177,4 @@ func stateNames() []string {
 		}
 	}
 	return append(names, "all", "connected", "synchronized", "bucket", "big")
-}
-
-func completeStates(cmd *cobra.Command) {
-	complete := func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return stateNames(), cobra.ShellCompDirectiveNoFileComp
-	}
-	if err := cmd.RegisterFlagCompletionFunc("state", complete); err != nil {
-		panic("complete --state: " + err.Error()) // the flag exists: newSockets added it
-	}
 }

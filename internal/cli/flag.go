@@ -18,11 +18,14 @@ type choice[T ~string] struct {
 // choiceFlag adds a flag --name that takes one of the words, with completion.
 func choiceFlag[T ~string](cmd *cobra.Command, value *T, name, usage string, among ...T) {
 	cmd.Flags().Var(choice[T]{value, among}, name, usage)
-	complete := func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return words(among), cobra.ShellCompDirectiveNoFileComp
-	}
+	completeFlag(cmd, name, words(among))
+}
+
+// completeFlag has shells offer words for a flag that was added before.
+func completeFlag(cmd *cobra.Command, name string, words []string) {
+	complete := cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 	if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
-		panic("complete --" + name + ": " + err.Error()) // the flag exists: it was added above
+		panic("complete --" + name + ": " + err.Error()) // only for a flag that does not exist
 	}
 }
 

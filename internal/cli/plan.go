@@ -277,9 +277,7 @@ func (c *planCommand) measure(ctx context.Context) (*observe.Live, error) {
 	}
 	defer progress(c.Err, fmt.Sprintf("measuring the load for %v", time.Duration(c.fromLive)))()
 	live, err := observe.Run(ctx, sampler, targets[0], time.Duration(c.fromLive))
-	if closing := sampler.Close(); err == nil && closing != nil {
-		err = fmt.Errorf("close the socket source: %w", closing)
-	}
+	err = cmp.Or(err, sampler.Close())
 	if err != nil {
 		return nil, err
 	}

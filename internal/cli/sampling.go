@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -52,9 +51,7 @@ func (a *app) snapshot(ctx context.Context, options sample.Options) (*port.Snaps
 	}
 	defer progress(a.Err, "reading sockets")()
 	snapshot, err := sampler.Snapshot(ctx, targets)
-	if closing := sampler.Close(); err == nil && closing != nil {
-		err = fmt.Errorf("close the socket source: %w", closing)
-	}
+	err = cmp.Or(err, sampler.Close())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -202,10 +202,3 @@ func (c *changeCommand) decide(ctx context.Context, actor *act.Actor, plan *act.
 	c.say("Done: change %d. `portrange undo` takes it back.", entry.ID)
 	return entry, nil
 }
-
-// say prints a closing line of text.
-func (c *app) say(format string, args ...any) {
-	if !c.json {
-		fmt.Fprintf(c.Err, format+"\n", args...)
-	}
-}

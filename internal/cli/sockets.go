@@ -2,9 +2,9 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os/user"
 	"strconv"
 
@@ -55,7 +55,7 @@ func newSockets(a *app) *cobra.Command {
 	flags.StringSliceVar(&c.remotes, "remote", nil, "only with this remote `END`: ADDR, ADDR:PORT, :PORT or PREFIX")
 	flags.StringSliceVar(&c.processes, "process", nil, "only held by this process, `NAME|PID`")
 	flags.BoolVar(&c.inRange, "in-range", false, "only with a local port in the port range")
-	completeStates(cmd)
+	completeFlag(cmd, "state", stateNames())
 	sourceFlag(cmd, &c.options)
 	ownersFlag(cmd, &c.options, true)
 	return cmd
@@ -73,10 +73,7 @@ func (c *socketsCommand) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	err = c.stream(cmd.Context(), sampler, targets, gaps, wanted)
-	if closing := sampler.Close(); err == nil && closing != nil {
-		return fmt.Errorf("close the socket source: %w", closing)
-	}
-	return err
+	return cmp.Or(err, sampler.Close())
 }
 
 func (c *socketsCommand) filter() (*filter, error) {

@@ -43,7 +43,7 @@ func newUndo(a *app) *cobra.Command {
 }
 
 func (c *undoCommand) run(cmd *cobra.Command, args []string) error {
-	if err := c.allNamespaces(cmd); err != nil {
+	if err := c.refuseNetns(cmd); err != nil {
 		return err
 	}
 	actor, _, err := c.actor()

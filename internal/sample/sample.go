@@ -55,7 +55,10 @@ func (s *Sampler) Close() error {
 	if s.programs == nil {
 		return nil
 	}
-	return s.programs.Close()
+	if err := s.programs.Close(); err != nil {
+		return fmt.Errorf("close the socket source: %w", err)
+	}
+	return nil
 }
 
 // Gaps are what Open could not have.
