@@ -20,14 +20,3 @@ type Settings struct {
 	// StepWidth is ip_local_port_step_width, 0 where the kernel has no such file.
 	StepWidth int
 }
-
-// Gap is something that could not be read, and why. Numbers beside a gap may
-// be too small by what it hides.
-type Gap struct {
-	What      string `json:"what"`
-	Namespace uint64 `json:"namespace,omitempty"` // inode number, 0 for the whole host
-	Why       string `json:"why"`
-}
-
-// Error makes a gap something that a stream of sockets can yield.
-func (g *Gap) Error() string { return "read " + g.What + ": " + g.Why }

@@ -159,17 +159,3 @@ type Tuple struct {
 	Remote netip.AddrPort
 	Device uint32
 }
-
-// Process is one process, as the reader's PID namespace numbers it.
-type Process struct {
-	PID     int    `json:"pid"`
-	Command string `json:"command"`
-}
-
-// Holder is a socket together with one process that has it open. A socket
-// shared by several processes yields one Holder for each.
-type Holder struct {
-	Socket  Socket
-	Process Process
-	NetNS   uint64 // inode number of the socket's network namespace
-}

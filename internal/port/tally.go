@@ -197,6 +197,22 @@ func (u *Uses) add(s *Socket, p uint16, ripeAfter time.Duration) {
 	}
 }
 
+// CountIn is the number of ports that are also in set.
+func (u *Uses) CountIn(set *Set) int {
+	n := 0
+	for i := range u.States {
+		n += u.States[i].Ports.CountIn(set)
+	}
+	return n
+}
+
+// AddTo puts all ports into set.
+func (u *Uses) AddTo(set *Set) {
+	for i := range u.States {
+		u.States[i].Ports.AddTo(set)
+	}
+}
+
 // Contains reports whether one of the tuple's sockets has port p.
 func (u *Uses) Contains(p uint16) bool {
 	for i := range u.States {
@@ -205,87 +221,4 @@ func (u *Uses) Contains(p uint16) bool {
 		}
 	}
 	return false
-}
-
-// Holdings are the processes that hold ports, as a walk over open files finds them.
-type Holdings struct {
-	// Owners counts the sockets of a tuple by PID.
-	Owners map[Tuple]map[int]int
-	// Bound are the bind-held TCP ports by PID, listening and idle ones included.
-	Bound map[int]*Ports
-	// Commands names the processes.
-	Commands map[int]string
-
-	counts *Set
-}
-
-// NewHoldings returns empty holdings; only sockets on the given ports count as
-// a tuple's owners.
-func NewHoldings(counts *Set) *Holdings {
-	return &Holdings{
-		Owners:   map[Tuple]map[int]int{},
-		Bound:    map[int]*Ports{},
-		Commands: map[int]string{},
-		counts:   counts,
-	}
-}
-
-// Add counts one socket of one process.
-func (h *Holdings) Add(held *Holder) {
-	s := &held.Socket
-	if s.Proto != TCP || s.Hold != BindHeld && !s.Connected() {
-		return
-	}
-	h.Commands[held.Process.PID] = held.Process.Command
-	if s.Hold == BindHeld {
-		h.addBound(held.Process.PID, s.Local.Port())
-		return
-	}
-	if h.counts.Contains(s.Local.Port()) {
-		h.addOwner(s.Tuple(), held.Process.PID)
-	}
-}
-
-func (h *Holdings) addBound(pid int, p uint16) {
-	ports, known := h.Bound[pid]
-	if !known {
-		ports = &Ports{}
-		h.Bound[pid] = ports
-	}
-	ports.Add(p)
-}
-
-func (h *Holdings) addOwner(tuple Tuple, pid int) {
-	owners, known := h.Owners[tuple]
-	if !known {
-		owners = make(map[int]int, 1)
-		h.Owners[tuple] = owners
-	}
-	owners[pid]++
-}
-
-// Snapshot is one look at the host: what was read, and what could not be.
-type Snapshot struct {
-	TakenAt    time.Time
-	Host       string
-	Kernel     string // release, as uname -r prints it
-	Namespaces []Namespace
-	Gaps       []Gap
-}
-
-// Namespace is what was read of one network namespace.
-type Namespace struct {
-	ID   uint64 // inode number of the namespace
-	Name string // "host", the name given by ip netns, or its first process
-	// Ref is what --netns takes for it, empty for the caller's own.
-	Ref string
-	// Source names the door the sockets came through: "bpf" or "netlink".
-	Source string
-	// Partial is set when a part of the sockets could not be read: a gap says which.
-	Partial  bool
-	Settings Settings
-	Tally    *Tally
-	Holdings *Holdings // nil where owners were not asked for
-	// Devices names the interfaces that sockets are bound to, by index.
-	Devices map[uint32]string
 }

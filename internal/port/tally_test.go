@@ -140,3 +140,17 @@ func TestStateNames(t *testing.T) {
 		t.Error("numbers out of bounds have no safe name")
 	}
 }
+
+func TestUsesCountEveryState(t *testing.T) {
+	tally := NewTally(Settings{})
+	tally.Add(client(40000))
+	tally.Add(client(40001, waiting(true, time.Minute)))
+	tally.Add(client(40002, waiting(true, time.Minute)))
+	uses, all := tally.Tuples[client(1).Tuple()], &Set{}
+	if got := uses.CountIn(Range{Low: 40000, High: 40001}.Set()); got != 2 {
+		t.Errorf("%d ports of two, one in each state", got)
+	}
+	if uses.AddTo(all); all.String() != "40000-40002" {
+		t.Errorf("ports %s, want 40000-40002", all)
+	}
+}

@@ -1,0 +1,77 @@
+package port
+
+import "fmt"
+
+// Process is one process, as the reader's PID namespace numbers it.
+type Process struct {
+	PID     int    `json:"pid"`
+	Command string `json:"command"`
+}
+
+// String is the name and the id.
+func (p Process) String() string { return fmt.Sprintf("%s (pid %d)", p.Command, p.PID) }
+
+// Holder is a socket together with one process that has it open. A socket
+// shared by several processes yields one Holder for each.
+type Holder struct {
+	Socket  Socket
+	Process Process
+	NetNS   uint64 // inode number of the socket's network namespace
+}
+
+// Holdings are the processes that hold ports, as a walk over open files finds them.
+type Holdings struct {
+	// Owners counts the sockets of a tuple by PID.
+	Owners map[Tuple]map[int]int
+	// Bound are the bind-held TCP ports by PID, listening and idle ones included.
+	Bound map[int]*Ports
+	// Commands names the processes.
+	Commands map[int]string
+
+	counts *Set
+}
+
+// NewHoldings returns empty holdings; only sockets on the given ports count as
+// a tuple's owners.
+func NewHoldings(counts *Set) *Holdings {
+	return &Holdings{
+		Owners:   map[Tuple]map[int]int{},
+		Bound:    map[int]*Ports{},
+		Commands: map[int]string{},
+		counts:   counts,
+	}
+}
+
+// Add counts one socket of one process.
+func (h *Holdings) Add(held *Holder) {
+	s := &held.Socket
+	if s.Proto != TCP || s.Hold != BindHeld && !s.Connected() {
+		return
+	}
+	h.Commands[held.Process.PID] = held.Process.Command
+	if s.Hold == BindHeld {
+		h.addBound(held.Process.PID, s.Local.Port())
+		return
+	}
+	if h.counts.Contains(s.Local.Port()) {
+		h.addOwner(s.Tuple(), held.Process.PID)
+	}
+}
+
+func (h *Holdings) addBound(pid int, p uint16) {
+	ports, known := h.Bound[pid]
+	if !known {
+		ports = &Ports{}
+		h.Bound[pid] = ports
+	}
+	ports.Add(p)
+}
+
+func (h *Holdings) addOwner(tuple Tuple, pid int) {
+	owners, known := h.Owners[tuple]
+	if !known {
+		owners = make(map[int]int, 1)
+		h.Owners[tuple] = owners
+	}
+	owners[pid]++
+}
