@@ -83,7 +83,7 @@ func processes(list []port.Process) string {
 	if len(list) == 0 {
 		return "an unknown process"
 	}
-	text := fmt.Sprintf("%s (pid %d)", list[0].Command, list[0].PID)
+	text := list[0].String()
 	if len(list) > 1 {
 		text += fmt.Sprintf(" and %d more", len(list)-1)
 	}
@@ -234,9 +234,7 @@ func (c *Change) judgeOutside(ns *Namespace) {
 	leaving := difference(c.now.Range, c.next.Range)
 	sockets := 0
 	for _, uses := range ns.Now.Tally.Tuples {
-		for i := range uses.States {
-			sockets += uses.States[i].Ports.CountIn(leaving)
-		}
+		sockets += uses.CountIn(leaving)
 	}
 	if sockets > 0 {
 		c.add(Outside, judge.Info, "range "+c.next.Range.String(),

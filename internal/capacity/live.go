@@ -47,8 +47,8 @@ func (w *Watch) Add(at time.Time, ns *port.Namespace) {
 	}
 	ports := PortsOf(ns)
 	usable := ports.usable()
-	for tuple := range ns.Tally.Tuples {
-		if _, known := w.tuples[tuple]; !known && drawsOn(ns.Tally.Tuples[tuple], usable) {
+	for tuple, uses := range ns.Tally.Tuples {
+		if _, known := w.tuples[tuple]; !known && uses.CountIn(usable) > 0 {
 			w.tuples[tuple] = &track{open: &port.Set{}, waiting: &port.Set{}}
 		}
 	}
@@ -57,15 +57,6 @@ func (w *Watch) Add(at time.Time, ns *port.Namespace) {
 	}
 	w.last = at
 	w.samples++
-}
-
-func drawsOn(uses *port.Uses, usable *port.Set) bool {
-	for i := range uses.States {
-		if uses.States[i].Ports.CountIn(usable) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // add compares one tuple's ports with those of the sample before. uses is nil

@@ -100,9 +100,7 @@ func contested(ns *doctor.Namespace) *port.Set {
 	claimed.Intersect(ns.Now.Settings.Range.Set())
 	used := &port.Set{}
 	for _, uses := range ns.Now.Tally.Tuples {
-		for i := range uses.States {
-			uses.States[i].Ports.AddTo(used)
-		}
+		uses.AddTo(used)
 	}
 	for local, ports := range ns.Now.Tally.Locals {
 		if local.Proto == port.UDP {

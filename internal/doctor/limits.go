@@ -39,7 +39,7 @@ func (c *chart) processFiles() {
 		return
 	}
 	f := c.Process.Files
-	subject := processText(c.Process.Process)
+	subject := c.Process.String()
 	advice := "raise its limit: LimitNOFILE= in its systemd unit, --ulimit nofile= with docker, or nofile in limits.conf; then restart it"
 	if severity, worth := fill(f.Open, f.Soft); worth {
 		c.add(ProcessFiles, severity, subject,

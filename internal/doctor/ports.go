@@ -58,13 +58,11 @@ func (c *chart) byProcess(ports *port.Set) []group {
 func (c *chart) holder(proto port.Proto, p uint16) string {
 	for _, hold := range c.Holds {
 		if hold.Proto == proto && hold.Port == p && len(hold.Processes) > 0 {
-			return processText(hold.Processes[0])
+			return hold.Processes[0].String()
 		}
 	}
 	return "an unknown process"
 }
-
-func processText(p port.Process) string { return fmt.Sprintf("%s (pid %d)", p.Command, p.PID) }
 
 // reserved finds reserved ports without effect or without use.
 func (c *chart) reserved() {

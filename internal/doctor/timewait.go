@@ -30,7 +30,7 @@ func (c *chart) closeWait() {
 		}
 		who := "the process that holds them"
 		if len(p.Owners) > 0 {
-			who = processText(p.Owners[0].Process)
+			who = p.Owners[0].Process.String()
 		}
 		c.add(CloseWaitLeak, judge.Warning, p.Subject(),
 			fmt.Sprintf("%d of %d ports in use are in CLOSE_WAIT: the other side has closed, this one has not", n, p.Used),

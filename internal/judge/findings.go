@@ -102,7 +102,7 @@ func (p *Pool) evidence() string {
 		text += fmt.Sprintf(", %d of them reusable", p.Recyclable)
 	}
 	if len(p.Owners) > 0 {
-		text += fmt.Sprintf("; most by %s (pid %d)", p.Owners[0].Command, p.Owners[0].PID)
+		text += fmt.Sprintf("; most by %s", p.Owners[0].Process)
 	}
 	return text
 }
@@ -231,7 +231,7 @@ func (r *rules) binders(bound *port.Set) string {
 	sortOwners(owners)
 	names := []string{}
 	for _, owner := range owners[:min(3, len(owners))] {
-		names = append(names, fmt.Sprintf("%s (pid %d): %d", owner.Command, owner.PID, owner.Used))
+		names = append(names, fmt.Sprintf("%s: %d", owner.Process, owner.Used))
 	}
 	if len(names) == 0 {
 		return ""

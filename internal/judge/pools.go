@@ -44,9 +44,7 @@ func unseen(ns *port.Namespace, usable *port.Set) int {
 	}
 	used := &port.Set{}
 	for _, uses := range ns.Tally.Tuples {
-		for i := range uses.States {
-			uses.States[i].Ports.AddTo(used)
-		}
+		uses.AddTo(used)
 	}
 	return used.CountIn(usable)
 }
@@ -244,9 +242,7 @@ func (r *rules) pools() []Pool {
 func (r *rules) connections(on *port.Set) int {
 	n := 0
 	for _, uses := range r.ns.Tally.Tuples {
-		for i := range uses.States {
-			n += uses.States[i].Ports.CountIn(on)
-		}
+		n += uses.CountIn(on)
 	}
 	return n
 }

@@ -39,7 +39,7 @@ func (s *site) limits() []port.Gap {
 		process, err := limits.ReadProcess(busiest.PID)
 		switch {
 		case err == nil:
-			add(fmt.Sprintf("RLIMIT_NOFILE of %s (pid %d)", busiest.Command, busiest.PID), process.Soft, "an open file")
+			add(fmt.Sprintf("RLIMIT_NOFILE of %s", busiest), process.Soft, "an open file")
 		case !errors.Is(err, fs.ErrNotExist):
 			gap("file limit", err)
 		}
