@@ -88,6 +88,10 @@ func (t *threshold) mustSet(text string) {
 // Type names the value in the help.
 func (*threshold) Type() string { return "N%|PORTS" }
 
+func (c *checkCommand) thresholds() judge.Thresholds {
+	return judge.Thresholds{Warning: c.warning.Threshold, Critical: c.critical.Threshold}
+}
+
 // unknown prints an error as a plugin's result.
 func (c *checkCommand) unknown(err error) error {
 	if err == nil {
@@ -98,7 +102,7 @@ func (c *checkCommand) unknown(err error) error {
 
 // result prints the line and ends the run with its exit code.
 func (c *checkCommand) result(document *report.Check) error {
-	document.WarningAt, document.CriticalAt = c.warning.Threshold, c.critical.Threshold
+	document.Thresholds = c.thresholds()
 	var err error
 	if c.json {
 		err = report.WriteJSON(c.Out, document)
@@ -112,7 +116,7 @@ func (c *checkCommand) result(document *report.Check) error {
 }
 
 func (c *checkCommand) run(ctx context.Context) error {
-	if err := judge.Agrees(c.warning.Threshold, c.critical.Threshold); err != nil {
+	if err := c.thresholds().Check(); err != nil {
 		return c.unknown(err)
 	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
@@ -154,7 +158,7 @@ func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
 // strains are the pools that were asked for. A destination that nobody talks to
 // has a pool too, still untouched.
 func (c *checkCommand) strains(ns *port.Namespace, remote netip.AddrPort) []judge.Strain {
-	all := judge.Strains(ns, c.warning.Threshold, c.critical.Threshold)
+	all := judge.Strains(ns, c.thresholds())
 	if !remote.IsValid() {
 		return all
 	}

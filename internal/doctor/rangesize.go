@@ -13,7 +13,7 @@ import (
 // which it hurts: connect() slows down past one half.
 const (
 	useful = 0.25
-	half   = 0.5
+	half   = judge.SlowRatio
 )
 
 // rangeSize compares the range with the kernel's default.

@@ -9,12 +9,12 @@ import (
 	"portrange/internal/port"
 )
 
-// The shares of a pool in use from which it is worth a word. Past one half
+// The shares of a pool taken from which it is worth a word. Past one half
 // connect() has used up the parity that it tries first, and walks all of it
 // before it finds a port of the other; near the wall a burst is enough.
 const (
-	slowRatio = 0.5
-	nearRatio = 0.85
+	SlowRatio = 0.5
+	NearRatio = 0.85
 )
 
 // The codes of findings.
@@ -53,11 +53,12 @@ func (r *rules) findings(v *Verdict) []Finding {
 
 var severityRank = map[Severity]int{Critical: 0, Warning: 1, Info: 2}
 
+// CompareSeverity orders the worst first, as [cmp.Compare] does numbers.
+func CompareSeverity(a, b Severity) int { return cmp.Compare(severityRank[a], severityRank[b]) }
+
 // SortFindings puts the worst first and keeps the order of equals.
 func SortFindings(findings []Finding) {
-	slices.SortStableFunc(findings, func(a, b Finding) int {
-		return cmp.Compare(severityRank[a.Severity], severityRank[b.Severity])
-	})
+	slices.SortStableFunc(findings, func(a, b Finding) int { return CompareSeverity(a.Severity, b.Severity) })
 }
 
 // Reaches reports whether s is at least as severe as floor.
@@ -65,14 +66,14 @@ func (s Severity) Reaches(floor Severity) bool { return severityRank[s] <= sever
 
 func poolFinding(p *Pool, ns *port.Namespace) (Finding, bool) {
 	f := Finding{Severity: Warning}
-	switch taken := ratio(p.Size-p.Left, p.Size); {
+	switch taken := p.Taken(); {
 	case p.Left == 0:
 		f.Code, f.Severity = PoolFull, Critical
 		f.Advice = "connect() to this destination fails with EADDRNOTAVAIL now: " + morePorts(ns)
-	case taken >= nearRatio:
+	case taken >= NearRatio:
 		f.Code = PoolNearFull
 		f.Advice = "before it is full: " + morePorts(ns)
-	case taken >= slowRatio:
+	case taken >= SlowRatio:
 		f.Code = PoolPastHalf
 		f.Advice = "every connect() now searches half of the range before it finds a port: " + morePorts(ns)
 	default:
@@ -117,7 +118,7 @@ func (r *rules) localPoolFinding(p *LocalPool) (Finding, bool) {
 	switch {
 	case p.Left == 0:
 		f.Code = LocalPoolFull
-	case ratio(p.Used, p.Size) >= nearRatio:
+	case p.taken() >= NearRatio:
 		f.Code = LocalPoolNearFull
 		if severity == Critical {
 			f.Severity = Warning
@@ -136,10 +137,7 @@ func (r *rules) localSeverity(p *LocalPool) Severity {
 	if p.Proto == port.UDP.String() {
 		return Critical
 	}
-	bound := r.bindHeld.Clone()
-	bound.Subtract(&r.ns.Tally.Listening)
-	bound.Subtract(&r.ns.Tally.Served)
-	if bound.Len() == 0 {
+	if r.unserved(r.bindHeld).Len() == 0 {
 		return Info
 	}
 	return Critical
@@ -160,11 +158,18 @@ func localPoolAdvice(p *LocalPool, ns *port.Namespace) string {
 // boundPorts are the ports of the range that connections took through bind().
 // With a listener on the same port, or several connections, they are accepted ones.
 func (r *rules) boundPorts() *port.Set {
-	bound := r.ns.Tally.Bound.Clone()
-	bound.Subtract(&r.ns.Tally.Listening)
-	bound.Subtract(&r.ns.Tally.Served)
+	bound := r.unserved(&r.ns.Tally.Bound)
 	bound.Intersect(r.open)
 	return bound
+}
+
+// unserved are the ports without a listener and without several connections,
+// which are a listener's.
+func (r *rules) unserved(ports *port.Set) *port.Set {
+	rest := ports.Clone()
+	rest.Subtract(&r.ns.Tally.Listening)
+	rest.Subtract(&r.ns.Tally.Served)
+	return rest
 }
 
 // bindBeforeConnect reports the bound ports: each is lost to every connect().
@@ -193,7 +198,7 @@ func (r *rules) bindBeforeConnect() (Finding, bool) {
 func (r *rules) withheld() (Finding, bool) {
 	size := r.ns.Settings.Range.Size()
 	taken := ratio(size-r.size, size)
-	if taken < slowRatio {
+	if taken < SlowRatio {
 		return Finding{}, false
 	}
 	f := Finding{

@@ -90,7 +90,7 @@ func (r *rules) met(tuple port.Tuple) met {
 
 func (r *rules) group(m met, tuple port.Tuple) met {
 	if uses, known := r.ns.Tally.Tuples[tuple]; known {
-		return append(m, group{Uses: uses, reuses: r.reuses(tuple)})
+		return append(m, group{Uses: uses, reuses: Reuses(r.ns, tuple)})
 	}
 	return m
 }
@@ -173,11 +173,11 @@ func countWhere(ports *port.Ports, usable *port.Set, where func(uint16) bool) in
 	return n
 }
 
-// reuses reports whether tcp_tw_reuse applies to the tuple's own sockets. Mode
+// Reuses reports whether tcp_tw_reuse applies to the tuple's own sockets. Mode
 // 2 asks for a loopback address or for sockets bound to lo, and looks at those
 // in TIME_WAIT, not at the one that wants a port (tcp_twsk_unique).
-func (r *rules) reuses(tuple port.Tuple) bool {
-	switch r.ns.Settings.TWReuse {
+func Reuses(ns *port.Namespace, tuple port.Tuple) bool {
+	switch ns.Settings.TWReuse {
 	case 1:
 		return true
 	case 2:
@@ -340,3 +340,10 @@ func ratio(part, whole int) float64 {
 	}
 	return math.Round(float64(part)/float64(whole)*1000) / 1000
 }
+
+// Taken is the share of the pool that a connect() finds taken, rounded to three
+// digits: ports in TIME_WAIT that it may take over do not count.
+func (p *Pool) Taken() float64 { return ratio(p.Size-p.Left, p.Size) }
+
+// taken is the share of the pool in use, rounded to three digits.
+func (p *LocalPool) taken() float64 { return ratio(p.Used, p.Size) }

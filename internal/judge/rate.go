@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"cmp"
 	"math"
 	"time"
 
@@ -120,21 +119,8 @@ func isNew(before *port.Uses, p uint16, state port.State) bool {
 
 // kept is how long a port stays taken after this side closed its connection.
 func (r *rules) kept(tuple port.Tuple) time.Duration {
-	if r.reuses(tuple) && r.ns.Settings.Timestamps != 0 {
+	if Reuses(r.ns, tuple) && r.ns.Settings.Timestamps != 0 {
 		return min(timeWaitLength, max(r.ns.Settings.TWReuseDelay, time.Millisecond))
 	}
 	return timeWaitLength
 }
-
-// Reuses reports whether tcp_tw_reuse is switched on for the tuple.
-func Reuses(ns *port.Namespace, tuple port.Tuple) bool { return newRules(ns).reuses(tuple) }
-
-// Taken is the share of the pool that a connect() finds taken, rounded to three
-// digits: ports in TIME_WAIT that it may take over do not count.
-func (p *Pool) Taken() float64 { return ratio(p.Size-p.Left, p.Size) }
-
-// Taken is the share of the pool in use, rounded to three digits.
-func (p *LocalPool) Taken() float64 { return ratio(p.Used, p.Size) }
-
-// CompareSeverity orders the worst first, as [cmp.Compare] does numbers.
-func CompareSeverity(a, b Severity) int { return cmp.Compare(severityRank[a], severityRank[b]) }

@@ -52,9 +52,13 @@ func (t Threshold) Trigger(size int) int {
 	return max(0, size-t.ports)
 }
 
-// Agrees reports whether warning is reached before critical is, as far as that
+// Thresholds are the two of a check.
+type Thresholds struct{ Warning, Critical Threshold }
+
+// Check explains why a warning would come after it is critical, as far as that
 // can be told without a pool.
-func Agrees(warning, critical Threshold) error {
+func (t Thresholds) Check() error {
+	warning, critical := t.Warning, t.Critical
 	switch {
 	case (warning.ports < 0) != (critical.ports < 0):
 		return nil
@@ -64,6 +68,17 @@ func Agrees(warning, critical Threshold) error {
 		return fmt.Errorf("warning at %s ports left would come after critical at %s", warning, critical)
 	}
 	return nil
+}
+
+// reached is the severity of a pool of size with so many ports taken.
+func (t Thresholds) reached(taken, size int) Severity {
+	switch {
+	case taken >= t.Critical.Trigger(size):
+		return Critical
+	case taken >= t.Warning.Trigger(size):
+		return Warning
+	}
+	return Info
 }
 
 // Strain is one pool, of whatever kind, by what connect() or bind() finds.
@@ -87,33 +102,25 @@ func (s *Strain) Taken() int { return s.Size - s.Left }
 // Share is Taken as a share of the pool; a pool without ports is full.
 func (s *Strain) Share() float64 { return ratio(s.Taken(), s.Size) }
 
-// NewStrain measures a pool against the thresholds.
-func (v *Verdict) NewStrain(proto, local, remote string, size, left int, warning, critical Threshold) Strain {
-	s := Strain{NetNS: v.NetNS, Name: v.Name, Proto: proto, Local: local, Remote: remote, Size: size, Left: left, Severity: Info}
-	switch taken := s.Taken(); {
-	case taken >= critical.Trigger(size):
-		s.Severity = Critical
-	case taken >= warning.Trigger(size):
-		s.Severity = Warning
-	}
-	return s
-}
-
 // Strains measures every pool of the namespace that can fail a program, and what
 // a new destination would find, the worst first. The pools of TCP's
 // bind(addr, 0) are left out where nothing has bound a port: on most hosts
 // nothing ever does.
-func Strains(ns *port.Namespace, warning, critical Threshold) []Strain {
+func Strains(ns *port.Namespace, thresholds Thresholds) []Strain {
 	r, v := newRules(ns), Namespace(ns)
-	strains := []Strain{v.NewStrain(port.TCP.String(), "", "", r.open.Len(), v.Usable, warning, critical)}
+	strains := []Strain{{Proto: port.TCP.String(), Size: r.open.Len(), Left: v.Usable}}
 	for i := range v.Pools {
 		p := &v.Pools[i]
-		strains = append(strains, v.NewStrain(p.Proto, p.source(), p.Remote, p.Size, p.Left, warning, critical))
+		strains = append(strains, Strain{Proto: p.Proto, Local: p.source(), Remote: p.Remote, Size: p.Size, Left: p.Left})
 	}
 	for i := range v.LocalPools {
 		if p := &v.LocalPools[i]; r.localSeverity(p) == Critical {
-			strains = append(strains, v.NewStrain(p.Proto, p.Local, "", p.Size, p.Left, warning, critical))
+			strains = append(strains, Strain{Proto: p.Proto, Local: p.Local, Size: p.Size, Left: p.Left})
 		}
+	}
+	for i := range strains {
+		s := &strains[i]
+		s.NetNS, s.Name, s.Severity = v.NetNS, v.Name, thresholds.reached(s.Taken(), s.Size)
 	}
 	SortStrains(strains)
 	return strains

@@ -16,6 +16,11 @@ func threshold(t *testing.T, text string) Threshold {
 	return parsed
 }
 
+func thresholds(t *testing.T, warning, critical string) Thresholds {
+	t.Helper()
+	return Thresholds{Warning: threshold(t, warning), Critical: threshold(t, critical)}
+}
+
 func TestParseThreshold(t *testing.T) {
 	for text, trigger := range map[string]int{ // of a pool of 200
 		"50%": 100, "85%": 170, "100%": 200, "0.1%": 1, "33.3%": 67, "2000": 0, "30": 170, "0": 200, "200": 0,
@@ -35,7 +40,7 @@ func TestParseThreshold(t *testing.T) {
 	}
 }
 
-func TestThresholdsAgree(t *testing.T) {
+func TestThresholdsCheck(t *testing.T) {
 	for _, tt := range []struct {
 		warning, critical string
 		want              bool
@@ -43,7 +48,7 @@ func TestThresholdsAgree(t *testing.T) {
 		{"50%", "85%", true}, {"85%", "85%", true}, {"86%", "85%", false},
 		{"2000", "500", true}, {"500", "2000", false}, {"50%", "500", true}, {"2000", "85%", true},
 	} {
-		if err := Agrees(threshold(t, tt.warning), threshold(t, tt.critical)); (err == nil) != tt.want {
+		if err := thresholds(t, tt.warning, tt.critical).Check(); (err == nil) != tt.want {
 			t.Errorf("warning %s, critical %s: %v", tt.warning, tt.critical, err)
 		}
 	}
@@ -52,7 +57,7 @@ func TestThresholdsAgree(t *testing.T) {
 func TestStrains(t *testing.T) {
 	udpCrowd := crowd(80, "10.0.0.9:53", udp)
 	ns := host(slices.Concat(crowd(46, "10.0.0.5:80"), crowd(3, "10.0.0.6:80"), udpCrowd)...)
-	got := Strains(ns, threshold(t, "50%"), threshold(t, "85%"))
+	got := Strains(ns, thresholds(t, "50%", "85%"))
 	want := []Strain{
 		{Proto: "udp", Local: "10.0.0.2", Size: 90, Left: 10, Severity: Critical},
 		{Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:80", Size: 90, Left: 44, Severity: Warning},
@@ -66,7 +71,7 @@ func TestStrains(t *testing.T) {
 
 func TestStrainOfBoundPorts(t *testing.T) {
 	worst := func(sockets ...*port.Socket) Strain {
-		return Strains(host(sockets...), threshold(t, "50%"), threshold(t, "0"))[0]
+		return Strains(host(sockets...), thresholds(t, "50%", "0"))[0]
 	}
 	if got := worst(crowd(90, "10.0.0.5:80", bound)...); got.Severity != Critical || got.Left != 0 {
 		t.Errorf("every port bound: %+v, want a critical strain with none left", got)
@@ -82,7 +87,7 @@ func TestStrainOfBoundPorts(t *testing.T) {
 func TestStrainCountsReusablePortsAsLeft(t *testing.T) {
 	ns := host(crowd(90, "10.0.0.5:80", ripe)...)
 	ns.Settings.TWReuse = 1
-	if got := Strains(ns, threshold(t, "50%"), threshold(t, "85%"))[0]; got.Severity != Info || got.Taken() != 0 {
+	if got := Strains(ns, thresholds(t, "50%", "85%"))[0]; got.Severity != Info || got.Taken() != 0 {
 		t.Errorf("all ports may be taken over, yet %+v", got)
 	}
 }

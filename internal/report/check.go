@@ -38,9 +38,8 @@ type Check struct {
 	Exact    bool       `json:"exact"`
 	Gaps     []port.Gap `json:"gaps"`
 
-	// WarningAt and CriticalAt are the thresholds, for the performance data.
-	WarningAt  judge.Threshold `json:"-"`
-	CriticalAt judge.Threshold `json:"-"`
+	// Thresholds are those of the performance data.
+	Thresholds judge.Thresholds `json:"-"`
 }
 
 // NewCheck sums up the pools. partial says that a part of the sockets could not
@@ -154,7 +153,7 @@ func (c *Check) performance() string {
 		}
 		return "~:-1" // any number is too many
 	}
-	warning, critical := last(c.WarningAt), last(c.CriticalAt)
+	warning, critical := last(c.Thresholds.Warning), last(c.Thresholds.Critical)
 	return strings.Join([]string{
 		fmt.Sprintf("taken=%d;%s;%s;0;%d", c.Worst.Taken(), warning, critical, size),
 		fmt.Sprintf("left=%d;;;0;%d", c.Worst.Left, size),

@@ -74,22 +74,19 @@ func TestDoctorJSON(t *testing.T) {
 	golden(t, "doctor.json", out.String())
 }
 
-func thresholds(t *testing.T, warning, critical string) (w, c judge.Threshold) {
+func thresholds(t *testing.T, warning, critical string) judge.Thresholds {
 	t.Helper()
-	w, err := judge.ParseThreshold(warning)
-	if err != nil {
+	w, errW := judge.ParseThreshold(warning)
+	c, errC := judge.ParseThreshold(critical)
+	if err := errors.Join(errW, errC); err != nil {
 		t.Fatal(err)
 	}
-	c, err = judge.ParseThreshold(critical)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w, c
+	return judge.Thresholds{Warning: w, Critical: c}
 }
 
 func line(t *testing.T, c *report.Check) string {
 	t.Helper()
-	c.WarningAt, c.CriticalAt = thresholds(t, "50%", "2000")
+	c.Thresholds = thresholds(t, "50%", "2000")
 	var out bytes.Buffer
 	if err := report.WriteCheck(&out, c); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"portrange/internal/judge"
 )
 
 // Style is how text is dressed for where it goes. The zero value is for a file
@@ -37,9 +39,9 @@ func (s Style) paint(in ink, text string) string {
 // shareInk colours a share in use by what it means for the next connect().
 func shareInk(share float64) ink {
 	switch {
-	case share >= 0.85:
+	case share >= judge.NearRatio:
 		return red
-	case share >= 0.5:
+	case share >= judge.SlowRatio:
 		return yellow
 	}
 	return plain
