@@ -2,14 +2,12 @@ package doctor
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"portrange/internal/judge"
 	"portrange/internal/kernel/feature"
 	"portrange/internal/kernel/sysctl"
-	"portrange/internal/port"
 )
 
 // kernel gives advice that depends on what the running kernel can do, where a
@@ -96,18 +94,4 @@ func (c *Cost) slower() float64 {
 		return 0
 	}
 	return float64(past) / float64(below)
-}
-
-// carrierNAT is the space of addresses behind a provider's NAT (RFC 6598).
-func carrierNAT() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10) }
-
-// leavesPrivate reports whether a connection goes from a private IPv4 address
-// to a public one, which takes a NAT on the way. IPv6 needs none.
-func leavesPrivate(tuple port.Tuple) bool {
-	local, remote := tuple.Local, tuple.Remote.Addr()
-	return local.Is4() && remote.Is4() && isPrivate(local) && !isPrivate(remote) && remote.IsGlobalUnicast()
-}
-
-func isPrivate(addr netip.Addr) bool {
-	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || carrierNAT().Contains(addr)
 }

@@ -3,7 +3,6 @@ package doctor
 import (
 	"fmt"
 
-	"portrange/internal/boot"
 	"portrange/internal/judge"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -112,33 +111,4 @@ func (c *chart) otherRangeAdvice() string {
 	}
 	return text + fmt.Sprintf("`docker run --sysctl net.ipv4.ip_local_port_range=\"%d %d\"`, in Kubernetes securityContext.sysctls of the pod",
 		wanted.Low, wanted.High)
-}
-
-// boot compares what holds with what will after a reboot.
-func (c *chart) boot() {
-	if c.Boot == nil {
-		return
-	}
-	for i := range c.Boot.Settings {
-		s := &c.Boot.Settings[i]
-		if !s.Drift {
-			continue
-		}
-		if decision := s.Decision(); decision != nil {
-			c.add(BootDrift, judge.Warning, s.Key,
-				fmt.Sprintf("it is %q, and %q after a reboot: %s says so", *s.Running, *s.Boot, decision.Line),
-				"decide which one is meant: `portrange boot` shows all files that have a say, `portrange set … --persist` writes one that wins")
-			continue
-		}
-		c.add(NotPersisted, judge.Warning, s.Key,
-			fmt.Sprintf("it is %q, but no file says so: after a reboot the kernel's default holds, %q", *s.Running, *s.Boot),
-			persistAdvice(s))
-	}
-}
-
-func persistAdvice(s *boot.Setting) string {
-	if s.Key == sysctl.KeyRange {
-		return fmt.Sprintf("`portrange set %s --persist`", *s.Running)
-	}
-	return fmt.Sprintf("add `%s = %s` to a file in /etc/sysctl.d", s.Key, *s.Running)
 }

@@ -2,11 +2,10 @@ package doctor
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
-	"portrange/internal/boot"
 	"portrange/internal/judge"
+	"portrange/internal/kernel/limits"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
@@ -69,19 +68,27 @@ func (c *chart) waitingPool(test func(*judge.Pool) bool) *judge.Pool {
 
 // reuse tells what keeps tcp_tw_reuse from helping.
 func (c *chart) reuse() {
+	reuses := func(p *judge.Pool) bool { return judge.Reuses(&c.Now, p.Tuple) }
+	if worst := c.waitingPool(func(p *judge.Pool) bool { return !reuses(p) }); worst != nil {
+		c.reuseOff(worst)
+	}
+	if worst := c.waitingPool(reuses); worst != nil {
+		c.reuseHindered(worst)
+	}
+}
+
+func (c *chart) reuseOff(worst *judge.Pool) {
+	mode := c.Now.Settings.TWReuse
+	c.add(ReuseOff, severityAt(worst.Taken()), fmt.Sprintf("net.ipv4.tcp_tw_reuse = %d", mode),
+		fmt.Sprintf("it leaves %d ports of %s in TIME_WAIT untouched (%s); %d of %d left", waiting(worst), worst.Subject(),
+			reuseText(mode), worst.Left, worst.Size),
+		c.sysctl(sysctl.KeyTWReuse, 1)+" lets connect() take a port over a second after its last packet, if both ends use TCP "+
+			"timestamps. Not across a NAT that shares one address between hosts with clocks of their own")
+}
+
+// reuseHindered tells of settings that keep reuse from a pool it is on for.
+func (c *chart) reuseHindered(worst *judge.Pool) {
 	settings := &c.Now.Settings
-	worst := c.waitingPool(func(p *judge.Pool) bool { return !judge.Reuses(&c.Now, p.Tuple) })
-	if worst != nil {
-		c.add(ReuseOff, severityAt(worst.Taken()), fmt.Sprintf("net.ipv4.tcp_tw_reuse = %d", settings.TWReuse),
-			fmt.Sprintf("it leaves %d ports of %s in TIME_WAIT untouched (%s); %d of %d left", waiting(worst), worst.Subject(),
-				reuseText(settings.TWReuse), worst.Left, worst.Size),
-			c.sysctl(sysctl.KeyTWReuse, 1)+" lets connect() take a port over a second after its last packet, if both ends use TCP "+
-				"timestamps. Not across a NAT that shares one address between hosts with clocks of their own")
-	}
-	worst = c.waitingPool(func(p *judge.Pool) bool { return judge.Reuses(&c.Now, p.Tuple) })
-	if worst == nil {
-		return
-	}
 	if settings.Timestamps == 0 {
 		c.add(TimestampsOff, severityAt(worst.Taken()), "net.ipv4.tcp_timestamps = 0",
 			fmt.Sprintf("tcp_tw_reuse is %d, but without timestamps it does nothing: %d of the %d ports of %s in TIME_WAIT can be taken over",
@@ -116,27 +123,31 @@ func (c *chart) usesBuckets() bool {
 	return float64(c.TimeWait.Sockets) >= worthWaiting*float64(c.TimeWait.Max) || c.configured(keyBuckets) != ""
 }
 
-// bucketsNear is the share of tcp_max_tw_buckets from which it is near.
-const bucketsNear = 0.8
-
 // buckets looks at the room for timewait sockets.
 func (c *chart) buckets() {
-	w := c.TimeWait
-	if w == nil {
+	if c.TimeWait != nil {
+		c.bucketsLow(c.TimeWait)
+		c.bucketsOverflow(c.TimeWait)
+	}
+}
+
+func (c *chart) bucketsLow(w *limits.TimeWait) {
+	severity, usable := judge.Info, uint64(c.verdict.Usable)
+	switch {
+	case float64(w.Sockets) >= near*float64(w.Max):
+		severity = judge.Warning
+	case w.Max >= usable || !c.usesBuckets():
 		return
 	}
-	subject := fmt.Sprintf("net.ipv4.tcp_max_tw_buckets = %d", w.Max)
-	usable := uint64(c.verdict.Usable)
-	if near := float64(w.Sockets) >= bucketsNear*float64(w.Max); near || w.Max < usable && c.usesBuckets() {
-		severity := judge.Info
-		if near {
-			severity = judge.Warning
-		}
-		c.add(BucketsLow, severity, subject,
-			fmt.Sprintf("%d timewait sockets now; one destination alone could leave %d", w.Sockets, usable),
-			"when it is full the kernel skips TIME_WAIT: that frees ports, but late packets can then hit a new connection. "+
-				c.moreBuckets())
-	}
+	c.add(BucketsLow, severity, bucketsSubject(w),
+		fmt.Sprintf("%d timewait sockets now; one destination alone could leave %d", w.Sockets, usable),
+		"when it is full the kernel skips TIME_WAIT: that frees ports, but late packets can then hit a new connection. "+
+			c.moreBuckets())
+}
+
+func bucketsSubject(w *limits.TimeWait) string { return fmt.Sprintf("%s = %d", keyBuckets, w.Max) }
+
+func (c *chart) bucketsOverflow(w *limits.TimeWait) {
 	if w.Overflows == 0 {
 		return
 	}
@@ -146,7 +157,7 @@ func (c *chart) buckets() {
 		severity = judge.Warning
 		evidence += fmt.Sprintf(", %d of them in the last %s", w.Overflows-e.Overflows, c.Elapsed.Round(time.Millisecond))
 	}
-	c.add(BucketsOverflow, severity, subject, evidence,
+	c.add(BucketsOverflow, severity, bucketsSubject(w), evidence,
 		"it hides that ports run out, and corrupts connections when a late packet fits. "+c.moreBuckets())
 }
 
@@ -165,10 +176,6 @@ const keyFinTimeout = "net.ipv4.tcp_fin_timeout"
 // defaultFinTimeout is TCP_FIN_TIMEOUT, in seconds.
 const defaultFinTimeout = 60
 
-// BootKeys are the settings that [Namespace.Boot] should tell of: those that
-// decide about ports, and a cure that is none.
-func BootKeys() []string { return append(boot.Keys(), keyRecycle) }
-
 // cures finds settings that are thought to shorten TIME_WAIT, and do not.
 func (c *chart) cures() {
 	if line := c.configured(keyRecycle); line != "" {
@@ -186,32 +193,4 @@ func (c *chart) cures() {
 	}
 	c.add(CureFinTimeout, judge.Info, fmt.Sprintf("%s = %d", keyFinTimeout, c.TimeWait.FinTimeout), evidence,
 		"it bounds FIN_WAIT_2 of connections that their process has closed; if it was meant against TIME_WAIT, drop it and see `portrange doctor --explain "+TimeWaitShare+"`")
-}
-
-// configured lists the lines of files that set a key, with or without effect.
-func (c *chart) configured(key string) string {
-	if c.Boot == nil {
-		return ""
-	}
-	var lines []string
-	add := func(line boot.Line) {
-		if text := line.String(); !strings.Contains(strings.Join(lines, ", "), text) {
-			lines = append(lines, text)
-		}
-	}
-	for i := range c.Boot.Settings {
-		s := &c.Boot.Settings[i]
-		if s.Key != key {
-			continue
-		}
-		for _, decision := range []*boot.Decision{s.Tuned, s.Systemd, s.Procps} {
-			if decision != nil {
-				add(decision.Line)
-			}
-		}
-		for _, loser := range s.Loses {
-			add(loser.Line)
-		}
-	}
-	return strings.Join(lines, ", ")
 }
