@@ -3,12 +3,10 @@ package checkup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"time"
 
-	"portrange/internal/boot"
 	"portrange/internal/doctor"
 	"portrange/internal/kernel/feature"
 	"portrange/internal/kernel/limits"
@@ -37,9 +35,12 @@ type Options struct {
 }
 
 // Run examines the targets. The sampler is to be opened with Owners and Rows, or
-// processes are missing from the facts. The error is for a host of which nothing at all
-// could be read, or for ctx; everything else is a gap.
+// processes are missing from the facts. The error is for a host of which nothing
+// at all could be read, or for ctx; everything else is a gap.
 func Run(ctx context.Context, sampler *sample.Sampler, targets []netns.Namespace, options Options) (*doctor.Facts, []port.Gap, error) {
+	if options.pause == nil {
+		options.pause = wait
+	}
 	r := &run{sampler: sampler, targets: targets, options: options}
 	if err := r.look(ctx); err != nil {
 		return nil, nil, err
@@ -109,29 +110,29 @@ func (r *run) lookAgain(ctx context.Context) error {
 		ns.TimeWaitEarlier = r.timeWait(ns.Now.ID)
 	}
 	begin := time.Now()
-	pause := r.options.pause
-	if pause == nil {
-		pause = wait
-	}
-	if err := pause(ctx, r.options.Interval); err != nil {
+	if err := r.options.pause(ctx, r.options.Interval); err != nil {
 		return err
 	}
 	snapshot, err := r.sampler.Snapshot(ctx, r.targets)
 	if err != nil {
 		return err
 	}
-	elapsed := time.Since(begin)
-	r.gaps = append(r.gaps, snapshot.Gaps...)
+	r.replace(snapshot, time.Since(begin))
+	return nil
+}
+
+// replace has the first look give way to a later one, and be the earlier one.
+func (r *run) replace(later *port.Snapshot, elapsed time.Duration) {
+	r.gaps = append(r.gaps, later.Gaps...)
 	for i := range r.facts.Namespaces {
 		ns := &r.facts.Namespaces[i]
-		for j := range snapshot.Namespaces {
-			if later := snapshot.Namespaces[j]; later.ID == ns.Now.ID {
+		for _, now := range later.Namespaces {
+			if now.ID == ns.Now.ID {
 				earlier := ns.Now
-				ns.Earlier, ns.Now, ns.Elapsed = &earlier, later, elapsed
+				ns.Earlier, ns.Now, ns.Elapsed = &earlier, now, elapsed
 			}
 		}
 	}
-	return nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -224,86 +225,6 @@ func (r *run) inside(id uint64, what string, fn func() error) {
 	if err := target.Do(fn); err != nil {
 		r.gap(what, id, err)
 	}
-}
-
-// forecast plays the next boot for the namespaces to which the files apply.
-func (r *run) forecast() {
-	var tree *boot.Tree
-	for i := range r.facts.Namespaces {
-		ns := &r.facts.Namespaces[i]
-		if !r.booted[ns.Now.ID] {
-			continue
-		}
-		if tree == nil {
-			var err error
-			if tree, err = boot.Read(r.options.Root, doctor.BootKeys()); err != nil {
-				r.gap("settings after a reboot", 0, err)
-				return
-			}
-		}
-		ns.Boot = tree.Report(r.running(ns.Now.ID))
-		r.gaps = append(r.gaps, ns.Boot.Gaps...)
-	}
-}
-
-// running are the values of now.
-func (r *run) running(id uint64) map[string]string {
-	values := map[string]string{}
-	r.inside(id, "settings", func() error {
-		var failures []error
-		for _, key := range doctor.BootKeys() {
-			value, err := sysctl.Get(key)
-			if err == nil {
-				values[key] = value
-			}
-			failures = append(failures, absent(err))
-		}
-		return errors.Join(failures...)
-	})
-	return values
-}
-
-// hosts reads the host's range for the namespaces that are others.
-func (r *run) hosts() {
-	for i := range r.facts.Namespaces {
-		ns := &r.facts.Namespaces[i]
-		if ns.Now.Name == netns.HostName {
-			continue
-		}
-		host, err := hostRange()
-		if err != nil {
-			r.gap("the host's port range", 0, err)
-			return
-		}
-		if host.id != ns.Now.ID {
-			ns.Host = &host.ports
-		}
-	}
-}
-
-type hostNamespace struct {
-	id    uint64
-	ports port.Range
-}
-
-func hostRange() (hostNamespace, error) {
-	handle, err := netns.Open(netns.HostName)
-	if err != nil {
-		return hostNamespace{}, err
-	}
-	defer handle.Close()
-	host := hostNamespace{id: handle.ID}
-	err = handle.Do(func() error {
-		text, err := sysctl.Get(sysctl.KeyRange)
-		if err == nil {
-			host.ports, err = port.ParseRange(text)
-		}
-		return err
-	})
-	if err != nil {
-		return hostNamespace{}, fmt.Errorf("read the host's port range: %w", err)
-	}
-	return host, nil
 }
 
 // unique keeps the first gap of several looks at one thing.

@@ -13,36 +13,62 @@ import (
 // limits reads what bounds the number of connections besides ports.
 func (s *site) limits() []port.Gap {
 	var gaps []port.Gap
-	gap := func(what string, err error) {
-		gaps = append(gaps, port.Gap{What: what, Namespace: s.target.ID, Why: err.Error()})
+	for _, part := range []struct {
+		what string
+		read func() ([]act.Limit, error)
+	}{
+		{"conntrack limit", s.conntrackLimit},
+		{"limits of open files", machineFileLimits},
+		{"file limit", s.processFileLimit},
+	} {
+		found, err := part.read()
+		if err != nil {
+			gaps = append(gaps, port.Gap{What: part.what, Namespace: s.target.ID, Why: err.Error()})
+		}
+		s.facts.Limits = append(s.facts.Limits, found...)
 	}
-	add := func(name string, value uint64, each string) {
-		s.facts.Limits = append(s.facts.Limits, act.Limit{Name: name, Value: value, Each: each})
-	}
-	err := s.target.Do(func() error {
+	return gaps
+}
+
+// conntrackLimit is none where the kernel tracks no connections.
+func (s *site) conntrackLimit() (found []act.Limit, err error) {
+	err = s.target.Do(func() error {
 		tracked, err := limits.ReadConntrack()
 		if err == nil {
-			add("net.netfilter.nf_conntrack_max", tracked.Max, "an entry of netfilter's table")
+			found = []act.Limit{{Name: "net.netfilter.nf_conntrack_max", Value: tracked.Max, Each: "an entry of netfilter's table"}}
 		}
 		return err
 	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nothing is tracked
-		gap("conntrack limit", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	if files, err := limits.ReadFiles(); err != nil {
-		gap("limits of open files", err)
-	} else {
-		add("fs.file-max", files.Max, "an open file")
-		add("fs.nr_open", files.PerProcess, "an open file of its process")
+	return found, err
+}
+
+func machineFileLimits() ([]act.Limit, error) {
+	files, err := limits.ReadFiles()
+	if err != nil {
+		return nil, err
 	}
-	if busiest := s.census.busiest(); busiest.PID != 0 {
-		process, err := limits.ReadProcess(busiest.PID)
-		switch {
-		case err == nil:
-			add(fmt.Sprintf("RLIMIT_NOFILE of %s", busiest), process.Soft, "an open file")
-		case !errors.Is(err, fs.ErrNotExist):
-			gap("file limit", err)
-		}
+	return []act.Limit{
+		{Name: "fs.file-max", Value: files.Max, Each: "an open file"},
+		{Name: "fs.nr_open", Value: files.PerProcess, Each: "an open file of its process"},
+	}, nil
+}
+
+// processFileLimit is that of the process with the most connections, unless it
+// has ended.
+func (s *site) processFileLimit() ([]act.Limit, error) {
+	busiest := s.census.busiest()
+	if busiest.PID == 0 {
+		return nil, nil
 	}
-	return gaps
+	process, err := limits.ReadProcess(busiest.PID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return []act.Limit{{Name: fmt.Sprintf("RLIMIT_NOFILE of %s", busiest), Value: process.Soft, Each: "an open file"}}, nil
 }
