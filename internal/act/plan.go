@@ -85,7 +85,7 @@ func (p *Plan) Empty() bool { return len(p.Files) == 0 && len(p.Settings()) == 0
 
 // Warns reports whether a finding is severe enough to ask before going on.
 func (p *Plan) Warns() bool {
-	for _, finding := range p.AllFindings() {
+	for _, finding := range p.allFindings() {
 		if finding.Severity.Reaches(judge.Warning) {
 			return true
 		}
@@ -93,8 +93,8 @@ func (p *Plan) Warns() bool {
 	return false
 }
 
-// AllFindings are the findings of the plan and of its namespaces.
-func (p *Plan) AllFindings() []judge.Finding {
+// allFindings are the findings of the plan and of its namespaces.
+func (p *Plan) allFindings() []judge.Finding {
 	all := append([]judge.Finding(nil), p.Findings...)
 	for i := range p.Changes {
 		all = append(all, p.Changes[i].Findings...)

@@ -14,7 +14,7 @@ import (
 )
 
 func finding(p *Plan, code string) *judge.Finding {
-	all := p.AllFindings()
+	all := p.allFindings()
 	at := slices.IndexFunc(all, func(f judge.Finding) bool { return f.Code == code })
 	if at < 0 {
 		return nil
@@ -45,7 +45,7 @@ func TestPlanOfAWiderRange(t *testing.T) {
 		t.Errorf("writes %v, want %v", c.Settings, want)
 	}
 	if p.Warns() || p.Empty() || len(p.Files) != 0 {
-		t.Errorf("findings %v, files %v", p.AllFindings(), p.Files)
+		t.Errorf("findings %v, files %v", p.allFindings(), p.Files)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestIntruders(t *testing.T) {
 			f := finding(p, tt.code)
 			if tt.code == "" {
 				if p.Warns() {
-					t.Errorf("findings %v, want none", p.AllFindings())
+					t.Errorf("findings %v, want none", p.allFindings())
 				}
 				return
 			}
@@ -96,7 +96,7 @@ func TestIntruders(t *testing.T) {
 			}
 			p = plan(t, Wish{Range: wide(), ReserveFound: true}, facts(tt.facts))
 			if p.Warns() {
-				t.Errorf("with --reserve still a warning: %v", p.AllFindings())
+				t.Errorf("with --reserve still a warning: %v", p.allFindings())
 			}
 			if c := p.Changes[0]; len(c.Settings) != 2 || c.Settings[0].Key != sysctl.KeyReserved || c.Settings[1].Key != sysctl.KeyRange {
 				t.Errorf("writes %v, want reserved ports before the range", c.Settings)
@@ -172,7 +172,7 @@ func TestNarrowing(t *testing.T) {
 		t.Errorf("finding %+v, want a pool near full", got)
 	}
 	if p := plan(t, Wish{Range: wide()}, f); p.Warns() {
-		t.Errorf("widening warns: %v", p.AllFindings())
+		t.Errorf("widening warns: %v", p.allFindings())
 	}
 }
 
@@ -295,7 +295,7 @@ func TestConflicts(t *testing.T) {
 		t.Errorf("finding %+v", got)
 	}
 	if p.Warns() || len(p.Files) != 2 || !p.Files[1].Foreign {
-		t.Fatalf("findings %v, files %v", p.AllFindings(), p.Files)
+		t.Fatalf("findings %v, files %v", p.allFindings(), p.Files)
 	}
 	want := "# local\r\n" + takenOut + "net.ipv4.ip_local_port_range = 32768 60999\r\nkernel.panic = 1"
 	if after := p.Files[1].After; string(after.Data) != want || after.Mode != 0o640 {

@@ -131,7 +131,7 @@ func (p *Plan) closedByServer(ports int, _ func(Pool) bool) *Change {
 // as much, but lingers once for all of them.
 func (p *Plan) keptAlive(ports int, _ func(Pool) bool) *Change {
 	busy, lingering := p.TupleRate*p.Load.Hold, p.TupleRate*p.Load.ClientCloses*p.Load.Lingers()
-	room := MaxMean(ports, p.Confidence) - busy
+	room := maxMean(ports, p.Confidence) - busy
 	if room <= 0 || lingering == 0 {
 		return &Change{Needed: Needed(busy, p.Confidence), Share: share(Needed(busy, p.Confidence), p.Pool.Usable)}
 	}
@@ -155,7 +155,7 @@ func (p *Plan) moreDestinations(ports int, _ func(Pool) bool) *Change {
 // the other kind.
 func (p *Plan) multiplied(ports, others int) int {
 	total := p.Mean * float64(p.Tuples)
-	return ceil(total / MaxMean(ports, p.Confidence) / float64(others))
+	return ceil(total / maxMean(ports, p.Confidence) / float64(others))
 }
 
 func (p *Plan) altered(load Load, ports int, value string, changes bool) *Change {

@@ -66,7 +66,7 @@ type Also struct {
 // Make holds the load against the ports. The error explains what is wrong with
 // the input.
 func Make(load Load, ports Ports, confidence float64) (*Plan, error) {
-	if err := cmp.Or(load.Check(), ports.Check(), CheckConfidence(confidence)); err != nil {
+	if err := cmp.Or(load.Check(), ports.Check(), checkConfidence(confidence)); err != nil {
 		return nil, err
 	}
 	plan := &Plan{
@@ -77,8 +77,8 @@ func Make(load Load, ports Ports, confidence float64) (*Plan, error) {
 	plan.Need = plan.need(load.Mean(), plan.Pool.Usable)
 	plan.Verdict = plan.Pool.judge(plan.Needed)
 	perMean := load.Rate / load.Mean()
-	plan.SlowRate = perMean * MaxMean(plan.Pool.Half, confidence)
-	plan.WallRate = perMean * MaxMean(plan.Pool.Usable, confidence)
+	plan.SlowRate = perMean * maxMean(plan.Pool.Half, confidence)
+	plan.WallRate = perMean * maxMean(plan.Pool.Usable, confidence)
 	plan.Levers = plan.levers()
 	return plan, nil
 }

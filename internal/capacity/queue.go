@@ -16,8 +16,8 @@ const (
 	maxConfidence = 0.999999999
 )
 
-// CheckConfidence explains why p cannot be a confidence.
-func CheckConfidence(p float64) error {
+// checkConfidence explains why p cannot be a confidence.
+func checkConfidence(p float64) error {
 	if p >= minConfidence && p <= maxConfidence { // not so for NaN
 		return nil
 	}
@@ -32,8 +32,8 @@ func Needed(mean, p float64) int {
 	return sort.Search(most, func(n int) bool { return load.CDF(float64(n)) >= p })
 }
 
-// MaxMean is the largest mean for which [Needed] is at most ports.
-func MaxMean(ports int, p float64) float64 {
+// maxMean is the largest mean for which [Needed] is at most ports.
+func maxMean(ports int, p float64) float64 {
 	return mathext.GammaIncRegCompInv(float64(ports)+1, p)
 }
 

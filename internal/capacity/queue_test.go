@@ -41,7 +41,7 @@ func TestNeededFarOut(t *testing.T) {
 func TestMaxMeanIsTheInverse(t *testing.T) {
 	for _, ports := range []int{0, 1, 10, 14116, 28232, 64511} {
 		for _, p := range []float64{0.5, 0.999, 0.999999} {
-			mean := MaxMean(ports, p)
+			mean := maxMean(ports, p)
 			if got := Needed(mean*0.9999, p); got > ports {
 				t.Errorf("%d ports, %v: a mean just below %v needs %d", ports, p, mean, got)
 			}

@@ -30,7 +30,7 @@ type Streams struct {
 // Run runs the command line args, without the program's name, until it is done
 // or ctx is, and returns the exit code. Errors are printed here and nowhere else.
 func Run(ctx context.Context, args []string, streams Streams) int {
-	root := NewCommand(streams)
+	root := newCommand(streams)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var ended exitStatus
@@ -70,8 +70,8 @@ usage or nothing could be shown, 130 interrupted; check has those of a plugin.
 What could not be read is named on standard error and in the JSON field gaps; it
 does not change the code as long as something could be shown.`
 
-// NewCommand builds the whole command tree.
-func NewCommand(streams Streams) *cobra.Command {
+// newCommand builds the whole command tree.
+func newCommand(streams Streams) *cobra.Command {
 	a := &app{Streams: streams}
 	show := &showCommand{app: a}
 	root := &cobra.Command{

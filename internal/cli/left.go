@@ -176,7 +176,7 @@ func (q *question) tuple(ctx context.Context, ns *port.Namespace, target sample.
 	tuple := port.Tuple{Proto: port.TCP, Local: q.local, Remote: q.remote}
 	var err error
 	if q.device != "" {
-		if tuple.Device, err = sample.DeviceIndex(ctx, target, q.device); err != nil {
+		if tuple.Device, err = sample.DeviceIndex(target, q.device); err != nil {
 			return tuple, err
 		}
 		nameDevice(ns, tuple.Device, q.device)

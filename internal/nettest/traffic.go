@@ -82,9 +82,6 @@ func LocalRange(low, high uint16) Option {
 // FreeBind is IP_FREEBIND: bind() takes addresses that the host does not have.
 func FreeBind() Option { return intOption(unix.SOL_IP, unix.IP_FREEBIND, 1) }
 
-// Mark is SO_MARK.
-func Mark(mark int) Option { return intOption(unix.SOL_SOCKET, unix.SO_MARK, mark) }
-
 // KeepAlive is SO_KEEPALIVE.
 func KeepAlive() Option { return intOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
 

@@ -57,7 +57,7 @@ func (p *printer) planVerdict(plan *capacity.Plan) {
 	text := map[capacity.Verdict]string{
 		capacity.Fits: "Fits: below the half of the ports to each destination",
 		capacity.Slow: fmt.Sprintf("Slow: enough ports, but past the half connect() searches up to %s of them in vain first",
-			Thousands(plan.Pool.Half)),
+			thousands(plan.Pool.Half)),
 		capacity.Short: "Short: more ports are needed to each destination than there are",
 	}[plan.Verdict]
 	if plan.Lost >= worthFailing {
@@ -82,7 +82,7 @@ func verdictInk(v capacity.Verdict) ink {
 func (p *printer) planFields(plan *capacity.Plan) {
 	load := &plan.Load
 	p.field("Load", fmt.Sprintf("%s, each open for %s; %s", rateText(load.Rate), secondsText(load.Hold), closesText(load.ClientCloses)))
-	p.field("Tuples", fmt.Sprintf("%s: %s from %s; %s each", Thousands(plan.Tuples),
+	p.field("Tuples", fmt.Sprintf("%s: %s from %s; %s each", thousands(plan.Tuples),
 		count(load.Destinations, "destination"), count(load.Sources, "source"), rateText(plan.TupleRate)))
 	p.field("Port held", secondsText(plan.Blocks)+" by each connection: "+heldText(load))
 	p.field("Range", poolText(&plan.Pool))
@@ -96,8 +96,8 @@ func (p *printer) planFields(plan *capacity.Plan) {
 func poolText(pool *capacity.Pool) string {
 	text := fmt.Sprintf("%d-%d, %s usable", pool.Low, pool.High, count(pool.Usable, "port"))
 	if passed := pool.ReservedInRange + pool.BindHeld; passed > 0 {
-		text += fmt.Sprintf(" of %s; %s reserved, %s held by bind()", Thousands(pool.Size),
-			Thousands(pool.ReservedInRange), Thousands(pool.BindHeld))
+		text += fmt.Sprintf(" of %s; %s reserved, %s held by bind()", thousands(pool.Size),
+			thousands(pool.ReservedInRange), thousands(pool.BindHeld))
 	}
 	return text
 }
@@ -201,8 +201,8 @@ func (p *printer) simulation(result *simulate.Result, planned int) {
 	p.field("Scaled", scaleText(run, planned))
 	p.field("TIME_WAIT", standsText(run))
 	p.field("Peak", fmt.Sprintf("%s withheld at once; predicted %s, from %s to %s 99 times of 100", count(measured.Peak, "port"),
-		Thousands(predicted.Peak), Thousands(predicted.PeakLow), Thousands(predicted.PeakHigh)))
-	p.field("Failed", fmt.Sprintf("%s of %s of connect(), %s; predicted %s", Thousands(measured.Failed), count(measured.Calls, "call"),
+		thousands(predicted.Peak), thousands(predicted.PeakLow), thousands(predicted.PeakHigh)))
+	p.field("Failed", fmt.Sprintf("%s of %s of connect(), %s; predicted %s", thousands(measured.Failed), count(measured.Calls, "call"),
 		percent(measured.Lost), percent(predicted.Lost)))
 	p.field("connect()", latencyText(&measured.Connect))
 	if measured.Failed > 0 {
@@ -218,8 +218,8 @@ const worthSlowing = 0.9
 
 func scaleText(run *simulate.Run, planned int) string {
 	return fmt.Sprintf("%s of %s; %s to each, open for %s; range %d-%d, %s usable; ports × %.3g, time × %.3g",
-		Thousands(run.Tuples), count(planned, "tuple"), rateText(run.TupleRate), secondsText(run.Hold),
-		run.Low, run.High, Thousands(run.Usable), run.PortScale, run.TimeScale)
+		thousands(run.Tuples), count(planned, "tuple"), rateText(run.TupleRate), secondsText(run.Hold),
+		run.Low, run.High, thousands(run.Usable), run.PortScale, run.TimeScale)
 }
 
 func standsText(run *simulate.Run) string {
@@ -252,7 +252,7 @@ func rateText(rate float64) string {
 	return strconv.FormatFloat(rate, 'g', 3, 64) + "/s"
 }
 
-func rounded(x float64) string { return Thousands(int(math.Round(x))) }
+func rounded(x float64) string { return thousands(int(math.Round(x))) }
 
 func secondsText(s float64) string {
 	const rounds = 0.9995 // to 1 with three digits

@@ -82,7 +82,7 @@ func (p *printer) tuples(tuples []capacity.Observed) {
 
 func tupleRow(o *capacity.Observed) []cell {
 	row := []cell{
-		{text: o.Local}, {text: o.Remote}, {text: Thousands(o.New)}, {}, {text: rounded(o.Open)}, {text: rounded(o.TimeWait)},
+		{text: o.Local}, {text: o.Remote}, {text: thousands(o.New)}, {}, {text: rounded(o.Open)}, {text: rounded(o.TimeWait)},
 		{}, {}, {}, {}, {},
 	}
 	if o.Plan == nil {
@@ -93,7 +93,7 @@ func tupleRow(o *capacity.Observed) []cell {
 		row[7].text = percent(o.Plan.Load.ClientCloses)
 	}
 	in := verdictInk(o.Plan.Verdict)
-	row[8] = cell{text: Thousands(o.Plan.Needed), ink: in}
+	row[8] = cell{text: thousands(o.Plan.Needed), ink: in}
 	row[9] = cell{text: percent(o.Plan.Share), ink: in}
 	row[10].text = rateText(o.Plan.WallRate)
 	return row

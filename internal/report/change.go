@@ -119,7 +119,7 @@ func balance(c *act.Change) string {
 	if c.Gained+c.Lost == 0 {
 		return ""
 	}
-	return fmt.Sprintf(": %s gained, %s lost", Thousands(c.Gained), Thousands(c.Lost))
+	return fmt.Sprintf(": %s gained, %s lost", thousands(c.Gained), thousands(c.Lost))
 }
 
 func transition(before, after string) string {

@@ -19,8 +19,8 @@ const (
 	PluginUnknown
 )
 
-// PluginState is the name of a plugin's exit code.
-func PluginState(code int) string { return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[code] }
+// pluginState is the name of a plugin's exit code.
+func pluginState(code int) string { return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[code] }
 
 // Check is the document of `portrange check`.
 type Check struct {
@@ -59,7 +59,7 @@ func NewCheck(strains []judge.Strain, exact, partial bool, gaps []port.Gap) *Che
 		c.Worst = &strains[0]
 	}
 	c.ExitCode = c.code(partial)
-	c.State = PluginState(c.ExitCode)
+	c.State = pluginState(c.ExitCode)
 	c.Message = c.message()
 	return c
 }
@@ -67,7 +67,7 @@ func NewCheck(strains []judge.Strain, exact, partial bool, gaps []port.Gap) *Che
 // UnknownCheck is the document for a check that failed.
 func UnknownCheck(err error) *Check {
 	return &Check{
-		SchemaVersion: SchemaVersion, State: PluginState(PluginUnknown), ExitCode: PluginUnknown,
+		SchemaVersion: SchemaVersion, State: pluginState(PluginUnknown), ExitCode: PluginUnknown,
 		Message: err.Error(), Gaps: []port.Gap{},
 	}
 }

@@ -69,7 +69,7 @@ func (p *printer) prognosis(doc *Doctor) {
 	var parts []string
 	for _, severity := range []judge.Severity{judge.Critical, judge.Warning, judge.Info} {
 		if n := counts[severity]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", Thousands(n), severity))
+			parts = append(parts, fmt.Sprintf("%s %s", thousands(n), severity))
 		}
 	}
 	worst := &doc.Findings[0]

@@ -124,7 +124,7 @@ func fullest(doc *Show) string {
 	consider := func(subject string, left, size int) {
 		if taken := 1 - share(left, size); taken > best {
 			best = taken
-			text = fmt.Sprintf("the fullest pool, %s, has %s of %s left.", subject, Thousands(left), count(size, "port"))
+			text = fmt.Sprintf("the fullest pool, %s, has %s of %s left.", subject, thousands(left), count(size, "port"))
 		}
 	}
 	for i := range doc.Namespaces {

@@ -23,13 +23,13 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 func (p *printer) leftPool(l *LeftPool) {
 	p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, "from "+onDevice(&l.Pool)+" to "+l.Remote+" ("+l.Proto+")")
 	p.field("Usable", count(l.Size, "port"))
-	used := Thousands(l.Used)
+	used := thousands(l.Used)
 	if l.Used > 0 {
 		used += ", " + percent(l.UsedRatio) + ": " + statesText(l.States)
 	}
 	p.field("Used", used)
 	if l.Recyclable > 0 {
-		p.field("Recyclable", Thousands(l.Recyclable)+" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
+		p.field("Recyclable", thousands(l.Recyclable)+" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
 	}
 	if len(l.Owners) > 0 {
 		p.field("Top process", ownersText(l.Owners))
@@ -40,7 +40,7 @@ func (p *printer) leftPool(l *LeftPool) {
 func (p *printer) leftLocal(l *LeftLocal) {
 	p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, "at "+l.Local+" ("+l.Proto+"), shared by all destinations")
 	p.field("In range", count(l.Size, "port")+", reserved ones left out")
-	p.field("Used", Thousands(l.Used))
+	p.field("Used", thousands(l.Used))
 	p.note(&l.Origin)
 }
 
@@ -50,7 +50,7 @@ func (p *printer) leftHead(o *Origin, left, size, bound int, where string) {
 	case bound > 0 && o.Exact:
 		number += fmt.Sprintf(" (or %d fewer: the ends of the range have the same parity)", bound)
 	case bound > 0:
-		number += fmt.Sprintf(" (give or take %s)", Thousands(bound))
+		number += fmt.Sprintf(" (give or take %s)", thousands(bound))
 	}
 	p.line("%s %s, network namespace %s", number, where, Printable(o.Name))
 }

@@ -96,7 +96,7 @@ func reservedText(v *judge.Verdict) string {
 	if v.Reserved == "" {
 		return "none"
 	}
-	return fmt.Sprintf("%s (%s in the range)", strings.ReplaceAll(v.Reserved, ",", ", "), Thousands(v.ReservedInRange))
+	return fmt.Sprintf("%s (%s in the range)", strings.ReplaceAll(v.Reserved, ",", ", "), thousands(v.ReservedInRange))
 }
 
 func bindHeldText(v *judge.Verdict) string {
@@ -127,7 +127,7 @@ func (p *printer) poolRow(pool *judge.Pool) []cell {
 	ink := shareInk(1 - share(pool.Left, pool.Size))
 	return []cell{
 		{text: pool.Proto}, {text: onDevice(pool)}, {text: pool.Remote},
-		{text: Thousands(pool.Used)}, {text: Thousands(pool.Left), ink: ink},
+		{text: thousands(pool.Used)}, {text: thousands(pool.Left), ink: ink},
 		{text: percent(pool.UsedRatio), ink: ink}, p.barCell(pool.UsedRatio, ink),
 		{text: statesText(pool.States)}, {text: ownersText(pool.Owners)},
 	}
@@ -153,7 +153,7 @@ func statesText(states map[string]int) string {
 		return cmp.Or(cmp.Compare(states[b], states[a]), cmp.Compare(a, b))
 	})
 	for i, name := range names {
-		names[i] = Thousands(states[name]) + " " + name
+		names[i] = thousands(states[name]) + " " + name
 	}
 	return strings.Join(names, ", ")
 }
@@ -210,7 +210,7 @@ func (p *printer) localTable(pools []judge.LocalPool) {
 		used := share(pool.Used, pool.Size)
 		ink := shareInk(used)
 		t.rows = append(t.rows, []cell{
-			{text: pool.Proto}, {text: pool.Local}, {text: Thousands(pool.Used)}, {text: Thousands(pool.Left), ink: ink},
+			{text: pool.Proto}, {text: pool.Local}, {text: thousands(pool.Used)}, {text: thousands(pool.Left), ink: ink},
 			{text: percent(used), ink: ink}, p.barCell(used, ink),
 		})
 	}

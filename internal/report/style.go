@@ -47,11 +47,11 @@ func shareInk(share float64) ink {
 	return plain
 }
 
-// Thousands prints n with a comma between groups of three digits.
-func Thousands(n int) string {
+// thousands prints n with a comma between groups of three digits.
+func thousands(n int) string {
 	digits := strconv.Itoa(n)
 	if n < 0 {
-		return "-" + Thousands(-n)
+		return "-" + thousands(-n)
 	}
 	var b strings.Builder
 	for i := range len(digits) {
@@ -68,7 +68,7 @@ func count(n int, noun string) string {
 	if n != 1 {
 		noun += "s"
 	}
-	return Thousands(n) + " " + noun
+	return thousands(n) + " " + noun
 }
 
 // Printable replaces what would move a terminal's cursor: names of processes,

@@ -38,15 +38,15 @@ type Entry struct {
 	User    string        `json:"user"`
 }
 
-// NewEntry is what is shown of a change.
-func NewEntry(e *journal.Entry) Entry {
+// newEntry is what is shown of a change.
+func newEntry(e *journal.Entry) Entry {
 	return Entry{ID: e.ID, State: e.State, At: e.At, Command: e.Command, User: e.User}
 }
 
 // NewUndo is the document of an undo that was not carried out yet.
 func NewUndo(u *act.Undo) *Undo {
 	return &Undo{
-		SchemaVersion: SchemaVersion, Outcome: Planned, Undoes: NewEntry(&u.Entry), Resumes: u.Resumes,
+		SchemaVersion: SchemaVersion, Outcome: Planned, Undoes: newEntry(&u.Entry), Resumes: u.Resumes,
 		Writes: writes(u.Settings), Files: diffs(u.Files), Kept: kept(u.Kept),
 	}
 }
@@ -71,7 +71,7 @@ type Confirmation struct {
 
 // NewConfirmation is the document of a change that was confirmed.
 func NewConfirmation(e *journal.Entry) *Confirmation {
-	return &Confirmation{SchemaVersion: SchemaVersion, Confirmed: NewEntry(e)}
+	return &Confirmation{SchemaVersion: SchemaVersion, Confirmed: newEntry(e)}
 }
 
 // WriteUndo prints which change is taken back, and every write.

@@ -249,10 +249,10 @@ func TestLiveSourceAddressAndDevice(t *testing.T) {
 	if err != nil || source != netip.MustParseAddr("10.7.0.1") {
 		t.Errorf("source %v, %v", source, err)
 	}
-	if index, err := sample.DeviceIndex(t.Context(), targets[0], "lo"); err != nil || index != 1 {
+	if index, err := sample.DeviceIndex(targets[0], "lo"); err != nil || index != 1 {
 		t.Errorf("lo has index %d, %v", index, err)
 	}
-	if _, err := sample.DeviceIndex(t.Context(), targets[0], "eth9"); err == nil || !strings.Contains(err.Error(), "eth9") {
+	if _, err := sample.DeviceIndex(targets[0], "eth9"); err == nil || !strings.Contains(err.Error(), "eth9") {
 		t.Errorf("no such device: %v", err)
 	}
 	if _, _, err := sample.Targets(t.Context(), "no-such-netns"); err == nil || !strings.Contains(err.Error(), "no-such-netns") {

@@ -75,7 +75,7 @@ func CheckLocal(target Namespace, addr netip.Addr, device uint32) error {
 }
 
 // DeviceIndex is the index of an interface of the target by its name.
-func DeviceIndex(_ context.Context, target Namespace, name string) (index uint32, err error) {
+func DeviceIndex(target Namespace, name string) (index uint32, err error) {
 	err = within(target, func(*netns.Handle) error {
 		device, err := net.InterfaceByName(name)
 		if err != nil {
