@@ -6,7 +6,6 @@ import (
 
 	"portrange/internal/capacity"
 	"portrange/internal/observe"
-	"portrange/internal/simulate"
 )
 
 // worthMissing is the share of unseen connections from which it is worth a word.
@@ -97,34 +96,4 @@ func tupleRow(o *capacity.Observed) []cell {
 	row[9] = cell{text: percent(o.Plan.Share), ink: in}
 	row[10].text = rateText(o.Plan.WallRate)
 	return row
-}
-
-// WriteCosts prints the text of `portrange plan --probe`.
-func WriteCosts(w io.Writer, doc *Costs, style Style) error {
-	p := newPrinter(w, style)
-	for i, costs := range doc.Costs {
-		if i > 0 {
-			p.line("")
-		}
-		p.line("%s", p.paint(bold, p.wrap(fmt.Sprintf("connect() on Linux %s while a pool of %s fills with sockets in state %s",
-			Printable(doc.Kernel), count(costs.Ports, "port"), costs.Fill), 0, 2)))
-		p.costTable(costs)
-	}
-	return p.flush()
-}
-
-func (p *printer) costTable(costs *simulate.ConnectCosts) {
-	t := table{columns: []column{
-		{title: "IN USE", right: true}, {title: "P50", right: true}, {title: "P90", right: true}, {title: "P99", right: true},
-		{title: "LONGEST", right: true, yields: 1},
-	}}
-	for _, step := range costs.Steps {
-		t.rows = append(t.rows, costRow(percent(step.From)+" to "+percent(step.To), &step.Latency))
-	}
-	t.rows = append(t.rows, costRow("full, fails", &costs.Failing))
-	p.table(&t)
-}
-
-func costRow(head string, l *simulate.Latency) []cell {
-	return []cell{{text: head}, {text: microsText(l.P50)}, {text: microsText(l.P90)}, {text: microsText(l.P99)}, {text: microsText(l.Max)}}
 }

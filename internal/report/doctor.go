@@ -29,7 +29,7 @@ type Doctor struct {
 // first, each with its code, evidence and advice.
 func WriteDoctor(w io.Writer, doc *Doctor, style Style) error {
 	p := newPrinter(w, style)
-	p.line("%s, Linux %s, %s", p.paint(bold, Printable(doc.Host)), Printable(doc.Kernel), doc.TakenAt.UTC().Format("2006-01-02 15:04:05 MST"))
+	p.line("%s, Linux %s, %s", p.paint(bold, Printable(doc.Host)), Printable(doc.Kernel), timeText(doc.TakenAt))
 	for i := range doc.Findings {
 		p.line("")
 		p.diagnosis(&doc.Findings[i], doc.Examined > 1)

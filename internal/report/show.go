@@ -24,7 +24,7 @@ const maxFindings = 10
 func WriteShow(w io.Writer, doc *Show, limit int, style Style) error {
 	p := newPrinter(w, style)
 	p.line("%s, Linux %s, %s", p.paint(bold, Printable(doc.Host)), Printable(doc.Kernel),
-		doc.TakenAt.UTC().Format("2006-01-02 15:04:05 MST"))
+		timeText(doc.TakenAt))
 	worst := worstFinding(doc.Namespaces)
 	for i := range doc.Namespaces {
 		v := &doc.Namespaces[i]

@@ -3,6 +3,7 @@ package report
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -70,6 +71,8 @@ func count(n int, noun string) string {
 	}
 	return thousands(n) + " " + noun
 }
+
+func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
 
 // Printable replaces what would move a terminal's cursor: names of processes,
 // users and namespaces are chosen by others.

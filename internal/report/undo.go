@@ -82,7 +82,7 @@ func WriteUndo(w io.Writer, doc *Undo, style Style) error {
 		verb = "Finishes"
 	}
 	p.line("%s", p.wrap(fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, doc.Undoes.ID, Printable(doc.Undoes.Command),
-		Printable(doc.Undoes.User), doc.Undoes.At.UTC().Format("2006-01-02 15:04:05 MST"), progressOf(doc.Undoes.State)), 0, 2))
+		Printable(doc.Undoes.User), timeText(doc.Undoes.At), progressOf(doc.Undoes.State)), 0, 2))
 	for _, kept := range doc.Kept {
 		label := fmt.Sprintf("%-*s", labelCells, "WARNING")
 		p.line("%s%s", p.paint(yellow, label), p.wrap(fmt.Sprintf("%s stays as it is: %s", Printable(kept.What), Printable(kept.Why)), labelCells, labelCells))
