@@ -19,7 +19,7 @@
 // about outgoing connections to decide. The error says what to write, and in
 // which order.
 //
-// The package is the only writer of settings and files. It refuses to know
-// where facts come from (package survey collects them) and how a plan looks
+// The package is the only writer of the host's settings and files. It refuses to
+// know where facts come from (package survey collects them) and how a plan looks
 // (package report).
 package act
