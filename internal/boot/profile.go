@@ -1,0 +1,365 @@
+package boot
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portrange/internal/port"
+)
+
+const (
+	tunedMain    = "/etc/tuned/tuned-main.conf"
+	tunedActive  = "/etc/tuned/active_profile"
+	tunedMode    = "/etc/tuned/profile_mode"
+	tunedPost    = "/etc/tuned/post_loaded_profile"
+	tunedUnit    = "tuned.service"
+	sysctlPlugin = "sysctl"
+)
+
+// profile is what tuned sets at boot. The zero profile is a host where tuned
+// does not run.
+type profile struct {
+	// units are the sections handled by the sysctl plugin, in the order tuned
+	// applies them.
+	units []unit
+	// reapply is reapply_sysctl: after its own settings tuned applies those of
+	// the system again.
+	reapply bool
+}
+
+// unit is one section of the merged profile.
+type unit struct {
+	section
+	plugin   string
+	enabled  bool
+	priority int
+}
+
+func (p profile) without(line Line) profile {
+	units := slices.Clone(p.units)
+	for i := range units {
+		units[i].pairs = slices.DeleteFunc(slices.Clone(units[i].pairs), func(o pair) bool { return o.line.same(line) })
+	}
+	p.units = units
+	return p
+}
+
+// profileLoader finds and merges the profiles that tuned would load
+// (tuned/profiles/loader.py, locator.py, merger.py).
+type profileLoader struct {
+	root      *root
+	dirs      []string // the strongest first
+	loaded    []string // files, each taken once
+	units     []unit
+	variables map[string]string
+	gaps      []port.Gap
+}
+
+// active is the profile of the next boot. tuned that cannot load a profile sets
+// nothing at all; the gap says why.
+func (l *profileLoader) active() profile {
+	if !l.enabled() {
+		return profile{}
+	}
+	p, err := l.load()
+	if err != nil {
+		l.gaps = append(l.gaps, port.Gap{What: string(Tuned), Why: err.Error()})
+		return profile{}
+	}
+	return p
+}
+
+// enabled reports whether systemd starts tuned: some target wants it.
+func (l *profileLoader) enabled() bool {
+	for _, dir := range []string{"/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"} {
+		targets, err := l.root.names(dir)
+		if err != nil {
+			l.gaps = append(l.gaps, port.Gap{What: dir, Why: err.Error()})
+		}
+		for _, target := range targets {
+			unit := path.Join(dir, target, tunedUnit)
+			if strings.HasSuffix(target, ".wants") && (l.root.link(unit) != "" || l.root.exists(unit)) {
+				return l.root.link("/etc/systemd/system/"+tunedUnit) != "/dev/null"
+			}
+		}
+	}
+	return false
+}
+
+func (l *profileLoader) load() (profile, error) {
+	main, err := l.parse(tunedMain, true)
+	if err != nil {
+		return profile{}, err
+	}
+	l.dirs = l.profileDirs(main[0])
+	names, err := l.activeNames()
+	if err != nil {
+		return profile{}, err
+	}
+	if err := l.loadAll(names); err != nil {
+		return profile{}, err
+	}
+	l.setVariables()
+	p := profile{reapply: truth(main[0], "reapply_sysctl", true)}
+	for _, u := range l.units {
+		if u.plugin == sysctlPlugin && u.enabled {
+			p.units = append(p.units, l.expanded(u))
+		}
+	}
+	slices.SortStableFunc(p.units, func(a, b unit) int { return cmp.Compare(a.priority, b.priority) })
+	return p, nil
+}
+
+// profileDirs are the directories of profiles. Newer versions have them one
+// level deeper, look nowhere else, and let the directories be configured
+// (CFG_DEF_PROFILE_DIRS in tuned/consts.py).
+func (l *profileLoader) profileDirs(main *section) []string {
+	if !l.root.exists("/usr/lib/tuned/profiles") {
+		return []string{"/etc/tuned", "/usr/lib/tuned"}
+	}
+	if list, set := main.get("profile_dirs"); set {
+		dirs := listed(list)
+		slices.Reverse(dirs)
+		return dirs
+	}
+	return []string{"/etc/tuned/profiles", "/usr/lib/tuned/profiles"}
+}
+
+// activeNames are the profiles to load. In automatic mode tuned picks one by
+// looking at the hardware, which is not to be foreseen from files.
+func (l *profileLoader) activeNames() ([]string, error) {
+	texts := map[string]string{}
+	for _, path := range []string{tunedActive, tunedMode, tunedPost} {
+		f := l.root.read(path)
+		if f.err != nil && !errors.Is(f.err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read %s: %w", path, f.err)
+		}
+		texts[path] = strings.TrimSpace(string(f.data))
+	}
+	mode := texts[tunedMode]
+	if mode == "auto" || mode == "" && texts[tunedActive] == "" {
+		return nil, errors.New("tuned picks its profile by itself at boot (automatic mode); set one with tuned-adm profile NAME")
+	}
+	names := strings.Fields(texts[tunedActive] + " " + texts[tunedPost])
+	if len(names) == 0 {
+		return nil, nil
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !safeName.MatchString(name) }), nil
+}
+
+var safeName = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
+
+// loadAll loads profiles, each after those it includes.
+func (l *profileLoader) loadAll(names []string) error {
+	for _, name := range names {
+		file, err := l.locate(name)
+		if err != nil {
+			return err
+		}
+		if file == "" {
+			continue
+		}
+		l.loaded = append(l.loaded, file)
+		sections, err := l.parse(file, false)
+		if err != nil {
+			return err
+		}
+		if err := l.include(sections, file); err != nil {
+			return err
+		}
+		l.merge(sections)
+	}
+	return nil
+}
+
+func (l *profileLoader) include(sections []*section, file string) error {
+	for _, s := range sections {
+		list, has := s.get("include")
+		if s.name != "main" || !has {
+			continue
+		}
+		if strings.Contains(list, "${f:") {
+			l.gaps = append(l.gaps, port.Gap{What: file, Why: "tuned computes what it includes: " + list})
+			continue
+		}
+		if err := l.loadAll(listed(list)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// locate finds a profile's file, "" for one to be skipped: loaded before, or
+// marked with a dash and missing. A profile may include the one of its own
+// name from a weaker directory.
+func (l *profileLoader) locate(name string) (string, error) {
+	name, optional := strings.CutPrefix(name, "-")
+	skipped := optional
+	for _, dir := range l.dirs {
+		file := path.Join(dir, path.Base(name), "tuned.conf")
+		if slices.Contains(l.loaded, file) {
+			skipped = true
+			continue
+		}
+		if l.root.exists(file) {
+			return file, nil
+		}
+	}
+	if !skipped {
+		return "", fmt.Errorf("find tuned profile %s in %s: no such profile", name, strings.Join(l.dirs, " and "))
+	}
+	return "", nil
+}
+
+func (l *profileLoader) parse(path string, headless bool) ([]*section, error) {
+	f := l.root.read(path)
+	if f.err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, f.err)
+	}
+	return parseINI(f, headless)
+}
+
+// unitOptions are options of a section that speak to tuned and not to the
+// plugin (tuned/profiles/unit.py).
+func unitOptions() []string {
+	return []string{"type", "enabled", "replace", "drop", "devices", "devices_udev_regex", "cpuinfo_regex", "uname_regex",
+		"script_pre", "script_post", "priority"}
+}
+
+// merge lays the sections of a profile over those loaded before.
+func (l *profileLoader) merge(sections []*section) {
+	for _, s := range sections {
+		u := newUnit(s)
+		if (u.plugin == sysctlPlugin) && (has(s, "cpuinfo_regex") || has(s, "uname_regex")) {
+			l.gaps = append(l.gaps, port.Gap{What: string(Tuned), Why: "section " + s.name + " applies to some hardware only; taken to apply here"})
+		}
+		i := slices.IndexFunc(l.units, func(known unit) bool { return known.name == s.name })
+		switch {
+		case s.name == "main":
+		case i < 0:
+			l.units = append(l.units, u)
+		case truth(s, "replace", false):
+			l.units[i] = u
+		default:
+			l.units[i].overlay(u, s)
+		}
+	}
+}
+
+func newUnit(s *section) unit {
+	u := unit{section: section{name: s.name}, plugin: s.name, enabled: truth(s, "enabled", true)}
+	if plugin, set := s.get("type"); set {
+		u.plugin = plugin
+	}
+	priority, _ := s.get("priority")
+	u.priority, _ = strconv.Atoi(priority)
+	for _, o := range s.pairs {
+		if !slices.Contains(unitOptions(), o.name) {
+			u.put(o)
+		}
+	}
+	return u
+}
+
+func (u *unit) overlay(newer unit, s *section) {
+	u.plugin, u.enabled = newer.plugin, newer.enabled
+	if has(s, "priority") {
+		u.priority = newer.priority
+	}
+	dropped, _ := s.get("drop")
+	u.pairs = slices.DeleteFunc(slices.Clone(u.pairs), func(o pair) bool { return slices.Contains(listed(dropped), o.name) })
+	for _, o := range newer.pairs {
+		u.put(o)
+	}
+}
+
+// setVariables takes in the section [variables] and the file it includes.
+func (l *profileLoader) setVariables() {
+	l.variables = map[string]string{}
+	i := slices.IndexFunc(l.units, func(u unit) bool { return u.name == "variables" })
+	if i < 0 {
+		return
+	}
+	for _, o := range l.units[i].pairs {
+		if o.name != "include" {
+			l.variables[o.name] = l.expand(o.value)
+			continue
+		}
+		sections, err := l.parse(path.Clean(o.value), true)
+		if err != nil {
+			l.gaps = append(l.gaps, port.Gap{What: string(Tuned), Why: err.Error()})
+		}
+		for _, s := range sections {
+			for _, o := range s.pairs {
+				l.variables[o.name] = l.expand(o.value)
+			}
+		}
+	}
+}
+
+var variable = regexp.MustCompile(`\\?\$\{\w+\}`)
+
+// expand replaces ${name}; a backslash before it keeps it as it is.
+func (l *profileLoader) expand(text string) string {
+	return variable.ReplaceAllStringFunc(text, func(found string) string {
+		if found[0] == '\\' {
+			return found[1:]
+		}
+		if value, known := l.variables[found[2:len(found)-1]]; known {
+			return value
+		}
+		return found
+	})
+}
+
+// expanded is a unit with the values tuned writes. What tuned would compute
+// with a function is left out, and reported.
+func (l *profileLoader) expanded(u unit) unit {
+	pairs := u.pairs
+	u.pairs = nil
+	for _, o := range pairs {
+		o.value = l.expand(unquoted(o.value))
+		if strings.Contains(o.value, "${f:") {
+			l.gaps = append(l.gaps, port.Gap{What: o.line.String(), Why: "tuned computes the value of " + o.name + ": " + o.value})
+			continue
+		}
+		u.pairs = append(u.pairs, o)
+	}
+	return u
+}
+
+func unquoted(value string) string {
+	if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+		return value[1 : len(value)-1]
+	}
+	return value
+}
+
+// listed splits a list at commas and semicolons.
+func listed(list string) []string {
+	items := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ';' })
+	for i := range items {
+		items[i] = strings.TrimSpace(items[i])
+	}
+	return items
+}
+
+func has(s *section, name string) bool {
+	_, set := s.get(name)
+	return set
+}
+
+func truth(s *section, name string, otherwise bool) bool {
+	value, set := s.get(name)
+	if !set {
+		return otherwise
+	}
+	return slices.Contains([]string{"1", "true", "yes", "on", "y", "t"}, strings.ToLower(value))
+}
