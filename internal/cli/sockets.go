@@ -17,7 +17,8 @@ import (
 
 const socketsLong = `Lists every TCP and UDP socket that holds a local port: protocol, local and
 remote address, state, pending timer, user and processes. Sockets that are bound
-but not connected are among them. The list is printed while it is read.
+but not connected are among them. The list is printed while it is read. A
+terminal too narrow for all columns gets no TIMER, USER and PROCESS, in this order.
 
 Filters: a socket is shown when it passes all that are given; one filter given
 several times, or with a list, passes what any of its values passes.
@@ -50,7 +51,7 @@ func newSockets(a *app) *cobra.Command {
 		RunE:    c.run,
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&c.states, "state", nil, "only sockets in these `STATE`s")
+	flags.StringSliceVar(&c.states, "state", nil, "only sockets in this `STATE`")
 	flags.StringSliceVar(&c.locals, "local", nil, "only with this local `END`: ADDR, ADDR:PORT, :PORT or PREFIX")
 	flags.StringSliceVar(&c.remotes, "remote", nil, "only with this remote `END`: ADDR, ADDR:PORT, :PORT or PREFIX")
 	flags.StringSliceVar(&c.processes, "process", nil, "only held by this process, `NAME|PID`")

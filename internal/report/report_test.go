@@ -244,6 +244,38 @@ func TestSocketsText(t *testing.T) {
 	}
 }
 
+func TestSocketsColumnsFitTheTerminal(t *testing.T) {
+	s := report.Socket{Name: "lb1", Proto: "tcp", Family: "inet", Local: "10.250.251.252:40000", Remote: "10.0.0.5:8080", State: "established",
+		User: "haproxy", UID: new(uint32), Processes: []port.Process{{PID: 26315, Command: "haproxy"}}}
+	for _, test := range []struct {
+		width      int
+		namespaces bool
+		titles     string
+	}{
+		{0, false, "PROTO LOCAL REMOTE STATE TIMER USER PROCESS"},
+		{109, false, "PROTO LOCAL REMOTE STATE TIMER USER PROCESS"},
+		{108, false, "PROTO LOCAL REMOTE STATE USER PROCESS"},
+		{80, false, "PROTO LOCAL REMOTE STATE PROCESS"},
+		{80, true, "NETNS PROTO LOCAL REMOTE STATE"},
+		{64, false, "PROTO LOCAL REMOTE STATE"},
+	} {
+		var out bytes.Buffer
+		w := bufio.NewWriter(&out)
+		if err := errors.Join(report.NewSocketsText(w, test.namespaces, report.Style{Width: test.width}).Write(&s), w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if got := strings.Join(strings.Fields(lines[0]), " "); got != test.titles {
+			t.Errorf("%d columns: %s, want %s", test.width, got, test.titles)
+		}
+		for _, line := range lines {
+			if test.width > 0 && len(line) > test.width {
+				t.Errorf("%d columns: %q has %d", test.width, line, len(line))
+			}
+		}
+	}
+}
+
 func TestSummaryText(t *testing.T) {
 	doc := &report.Summary{Namespaces: []port.Totals{someTotals()}}
 	var out bytes.Buffer

@@ -20,13 +20,25 @@ type SocketsText struct {
 }
 
 // NewSocketsText prints to w; with namespaces every row names its network namespace.
+// Columns for which the terminal has no room are left out.
 func NewSocketsText(w *bufio.Writer, namespaces bool, style Style) *SocketsText {
 	p := &SocketsText{out: w, style: style, namespaces: namespaces}
-	titles := []string{"PROTO", "LOCAL", "REMOTE", "STATE", "TIMER", "USER", "PROCESS"}
-	p.widths = []int{5, 21, 21, 14, 22, 8, 0}
+	columns := []column{{title: "PROTO"}, {title: "LOCAL"}, {title: "REMOTE"}, {title: "STATE"},
+		{title: "TIMER", yields: 3}, {title: "USER", yields: 2}, {title: "PROCESS", yields: 1}}
+	state := cells("BOUND_INACTIVE")
+	if style.Width > 0 { // room is dear, and that state is rare
+		state = cells("ESTABLISHED")
+	}
+	p.widths = []int{5, 20, 20, state, 18, 8, 15}
 	if namespaces {
-		titles = append([]string{"NETNS"}, titles...)
+		columns = append([]column{{title: "NETNS"}}, columns...)
 		p.widths = append([]int{12}, p.widths...)
+	}
+	t := table{columns: columns}
+	t.fit(p.widths, style.Width)
+	titles := make([]string, len(columns))
+	for i, c := range columns {
+		titles[i] = c.title
 	}
 	p.row(titles, bold)
 	return p
@@ -45,13 +57,16 @@ func (p *SocketsText) Write(s *Socket) error {
 func (p *SocketsText) Close([]port.Gap) error { return nil }
 
 func (p *SocketsText) row(row []string, in ink) error {
-	last := len(row) - 1
-	for i, text := range row[:last] {
+	gap := 0 // spaces that only a further cell makes worth writing
+	for i, text := range row {
+		if p.widths[i] == 0 {
+			continue
+		}
 		p.widths[i] = max(p.widths[i], cells(text))
+		p.out.WriteString(strings.Repeat(" ", gap))
 		p.out.WriteString(p.style.paint(in, text))
-		p.out.WriteString(strings.Repeat(" ", p.widths[i]-cells(text)+columnGap))
+		gap = p.widths[i] - cells(text) + columnGap
 	}
-	p.out.WriteString(p.style.paint(in, row[last]))
 	if err := p.out.WriteByte('\n'); err != nil { // an earlier error sticks
 		return fmt.Errorf("write the sockets: %w", err)
 	}
