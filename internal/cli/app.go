@@ -24,7 +24,7 @@ type app struct {
 func (a *app) globalFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "print JSON, see portrange help json for the fields")
-	flags.StringVar(&a.netns, "netns", "", "network namespace: `NAME|PATH|PID`, or all for every one (default the caller's)")
+	flags.Var((*place)(&a.netns), "netns", "network namespace: `NAME|PATH|PID`, or all for every one (default the caller's)")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colour, also on a terminal")
 }
 

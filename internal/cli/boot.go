@@ -39,7 +39,7 @@ func newBoot(a *app) *cobra.Command {
 			return a.printBoot(doc)
 		},
 	}
-	cmd.Flags().StringVar(&root, "root", root, "`DIR`ectory to take for /")
+	cmd.Flags().StringVar(&root, "root", root, "take `DIR` for /")
 	return cmd
 }
 

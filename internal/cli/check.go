@@ -63,10 +63,11 @@ func newCheck(a *app) *cobra.Command {
 func (c *checkCommand) flags(cmd *cobra.Command) {
 	c.warning.mustSet("50%")
 	c.critical.mustSet("85%")
+	c.timeout = checkTimeout
 	cmd.Flags().VarP(&c.warning, "warning", "w", "share of a pool taken, or ports left, from which it is WARNING")
-	cmd.Flags().VarP(&c.critical, "critical", "c", "the same for CRITICAL")
-	cmd.Flags().StringVar(&c.tuple, "tuple", "", "only pools towards this destination (`REMOTE`, ADDR:PORT)")
-	cmd.Flags().DurationVarP(&c.timeout, "timeout", "t", checkTimeout, "give up after this `TIME`, as UNKNOWN")
+	cmd.Flags().VarP(&c.critical, "critical", "c", "share of a pool taken, or ports left, from which it is CRITICAL")
+	cmd.Flags().StringVar(&c.tuple, "tuple", "", "only pools towards `REMOTE`, ADDR:PORT")
+	cmd.Flags().VarP((*span)(&c.timeout), "timeout", "t", "give up after this `TIME`, as UNKNOWN")
 	sourceFlag(cmd, &c.options)
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,7 +93,22 @@ func newCommand(streams Streams) *cobra.Command {
 	show.flags(root)
 	root.AddCommand(newShow(a), newLeft(a), newSockets(a), newSummary(a), newDoctor(a), newCheck(a), newPlan(a),
 		newSet(a), newReserve(a), newUndo(a), newConfirm(a), newRevert(a), newBoot(a), newVersion(a), newCompletion(), newMan(), newJSONTopic())
+	helpAnswers(root)
 	return root
+}
+
+// helpAnswers has `help` refuse what is no command, where cobra prints the help
+// of the whole.
+func helpAnswers(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		panic("find help: " + err.Error()) // it was added just before
+	}
+	help.Args = func(_ *cobra.Command, args []string) error {
+		found, rest, err := root.Find(args)
+		return cmp.Or(err, noCommand(found, rest))
+	}
 }
 
 // noCommand explains a first word that is no command.

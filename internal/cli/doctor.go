@@ -58,7 +58,7 @@ func newDoctor(a *app) *cobra.Command {
 		Args:    noArgs,
 		RunE:    c.run,
 	}
-	cmd.Flags().DurationVar(&c.options.Interval, "interval", 0, "look twice, this `TIME` apart, for rates and forecasts")
+	cmd.Flags().Var((*span)(&c.options.Interval), "interval", "look twice, this `TIME` apart, for rates and forecasts")
 	cmd.Flags().BoolVar(&c.options.Probe, "probe", false, "measure what connect() takes, in a private namespace")
 	choiceFlag(cmd, &c.failOn, "fail-on", "exit with 1 when a finding is at least this severe", judge.Info, judge.Warning, judge.Critical)
 	cmd.Flags().StringVar(&c.explain, "explain", "", "print the page on the findings with this `CODE`, and examine nothing")

@@ -62,6 +62,25 @@ func alternatives(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
+// place is a flag that names a network namespace. An empty one is refused: in a
+// script it comes from a variable that is not set, and would mean the host.
+type place string
+
+// Set takes any name that is not empty.
+func (p *place) Set(name string) error {
+	if name == "" {
+		return errors.New("want a name, a path, a process id or all")
+	}
+	*p = place(name)
+	return nil
+}
+
+// String is the name.
+func (p *place) String() string { return string(*p) }
+
+// Type names the value in the help.
+func (*place) Type() string { return "NAME|PATH|PID" }
+
 // limit is a flag that takes a count, 0 for no limit.
 type limit int
 

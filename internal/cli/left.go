@@ -47,7 +47,7 @@ func newLeft(a *app) *cobra.Command {
 		Args:    oneRemote,
 		RunE:    c.run,
 	}
-	cmd.Flags().StringVar(&c.local, "local", "", "source address, else the one that routing picks (`ADDR`)")
+	cmd.Flags().StringVar(&c.local, "local", "", "connect from `ADDR`, else from the address that routing picks")
 	cmd.Flags().StringVar(&c.device, "device", "", "`INTERFACE` the socket is bound to with SO_BINDTODEVICE")
 	choiceFlag(cmd, &c.proto, "proto", "protocol", port.TCP.String(), port.UDP.String())
 	sourceFlag(cmd, &c.options)

@@ -86,7 +86,7 @@ func (s *span) String() string {
 }
 
 // Type names the value in the help.
-func (*span) Type() string { return "DURATION" }
+func (*span) Type() string { return "TIME" }
 
 // percentage is a flag that takes a percentage, or a share of one as a number.
 type percentage float64

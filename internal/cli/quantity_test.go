@@ -71,6 +71,14 @@ func TestSpanFlag(t *testing.T) {
 	})
 }
 
+func TestPlaceFlag(t *testing.T) {
+	checkFlag(t, "place", func() pflag.Value { return new(place) }, []flagCase{
+		{text: "lb1", want: "lb1"},
+		{text: "all", want: "all"},
+		{text: "", wrong: "want a name, a path, a process id or all"},
+	})
+}
+
 func TestPercentageFlag(t *testing.T) {
 	checkFlag(t, "percentage", func() pflag.Value { return new(percentage) }, []flagCase{
 		{text: "99.9%", want: "99.9%"},

@@ -67,7 +67,7 @@ func (c *changeCommand) flags(cmd *cobra.Command) {
 	flags.BoolVar(&c.wish.Persist, "persist", false, "also write it for the next boot")
 	flags.BoolVar(&c.wish.FixConflicts, "fix-conflicts", false, "with --persist, comment out lines of other files in /etc that override it")
 	flags.BoolVar(&c.dryRun, dryRunFlag, false, "print the plan with the changes of files, and change nothing")
-	flags.DurationVar(&c.within, "confirm", 0, "take it back after this `TIME` unless portrange confirm is run")
+	flags.Var((*span)(&c.within), "confirm", "take it back after this `TIME` unless portrange confirm is run")
 	flags.BoolVar(&c.yes, "yes", false, "do not ask")
 	choiceFlag(cmd, &c.format, "emit", "print the settings in the form of another system, and change nothing", emit.Formats()...)
 	sourceFlag(cmd, &c.options)

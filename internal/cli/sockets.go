@@ -17,8 +17,8 @@ import (
 
 const socketsLong = `Lists every TCP and UDP socket that holds a local port: protocol, local and
 remote address, state, pending timer, user and processes. Sockets that are bound
-but not connected are among them. The list is printed while it is read. A
-terminal too narrow for all columns gets no TIMER, USER and PROCESS, in this order.
+but not connected are among them. The list is printed while it is read. On a
+terminal too narrow for all columns TIMER, USER and PROCESS go, in this order.
 
 Filters: a socket is shown when it passes all that are given; one filter given
 several times, or with a list, passes what any of its values passes.
