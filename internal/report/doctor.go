@@ -69,12 +69,20 @@ func (p *printer) prognosis(doc *Doctor) {
 	var parts []string
 	for _, severity := range []judge.Severity{judge.Critical, judge.Warning, judge.Info} {
 		if n := counts[severity]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", thousands(n), severity))
+			parts = append(parts, severities(n, severity))
 		}
 	}
 	worst := &doc.Findings[0]
 	p.line("%s", p.paint(severityInk(worst.Severity), p.wrap(fmt.Sprintf("%s: %s. `portrange doctor --explain %s` explains the first.",
 		count(len(doc.Findings), "finding"), strings.Join(parts, ", "), worst.Code), 0, 2)))
+}
+
+// severities is a number of findings: "2 critical", "2 warnings".
+func severities(n int, severity judge.Severity) string {
+	if severity == judge.Warning {
+		return count(n, string(severity))
+	}
+	return thousands(n) + " " + string(severity)
 }
 
 func doctorDocument() Document {

@@ -45,14 +45,15 @@ func (p *printer) leftLocal(l *LeftLocal) {
 }
 
 func (p *printer) leftHead(o *Origin, left, size, bound int, where string) {
-	number := p.paint(shareInk(1-share(left, size)), count(left, "port")+" left")
+	number, doubt := count(left, "port")+" left", ""
 	switch {
 	case bound > 0 && o.Exact:
-		number += fmt.Sprintf(" (or %d fewer: the ends of the range have the same parity)", bound)
+		doubt = fmt.Sprintf(" (or %d fewer: the ends of the range have the same parity)", bound)
 	case bound > 0:
-		number += fmt.Sprintf(" (give or take %s)", thousands(bound))
+		doubt = fmt.Sprintf(" (give or take %s)", thousands(bound))
 	}
-	p.line("%s %s, network namespace %s", number, where, Printable(o.Name))
+	rest := fmt.Sprintf("%s %s, network namespace %s", doubt, where, Printable(o.Name))
+	p.line("%s%s", p.paint(shareInk(1-share(left, size)), number), p.wrap(rest, cells(number), 2))
 }
 
 func (p *printer) note(o *Origin) {

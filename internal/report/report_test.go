@@ -214,6 +214,12 @@ func TestLeftText(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "left.txt", out.String())
+
+	out.Reset()
+	if err := report.WriteLeft(&out, doc, report.Style{Width: 50, Colour: true}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "left-50.txt", out.String())
 }
 
 func someSockets() []report.Socket {

@@ -171,7 +171,7 @@ func ownersText(owners []judge.Owner) string {
 }
 
 func (p *printer) total(pools, shown, inUse int) {
-	text := fmt.Sprintf("Total: %s, %s on ports of the range", count(pools, "pool"), count(inUse, "connection"))
+	text := fmt.Sprintf("Total: %s with %s", count(pools, "pool"), count(inUse, "connection"))
 	if hidden := pools - shown; hidden > 0 {
 		text += fmt.Sprintf("; %s not shown (--limit 0 shows all)", count(hidden, "pool"))
 	}
