@@ -81,6 +81,7 @@ func newCommand(streams Streams) *cobra.Command {
 		Long:          rootLong,
 		Args:          noCommand,
 		RunE:          show.run,
+		Version:       thisBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -88,6 +89,7 @@ func newCommand(streams Streams) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
 	a.globalFlags(root)
 	show.flags(root)

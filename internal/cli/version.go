@@ -28,14 +28,18 @@ func newVersion(a *app) *cobra.Command {
 		Short: "Print the version and what it was built from",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			info, _ := debug.ReadBuildInfo()
-			b := readBuild(info)
+			b := thisBuild()
 			return a.print(b, func(w io.Writer, _ report.Style) error {
 				_, err := fmt.Fprintln(w, b)
 				return err
 			})
 		},
 	}
+}
+
+func thisBuild() build {
+	info, _ := debug.ReadBuildInfo()
+	return readBuild(info)
 }
 
 func readBuild(info *debug.BuildInfo) build {
