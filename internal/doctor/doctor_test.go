@@ -259,7 +259,7 @@ func portSymptoms() map[string]symptom {
 		ReservedOutside: {healthy().set(reserve("80,40001")), healthy().set(reserve("40001")), judge.Info, []string{"port 80"}},
 		ReservedUnused: {
 			healthy().set(reserve("40000-40009")), healthy().set(reserve("40010")).with(crowd(40010, 1, "0.0.0.0", "0.0.0.0:0", listens)...),
-			judge.Info, []string{"10 ports (40000-40009)", "10.0 %"}},
+			judge.Info, []string{"10 ports (40000-40009)", "10 of 100 ports less"}},
 		PortTaken: {taken, claiming(SocketUnit, "40050", clients(5)...), judge.Critical, []string{"port 40003", "one outgoing connection", "curl (pid 44)"}},
 		SocketUnit: {
 			claiming(SocketUnit, "40003"), claiming(SocketUnit, "8080"), judge.Warning, []string{"port 40003", "its file says so"}},

@@ -72,7 +72,7 @@ func (c *chart) reserved() {
 	if outside.Len() > 0 {
 		c.add(ReservedOutside, judge.Info, "net.ipv4.ip_local_reserved_ports",
 			fmt.Sprintf("%s outside the range %s, where no search goes", portsText(outside), r),
-			"they do no harm, and matter again should the range reach them; else "+c.unreserve(outside))
+			"this does no harm, and matters again should the range reach there; else "+c.unreserve(outside))
 	}
 	unused := reserved.Clone()
 	unused.Intersect(r.Set())
@@ -84,8 +84,8 @@ func (c *chart) reserved() {
 	unused.Subtract(udpPorts(c.Now.Tally))
 	if unused.Len() > 0 {
 		c.add(ReservedUnused, judge.Info, "net.ipv4.ip_local_reserved_ports",
-			fmt.Sprintf("%s of the range reserved, with no socket on them and no known service that wants them; "+
-				"they take %.1f %% of the range from every pool", portsText(unused), 100*float64(unused.Len())/float64(r.Size())),
+			fmt.Sprintf("%s of the range reserved, without a socket or a known service there; "+
+				"every pool has %d of %d ports less", portsText(unused), unused.Len(), r.Size()),
 			"if the service is gone for good: "+c.unreserve(unused))
 	}
 }
