@@ -14,7 +14,7 @@ import (
 
 func sourceFlag(cmd *cobra.Command, options *sample.Options) {
 	options.Source = sample.Auto
-	choiceFlag(cmd, &options.Source, "source", "where sockets are read from: BPF iterators, sock_diag, or BPF where it loads",
+	choiceFlag(cmd, &options.Source, "source", "where sockets are read from: BPF, sock_diag, or BPF where it loads",
 		sample.Auto, sample.BPF, sample.Netlink)
 }
 

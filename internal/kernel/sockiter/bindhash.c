@@ -8,8 +8,8 @@
  *	bhash[] -> inet_bind_bucket, one for a port -> inet_bind2_bucket, one for
  *	an address of it -> sock_common, all in lists made of hlist_node
  *
- * An iterator takes a lock and a reference for each socket and touches four of
- * its cache lines. This walk takes neither and touches one. In return it has to
+ * An iterator takes a lock and a reference for each socket and touches several
+ * of its cache lines. This walk takes neither and touches one. In return it has to
  * find out for itself when a list changed below it: see advance().
  */
 #include "record.h"
