@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/host"
 	"portrange/internal/nettest"
-	"portrange/internal/port"
 )
 
 // listeners is how many listeners the crowded host has in the range.
@@ -41,21 +41,21 @@ var (
 func crowdedHost(t *testing.T, size crowd) *nettest.Host {
 	t.Helper()
 	nettest.NeedRoot(t)
-	host := nettest.NewNamed(t, fmt.Sprintf("portrange-%d-crowded", os.Getpid()))
-	host.Addr("10.9.0.5/32", "fd00::5/128")
+	box := nettest.NewNamed(t, fmt.Sprintf("portrange-%d-crowded", os.Getpid()))
+	box.Addr("10.9.0.5/32", "fd00::5/128")
 	for i := range listeners {
-		listener := scene{ns: host.Namespace, kind: nettest.TCP4, at: netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(50000+i))}
+		listener := scene{ns: box.Namespace, kind: nettest.TCP4, at: netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(50000+i))}
 		check(t, listener.open("listen", 1))
 	}
-	first := scene{ns: host.Namespace, kind: nettest.TCP4, at: firstServer}
-	second := scene{ns: host.Namespace, kind: nettest.TCP6, at: secondServer}
-	waiting := scene{ns: host.Namespace, kind: nettest.TCP4, at: netip.MustParseAddrPort("10.9.0.5:8081")}
-	datagrams := scene{ns: host.Namespace, kind: nettest.UDP4, at: netip.MustParseAddrPort("10.9.0.5:53")}
+	first := scene{ns: box.Namespace, kind: nettest.TCP4, at: firstServer}
+	second := scene{ns: box.Namespace, kind: nettest.TCP6, at: secondServer}
+	waiting := scene{ns: box.Namespace, kind: nettest.TCP4, at: netip.MustParseAddrPort("10.9.0.5:8081")}
+	datagrams := scene{ns: box.Namespace, kind: nettest.UDP4, at: netip.MustParseAddrPort("10.9.0.5:53")}
 	check(t, first.open("established", size.connections))
 	check(t, second.open("established", size.connections))
 	check(t, datagrams.open("connect", 7))
 	check(t, waiting.open("time-wait", size.timeWaits))
-	return host
+	return box
 }
 
 func check(t *testing.T, err error) {
@@ -68,29 +68,29 @@ func check(t *testing.T, err error) {
 // TestAgreesWithSSAndNetstat holds the commands against what people used before.
 func TestAgreesWithSSAndNetstat(t *testing.T) {
 	size := crowdSize()
-	host := crowdedHost(t, size)
-	t.Run("show", func(t *testing.T) { showAgrees(t, host, size) })
+	box := crowdedHost(t, size)
+	t.Run("show", func(t *testing.T) { showAgrees(t, box, size) })
 	for _, source := range []string{"bpf", "netlink"} {
 		t.Run(source, func(t *testing.T) {
-			got := portrangeStates(t, host, source)
-			if diff := cmp.Diff(ssStates(t, host), got); diff != "" {
+			got := portrangeStates(t, box, source)
+			if diff := cmp.Diff(ssStates(t, box), got); diff != "" {
 				t.Errorf("sockets by state (-ss +portrange):\n%s", diff)
 			}
-			if diff := cmp.Diff(netstatStates(t, host), got); diff != "" {
+			if diff := cmp.Diff(netstatStates(t, box), got); diff != "" {
 				t.Errorf("sockets by state (-netstat +portrange):\n%s", diff)
 			}
 		})
 	}
-	t.Run("summary", func(t *testing.T) { summaryAgrees(t, host) })
-	t.Run("left", func(t *testing.T) { leftAgrees(t, host, size) })
+	t.Run("summary", func(t *testing.T) { summaryAgrees(t, box) })
+	t.Run("left", func(t *testing.T) { leftAgrees(t, box, size) })
 }
 
 // states counts sockets by protocol and state, spelled as portrange does.
 type states map[string]int
 
-func portrange(t *testing.T, host *nettest.Host, document any, args ...string) {
+func portrange(t *testing.T, box *nettest.Host, document any, args ...string) {
 	t.Helper()
-	out := output(t, exec.Command("portrange", append(args, "--netns", host.Path(), "--json")...))
+	out := output(t, exec.Command("portrange", append(args, "--netns", box.Path(), "--json")...))
 	check(t, json.Unmarshal([]byte(out), document))
 }
 
@@ -105,14 +105,14 @@ func output(t *testing.T, command *exec.Cmd) string {
 	return string(out)
 }
 
-func portrangeStates(t *testing.T, host *nettest.Host, source string) states {
+func portrangeStates(t *testing.T, box *nettest.Host, source string) states {
 	var document struct {
 		Sockets []struct{ Proto, State string }
-		Gaps    []port.Gap
+		Gaps    []host.Gap
 	}
-	portrange(t, host, &document, "sockets", "--source", source)
+	portrange(t, box, &document, "sockets", "--source", source)
 	for _, gap := range document.Gaps {
-		if gap.What != "owners" { // root may not see into every process everywhere
+		if gap.Part != "owners" { // root may not see into every process everywhere
 			t.Errorf("a part of the sockets is missing: %v", gap)
 		}
 	}
@@ -126,10 +126,10 @@ func portrangeStates(t *testing.T, host *nettest.Host, source string) states {
 // ssNames maps ss's spelling of the states that occur.
 var ssNames = map[string]string{"ESTAB": "established", "TIME-WAIT": "time_wait", "LISTEN": "listen", "UNCONN": "close"}
 
-func ssStates(t *testing.T, host *nettest.Host) states {
+func ssStates(t *testing.T, box *nettest.Host) states {
 	got := states{}
 	for proto, flag := range map[string]string{"tcp": "-Htan", "udp": "-Huan"} {
-		for line := range strings.Lines(output(t, host.Command("ss", flag))) {
+		for line := range strings.Lines(output(t, box.Command("ss", flag))) {
 			name, known := ssNames[strings.Fields(line)[0]]
 			if !known {
 				t.Fatalf("ss: unexpected state in %q", line)
@@ -140,9 +140,9 @@ func ssStates(t *testing.T, host *nettest.Host) states {
 	return got
 }
 
-func netstatStates(t *testing.T, host *nettest.Host) states {
+func netstatStates(t *testing.T, box *nettest.Host) states {
 	got := states{}
-	for line := range strings.Lines(output(t, host.Command("netstat", "--inet", "--inet6", "-an"))) {
+	for line := range strings.Lines(output(t, box.Command("netstat", "--inet", "--inet6", "-an"))) {
 		fields := strings.Fields(line)
 		switch {
 		case strings.HasPrefix(line, "tcp"):
@@ -157,9 +157,9 @@ func netstatStates(t *testing.T, host *nettest.Host) states {
 }
 
 // summaryAgrees compares line by line, up to spaces.
-func summaryAgrees(t *testing.T, host *nettest.Host) {
-	want := summaryLines(t, output(t, host.Command("ss", "-s")))
-	got := summaryLines(t, output(t, exec.Command("portrange", "summary", "--netns", host.Path())))
+func summaryAgrees(t *testing.T, box *nettest.Host) {
+	want := summaryLines(t, output(t, box.Command("ss", "-s")))
+	got := summaryLines(t, output(t, exec.Command("portrange", "summary", "--netns", box.Path())))
 	for line := range want {
 		if !got[line] {
 			t.Errorf("ss -s has %q, summary has only %v", line, slices.Sorted(maps.Keys(got)))
@@ -203,13 +203,13 @@ type pools struct {
 type pool struct {
 	Local, Remote    string
 	Size, Used, Left int
-	Recyclable       int
+	Reusable         int
 	States           states
 }
 
-func showAgrees(t *testing.T, host *nettest.Host, size crowd) {
+func showAgrees(t *testing.T, box *nettest.Host, size crowd) {
 	var document pools
-	portrange(t, host, &document, "show")
+	portrange(t, box, &document, "show")
 	ns := document.Namespaces[0]
 	const usable = 28232 - listeners
 	if !ns.Exact || ns.BindHeld != listeners || ns.Usable != usable {
@@ -227,20 +227,20 @@ func showAgrees(t *testing.T, host *nettest.Host, size crowd) {
 		if expected := want[got.Remote]; got.Used != expected.Used || !cmp.Equal(got.States, expected.States) {
 			t.Errorf("pool %+v, want %+v", got, expected)
 		}
-		if got.Size != usable || got.Size != got.Used+got.Left-got.Recyclable {
+		if got.Size != usable || got.Size != got.Used+got.Left-got.Reusable {
 			t.Errorf("pool does not add up to %d: %+v", usable, got)
 		}
 	}
 }
 
-func leftAgrees(t *testing.T, host *nettest.Host, size crowd) {
+func leftAgrees(t *testing.T, box *nettest.Host, size crowd) {
 	for remote, want := range map[string]int{
 		firstServer.String():  28232 - listeners - size.connections,
 		secondServer.String(): 28232 - listeners - size.connections,
 		"10.9.0.5:9999":       28232 - listeners,
 	} {
 		var got pool
-		portrange(t, host, &got, "left", remote)
+		portrange(t, box, &got, "left", remote)
 		if got.Left != want {
 			t.Errorf("left %s = %d, want %d", remote, got.Left, want)
 		}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"portrange/internal/act/journal"
-	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -89,7 +88,7 @@ func due(deadline time.Time) string {
 
 // sameValue compares two values of a setting.
 func sameValue(key, a, b string) bool {
-	if key == sysctl.KeyReserved {
+	if key == port.KeyReserved {
 		first, errFirst := port.ParseSet(a)
 		second, errSecond := port.ParseSet(b)
 		if errFirst == nil && errSecond == nil {

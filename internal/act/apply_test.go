@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"portrange/internal/act/journal"
-	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -66,7 +65,7 @@ func TestApplyUndoUndo(t *testing.T) {
 
 // TestFailureTakesEverythingBack refuses one operation after the other.
 func TestFailureTakesEverythingBack(t *testing.T) {
-	for _, operation := range []string{"set " + sysctl.KeyReserved, "set " + sysctl.KeyRange, "write " + DropIn, "write /etc/sysctl.conf"} {
+	for _, operation := range []string{"set " + port.KeyReserved, "set " + port.KeyRange, "write " + DropIn, "write /etc/sysctl.conf"} {
 		t.Run(operation, func(t *testing.T) {
 			b := newBench(t)
 			p := everything(b)
@@ -81,7 +80,7 @@ func TestFailureTakesEverythingBack(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 			b.holds(narrow, "")
-			if got := b.host.value(1, sysctl.KeyReserved); got != "" {
+			if got := b.host.value(1, port.KeyReserved); got != "" {
 				t.Errorf("reserved %q", got)
 			}
 			if got := b.states(); !slices.Equal(got, []journal.State{journal.Reverted}) {
@@ -102,7 +101,7 @@ func TestFailureThatCannotBeTakenBackSaysSo(t *testing.T) {
 		if strings.HasPrefix(op, "write") {
 			return errFake
 		}
-		if op == "set "+sysctl.KeyRange {
+		if op == "set "+port.KeyRange {
 			if sets++; sets > 1 {
 				return errors.New("nor back")
 			}
@@ -123,7 +122,7 @@ func TestFailureThatCannotBeTakenBackSaysSo(t *testing.T) {
 
 func TestChangedMeanwhile(t *testing.T) {
 	for name, change := range map[string]func(*fakeHost){
-		"setting": func(h *fakeHost) { h.put(1, sysctl.KeyRange, "20000 60000") },
+		"setting": func(h *fakeHost) { h.put(1, port.KeyRange, "20000 60000") },
 		"file":    func(h *fakeHost) { h.files[DropIn] = &journal.Content{Data: []byte("x")} },
 	} {
 		b := newBench(t)
@@ -143,8 +142,8 @@ func TestChangedBetweenTwoWrites(t *testing.T) {
 	b := newBench(t)
 	p := everything(b)
 	b.host.fail = func(op string) error {
-		if op == "set "+sysctl.KeyReserved {
-			b.host.put(1, sysctl.KeyRange, "20000 60000")
+		if op == "set "+port.KeyReserved {
+			b.host.put(1, port.KeyRange, "20000 60000")
 		}
 		return nil
 	}
@@ -153,7 +152,7 @@ func TestChangedBetweenTwoWrites(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	b.holds("20000 60000", "")
-	if got := b.host.value(1, sysctl.KeyReserved); got != "" {
+	if got := b.host.value(1, port.KeyReserved); got != "" {
 		t.Errorf("reserved %q", got)
 	}
 }
@@ -161,10 +160,10 @@ func TestChangedBetweenTwoWrites(t *testing.T) {
 func TestUndoKeepsWhatOthersChanged(t *testing.T) {
 	b := newBench(t)
 	b.apply(everything(b), 0)
-	b.host.put(1, sysctl.KeyRange, "20000 60000")
+	b.host.put(1, port.KeyRange, "20000 60000")
 	u := b.undo()
 	b.holds("20000 60000", "")
-	if len(u.Kept) != 1 || !strings.Contains(u.Kept[0].What, sysctl.KeyRange) || !strings.Contains(u.Kept[0].Why, `"20000 60000"`) {
+	if len(u.Kept) != 1 || !strings.Contains(u.Kept[0].What, port.KeyRange) || !strings.Contains(u.Kept[0].Why, `"20000 60000"`) {
 		t.Errorf("kept %+v", u.Kept)
 	}
 	b.undo()
@@ -173,7 +172,7 @@ func TestUndoKeepsWhatOthersChanged(t *testing.T) {
 
 func TestUndoPassesAGoneNamespace(t *testing.T) {
 	b := newBench(t)
-	b.host.put(2, sysctl.KeyRange, narrow)
+	b.host.put(2, port.KeyRange, narrow)
 	second := facts().Namespaces[0]
 	second.Place = journal.Namespace{ID: 2, Name: "pod", Boot: "boot-1"}
 	second.Booted = false
@@ -189,7 +188,7 @@ func TestUndoPassesAGoneNamespace(t *testing.T) {
 func TestUndoOfWhatDoesNotHoldAnyMore(t *testing.T) {
 	b := newBench(t)
 	b.apply(plan(t, Wish{Range: wide()}, facts()), 0)
-	b.host.put(1, sysctl.KeyRange, narrow) // as after a reboot
+	b.host.put(1, port.KeyRange, narrow) // as after a reboot
 	if u := b.undo(); !u.Empty() || len(u.Kept) != 0 {
 		t.Errorf("undo %+v", u)
 	}
@@ -299,7 +298,7 @@ func TestConfirmThatFailsStillWaits(t *testing.T) {
 func TestConfirmRefusesWhatDoesNotHold(t *testing.T) {
 	b := newBench(t)
 	b.apply(everything(b), time.Minute)
-	b.host.put(1, sysctl.KeyRange, "20000 60000")
+	b.host.put(1, port.KeyRange, "20000 60000")
 	if _, err := b.Confirm(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "20000 60000") {
 		t.Errorf("error %v", err)
 	}
@@ -322,8 +321,8 @@ func TestRebootEndsAWait(t *testing.T) {
 	b := newBench(t)
 	b.apply(everything(b), time.Minute)
 	b.host.boot = "boot-2"
-	b.host.put(1, sysctl.KeyRange, narrow)
-	b.host.put(1, sysctl.KeyReserved, "")
+	b.host.put(1, port.KeyRange, narrow)
+	b.host.put(1, port.KeyReserved, "")
 	if _, err := b.PlanUndo(origin); !errors.Is(err, ErrNothing) {
 		t.Errorf("undo: %v", err)
 	}

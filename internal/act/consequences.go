@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 )
@@ -79,7 +80,7 @@ func describeHold(hold Hold) intruder {
 	return one
 }
 
-func processes(list []port.Process) string {
+func processes(list []host.Process) string {
 	if len(list) == 0 {
 		return "an unknown process"
 	}
@@ -195,7 +196,7 @@ func shortened(list string) string {
 }
 
 // open are the ports that the kernel may pick.
-func open(s port.Settings) *port.Set {
+func open(s host.Settings) *port.Set {
 	set := s.Range.Set()
 	set.Subtract(s.Reserved)
 	return set
@@ -228,12 +229,12 @@ func (c *Change) judgeRange(ns *Namespace) {
 
 // judgeOutside counts the sockets that the range leaves behind.
 func (c *Change) judgeOutside(ns *Namespace) {
-	if ns.Now.Tally == nil {
+	if ns.Now.Usage == nil {
 		return
 	}
 	leaving := difference(c.now.Range, c.next.Range)
 	sockets := 0
-	for _, uses := range ns.Now.Tally.Tuples {
+	for _, uses := range ns.Now.Usage.Tuples {
 		sockets += uses.CountIn(leaving)
 	}
 	if sockets > 0 {
@@ -261,7 +262,7 @@ func (c *Change) judgeLimits(ns *Namespace) {
 // judgePools finds the pools that the change makes worse: it judges the
 // namespace as it is and as it will be.
 func (c *Change) judgePools(ns *Namespace) {
-	if ns.Now.Tally == nil {
+	if ns.Now.Usage == nil {
 		return
 	}
 	before := map[string]judge.Severity{}

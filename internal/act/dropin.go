@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
 )
 
 // DropIn is the one file that portrange writes for the next boot.
@@ -36,7 +36,7 @@ const header = headline + `Change it with ` + "`portrange set`" + ` or ` + "`por
 
 // dropInKeys are the settings the drop-in may hold, in their order there:
 // ports are reserved before the range reaches them.
-func dropInKeys() []string { return []string{sysctl.KeyReserved, sysctl.KeyRange} }
+func dropInKeys() []string { return []string{port.KeyReserved, port.KeyRange} }
 
 // renderDropIn prints the file.
 func renderDropIn(origin Origin, values map[string]string) []byte {

@@ -3,6 +3,7 @@ package act
 import (
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -18,7 +19,7 @@ type Facts struct {
 	Boot Forecast
 	// Interrupted is a change that was killed on its way; nil for none.
 	Interrupted *journal.Entry
-	Gaps        []port.Gap
+	Gaps        []host.Gap
 }
 
 // Forecast tells what files in /etc and elsewhere do at boot. *boot.Tree is one.
@@ -34,7 +35,7 @@ type Namespace struct {
 	Booted bool
 	// Now is what was read of it. Its Tally is nil where sockets were not
 	// asked for.
-	Now port.Namespace
+	Now host.Namespace
 	// Holds are the ports that sockets took through bind(), each once for a
 	// protocol and a state.
 	Holds []Hold
@@ -49,7 +50,7 @@ type Hold struct {
 	Port      uint16
 	Proto     port.Proto
 	State     port.State // Listen, or of one of the sockets
-	Processes []port.Process
+	Processes []host.Process
 }
 
 // Claim is a set of ports that somebody needs.

@@ -8,7 +8,7 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
-	"portrange/internal/kernel/sysctl"
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -25,8 +25,8 @@ type fakeHost struct {
 
 func newFakeHost() *fakeHost {
 	h := &fakeHost{settings: map[string]string{}, files: map[string]*journal.Content{}, gone: map[uint64]bool{}, boot: "boot-1"}
-	h.put(1, sysctl.KeyRange, "32768 60999")
-	h.put(1, sysctl.KeyReserved, "")
+	h.put(1, port.KeyRange, "32768 60999")
+	h.put(1, port.KeyReserved, "")
 	return h
 }
 
@@ -125,19 +125,19 @@ var place = journal.Namespace{ID: 1, Cookie: 11, Boot: "boot-1", Name: "host", H
 // facts are those of a host with default settings and no sockets.
 func facts(edit ...func(*Facts)) Facts {
 	f := Facts{
-		Namespaces: []Namespace{{Place: place, Booted: true, Now: port.Namespace{ID: 1, Name: "host", Settings: defaults()}}},
+		Namespaces: []Namespace{{Place: place, Booted: true, Now: host.Namespace{ID: 1, Name: "host", Settings: defaults()}}},
 		Files:      map[string]*journal.Content{DropIn: nil},
 		Boot:       fakeBoot{},
 	}
-	f.Namespaces[0].Now.Tally = port.NewTally(defaults())
+	f.Namespaces[0].Now.Usage = host.NewUsage(defaults())
 	for _, e := range edit {
 		e(&f)
 	}
 	return f
 }
 
-func defaults() port.Settings {
-	return port.Settings{
+func defaults() host.Settings {
+	return host.Settings{
 		Range: port.DefaultRange, Reserved: &port.Set{}, UnprivilegedStart: 1024,
 		TWReuse: 2, TWReuseDelay: time.Second, Timestamps: 1,
 	}
@@ -192,11 +192,11 @@ func (b *bench) undo() *Undo {
 // holds checks the running range and whether there is a drop-in with it.
 func (b *bench) holds(running string, persisted string) {
 	b.t.Helper()
-	if got := b.host.value(1, sysctl.KeyRange); got != running {
+	if got := b.host.value(1, port.KeyRange); got != running {
 		b.t.Errorf("running range %q, want %q", got, running)
 	}
 	values, _ := parseDropIn(b.host.files[DropIn].Bytes())
-	if got := values[sysctl.KeyRange]; got != persisted {
+	if got := values[port.KeyRange]; got != persisted {
 		b.t.Errorf("persisted range %q, want %q", got, persisted)
 	}
 }

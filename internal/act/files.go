@@ -10,7 +10,7 @@ import (
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
 	"portrange/internal/judge"
-	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
 )
 
 // addFiles plans what is to hold after a reboot, or tells what will.
@@ -200,9 +200,9 @@ func adviceOfReboot(key, value string, persists bool) string {
 	switch {
 	case !persists:
 		return "add --persist to keep it"
-	case key == sysctl.KeyReserved && value != "":
+	case key == port.KeyReserved && value != "":
 		return fmt.Sprintf("`portrange reserve add %s --persist` keeps it", value)
-	case key == sysctl.KeyReserved:
+	case key == port.KeyReserved:
 		return "`portrange reserve remove` and the ports, with --persist, keeps them free"
 	}
 	return fmt.Sprintf("`portrange set %s --persist` keeps it", value)

@@ -14,6 +14,7 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -134,13 +135,13 @@ func livePlan(a *Actor) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree, err := boot.Read("/", []string{sysctl.KeyRange, sysctl.KeyReserved})
+	tree, err := boot.Read("/", []string{port.KeyRange, port.KeyReserved})
 	if err != nil {
 		return nil, err
 	}
 	f := Facts{
 		Namespaces: []Namespace{{
-			Place: place, Booted: true, Now: port.Namespace{Settings: now},
+			Place: place, Booted: true, Now: host.Namespace{Settings: now},
 			Holds: []Hold{held(20000, port.TCP, port.Listen)},
 		}},
 		Files: map[string]*journal.Content{}, Boot: tree,
@@ -160,7 +161,7 @@ var (
 	untouched = situation{narrow, "", "", otherText}
 	changed   = situation{
 		wider, "20000",
-		string(renderDropIn(origin, map[string]string{sysctl.KeyRange: wider, sysctl.KeyReserved: "20000"})),
+		string(renderDropIn(origin, map[string]string{port.KeyRange: wider, port.KeyReserved: "20000"})),
 		string(commentOut([]byte(otherText), []int{2})),
 	}
 )
@@ -169,10 +170,10 @@ func look(t *testing.T) situation {
 	t.Helper()
 	var s situation
 	var err error
-	if s.running, err = sysctl.Get(sysctl.KeyRange); err != nil {
+	if s.running, err = sysctl.Get(port.KeyRange); err != nil {
 		t.Fatal(err)
 	}
-	if s.reserved, err = sysctl.Get(sysctl.KeyReserved); err != nil {
+	if s.reserved, err = sysctl.Get(port.KeyReserved); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(DropIn)
@@ -386,7 +387,7 @@ func TestLiveNamespaceIsRecognised(t *testing.T) {
 	} {
 		stranger := ns
 		edit(&stranger)
-		if _, err := a.Host.Get(stranger, sysctl.KeyRange); !errors.Is(err, ErrGone) {
+		if _, err := a.Host.Get(stranger, port.KeyRange); !errors.Is(err, ErrGone) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -416,16 +417,16 @@ func TestLiveNamespaceAtAPathOfItsOwn(t *testing.T) {
 		t.Fatalf("identified as %+v, %v", place, err)
 	}
 	later := mustSystem(t)
-	if err := later.Set(place, sysctl.KeyRange, "15000 64001"); err != nil {
+	if err := later.Set(place, port.KeyRange, "15000 64001"); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := later.Get(place, sysctl.KeyRange); err != nil || got != "15000 64001" {
+	if got, err := later.Get(place, port.KeyRange); err != nil || got != "15000 64001" {
 		t.Errorf("the range there is %q, %v", got, err)
 	}
 	if err := unix.Unmount(path, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := mustSystem(t).Get(place, sysctl.KeyRange); !errors.Is(err, ErrGone) {
+	if _, err := mustSystem(t).Get(place, port.KeyRange); !errors.Is(err, ErrGone) {
 		t.Errorf("unmounted: %v", err)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"portrange/internal/act/journal"
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -21,7 +21,7 @@ type Plan struct {
 	// Findings are about the files and the journal; those about a namespace are
 	// with it.
 	Findings []judge.Finding `json:"findings"`
-	Gaps     []port.Gap      `json:"gaps"`
+	Gaps     []host.Gap      `json:"gaps"`
 }
 
 // Change is what happens to one namespace.
@@ -40,7 +40,7 @@ type Change struct {
 	// reserved by the time the range reaches it.
 	Settings []journal.Setting `json:"-"`
 
-	now, next port.Settings
+	now, next host.Settings
 	// aimed are the keys that the wish is about, in the order of writing.
 	aimed []string
 }
@@ -53,7 +53,7 @@ var ErrNotAllowed = errors.New("not a valid port range here")
 func NewPlan(wish Wish, facts Facts) (*Plan, error) {
 	p := &Plan{Origin: wish.Origin, Gaps: facts.Gaps, Findings: []judge.Finding{}}
 	if p.Gaps == nil {
-		p.Gaps = []port.Gap{}
+		p.Gaps = []host.Gap{}
 	}
 	for i := range facts.Namespaces {
 		change, err := newChange(wish, &facts.Namespaces[i])
@@ -148,7 +148,7 @@ func (w *Wish) reserved(now *port.Set) *port.Set {
 
 // allowed checks the one rule that depends on the host (ipv4_local_port_range,
 // net/ipv4/sysctl_net_ipv4.c).
-func allowed(r port.Range, now port.Settings, name string) error {
+func allowed(r port.Range, now host.Settings, name string) error {
 	start := max(now.UnprivilegedStart, minPort)
 	if int(r.Low) >= start {
 		return nil
@@ -160,18 +160,18 @@ func allowed(r port.Range, now port.Settings, name string) error {
 	return fmt.Errorf("%w: %s in netns %s: the kernel refuses a low end below %s, which is %d; the nearest valid range is %s. "+
 		"To go lower, that has to be lowered first, which lets every user offer services on the ports from there on: "+
 		"`sysctl -w %[4]s=%[7]d` in that namespace, then this command again; on the way back the range goes up first",
-		ErrNotAllowed, r, name, sysctl.KeyUnprivilegedStart, start, near, r.Low)
+		ErrNotAllowed, r, name, port.KeyUnprivilegedStart, start, near, r.Low)
 }
 
-func writes(place journal.Namespace, now, next port.Settings) []journal.Setting {
+func writes(place journal.Namespace, now, next host.Settings) []journal.Setting {
 	var list []journal.Setting
 	add := func(key, before, after string) {
 		if before != after {
 			list = append(list, journal.Setting{Namespace: place, Key: key, Before: before, After: after})
 		}
 	}
-	add(sysctl.KeyReserved, now.Reserved.String(), next.Reserved.String())
-	add(sysctl.KeyRange, now.Range.String(), next.Range.String())
+	add(port.KeyReserved, now.Reserved.String(), next.Reserved.String())
+	add(port.KeyRange, now.Range.String(), next.Range.String())
 	return list
 }
 
@@ -194,16 +194,16 @@ func difference(a, b port.Range) *port.Set {
 // aim notes what the wish is about, be it that nothing has to change for it.
 func (c *Change) aim(wish Wish) {
 	if wish.Add != nil || wish.Remove != nil || *c.next.Reserved != *c.now.Reserved {
-		c.aimed = append(c.aimed, sysctl.KeyReserved)
+		c.aimed = append(c.aimed, port.KeyReserved)
 	}
 	if wish.Range != nil {
-		c.aimed = append(c.aimed, sysctl.KeyRange)
+		c.aimed = append(c.aimed, port.KeyRange)
 	}
 }
 
 // value is what a setting will be.
 func (c *Change) value(key string) string {
-	if key == sysctl.KeyReserved {
+	if key == port.KeyReserved {
 		return c.next.Reserved.String()
 	}
 	return c.next.Range.String()

@@ -8,8 +8,8 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -23,7 +23,7 @@ func finding(p *Plan, code string) *judge.Finding {
 }
 
 func held(p uint16, proto port.Proto, state port.State) Hold {
-	return Hold{Port: p, Proto: proto, State: state, Processes: []port.Process{{PID: 812, Command: "nginx"}}}
+	return Hold{Port: p, Proto: proto, State: state, Processes: []host.Process{{PID: 812, Command: "nginx"}}}
 }
 
 func withHolds(holds ...Hold) func(*Facts) {
@@ -40,7 +40,7 @@ func TestPlanOfAWiderRange(t *testing.T) {
 	if c.Gained != 49002-28232 || c.Lost != 0 {
 		t.Errorf("gained %d, lost %d", c.Gained, c.Lost)
 	}
-	want := []journal.Setting{{Namespace: place, Key: sysctl.KeyRange, Before: "32768 60999", After: "15000 64001"}}
+	want := []journal.Setting{{Namespace: place, Key: port.KeyRange, Before: "32768 60999", After: "15000 64001"}}
 	if !slices.Equal(c.Settings, want) {
 		t.Errorf("writes %v, want %v", c.Settings, want)
 	}
@@ -98,7 +98,7 @@ func TestIntruders(t *testing.T) {
 			if p.Warns() {
 				t.Errorf("with --reserve still a warning: %v", p.allFindings())
 			}
-			if c := p.Changes[0]; len(c.Settings) != 2 || c.Settings[0].Key != sysctl.KeyReserved || c.Settings[1].Key != sysctl.KeyRange {
+			if c := p.Changes[0]; len(c.Settings) != 2 || c.Settings[0].Key != port.KeyReserved || c.Settings[1].Key != port.KeyRange {
 				t.Errorf("writes %v, want reserved ports before the range", c.Settings)
 			}
 		})
@@ -107,7 +107,7 @@ func TestIntruders(t *testing.T) {
 
 func TestReserveWish(t *testing.T) {
 	p := plan(t, Wish{Add: ports(t, "9000-9001"), Remove: ports(t, "22")}, facts(withReserved(t, "22,8080")))
-	want := []journal.Setting{{Namespace: place, Key: sysctl.KeyReserved, Before: "22,8080", After: "8080,9000-9001"}}
+	want := []journal.Setting{{Namespace: place, Key: port.KeyReserved, Before: "22,8080", After: "8080,9000-9001"}}
 	if got := p.Changes[0].Settings; !slices.Equal(got, want) {
 		t.Errorf("writes %v, want %v", got, want)
 	}
@@ -158,7 +158,7 @@ func TestFindingsOfARange(t *testing.T) {
 func TestNarrowing(t *testing.T) {
 	f := facts(func(f *Facts) {
 		for p := uint16(40000); p < 42000; p++ {
-			f.Namespaces[0].Now.Tally.Add(&port.Socket{
+			f.Namespaces[0].Now.Usage.Add(&port.Socket{
 				Proto: port.TCP, State: port.Established, Hold: port.ConnectHeld,
 				Local: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), p), Remote: netip.MustParseAddrPort("10.0.0.5:80"),
 			})
@@ -202,7 +202,7 @@ func TestPersistKeepsTheOtherSetting(t *testing.T) {
 	f := facts(func(f *Facts) { f.Files[DropIn] = had; f.Namespaces[0].Now.Settings.Range = *wide() })
 	p := plan(t, Wish{Add: ports(t, "20000"), Persist: true}, f)
 	values, strange := parseDropIn(p.Files[0].After.Data)
-	if values[sysctl.KeyRange] != "15000 64001" || values[sysctl.KeyReserved] != "20000" || len(strange) > 0 {
+	if values[port.KeyRange] != "15000 64001" || values[port.KeyReserved] != "20000" || len(strange) > 0 {
 		t.Errorf("values %v, strange %v", values, strange)
 	}
 }
@@ -267,7 +267,7 @@ func TestPersistIsForTheHostAlone(t *testing.T) {
 
 func overriddenBy(target string, line int) boot.Conflict {
 	return boot.Conflict{
-		Key: sysctl.KeyRange, Program: boot.Systemd, Line: boot.Line{File: target, Target: target, Line: line},
+		Key: port.KeyRange, Program: boot.Systemd, Line: boot.Line{File: target, Target: target, Line: line},
 		Value: "32768 60999", Why: "comes later",
 	}
 }
@@ -316,7 +316,7 @@ func TestConflictsOutsideEtcAreNotTouched(t *testing.T) {
 func TestRebootIsForetold(t *testing.T) {
 	value := "32768 60999"
 	forecast := fakeBoot{report: boot.Report{Settings: []boot.Setting{{
-		Key: sysctl.KeyRange, Boot: &value,
+		Key: port.KeyRange, Boot: &value,
 		Systemd: &boot.Decision{Value: value, Line: boot.Line{File: "/etc/sysctl.d/10-net.conf", Line: 3}},
 	}}}}
 	f := facts(func(f *Facts) { f.Boot = forecast })
@@ -332,7 +332,7 @@ func TestRebootIsForetold(t *testing.T) {
 func TestForetoldListIsShortened(t *testing.T) {
 	list := strings.Repeat("8080,", 40) + "9000"
 	f := facts(func(f *Facts) {
-		f.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: sysctl.KeyReserved, Boot: &list}}}}
+		f.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: port.KeyReserved, Boot: &list}}}}
 	})
 	if got := finding(plan(t, Wish{Range: wide()}, f), NotAfterReboot); got == nil || len(got.Evidence) > 150 || !strings.Contains(got.Evidence, "8080,…") {
 		t.Errorf("finding %+v", got)
@@ -348,7 +348,7 @@ func TestInterruptedChangeIsAWarning(t *testing.T) {
 
 func FuzzDropIn(f *testing.F) {
 	f.Add([]byte("net.ipv4.ip_local_port_range = 15000 64001\n"))
-	f.Add(renderDropIn(Origin{User: "a\nnet.ipv4.ip_forward = 1"}, map[string]string{sysctl.KeyReserved: ""}))
+	f.Add(renderDropIn(Origin{User: "a\nnet.ipv4.ip_forward = 1"}, map[string]string{port.KeyReserved: ""}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		values, _ := parseDropIn(data)
 		again, strange := parseDropIn(renderDropIn(Origin{User: string(data)}, values))

@@ -14,6 +14,7 @@ import (
 	"portrange/internal/act/journal"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
 )
 
 // System is the host that the program runs on.
@@ -37,7 +38,7 @@ func (s *System) Boot() string { return s.boot }
 
 // Identify describes a namespace so that it can be told from others later.
 func (s *System) Identify(ns netns.Namespace) (journal.Namespace, error) {
-	place := journal.Namespace{ID: ns.ID, Boot: s.boot, Name: ns.Name, Host: ns.Name == netns.HostName}
+	place := journal.Namespace{ID: ns.ID, Boot: s.boot, Name: ns.Name, Host: ns.Name == port.Host}
 	path, err := filepath.Abs(ns.Path)
 	if err != nil {
 		return place, fmt.Errorf("identify netns %s: %w", ns.Name, err)
@@ -124,7 +125,7 @@ func (s *System) find(ns journal.Namespace) (netns.Namespace, error) {
 
 func (s *System) isSame(found netns.Namespace, ns journal.Namespace) bool {
 	if ns.Boot != s.boot {
-		return found.Name == netns.HostName
+		return found.Name == port.Host
 	}
 	return found.ID == ns.ID
 }

@@ -7,17 +7,19 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"portrange/internal/port"
 )
 
 // The field names are a promise.
 func TestReportJSON(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, "etc/sysctl.d/10-a.conf", "net.ipv4.tcp_fin_timeout = 5\nnet.ipv4.tcp_fin_timeout = 6\n")
-	tree, err := Read(root, []string{keyFinTimeout, keyBuckets})
+	tree, err := Read(root, []string{port.KeyFinTimeout, port.KeyMaxTWBuckets})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := json.MarshalIndent(tree.Report(map[string]string{keyFinTimeout: "7"}), "", " ")
+	got, err := json.MarshalIndent(tree.Report(map[string]string{port.KeyFinTimeout: "7"}), "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,7 @@ func TestConflictsOfALongList(t *testing.T) {
 func TestConflictsAreComplete(t *testing.T) {
 	const name = "50-drop-in.conf"
 	content := []byte("net.ipv4.ip_local_port_range = 15000 64001\nnet.ipv4.tcp_tw_reuse = 1\nnet.ipv4.tcp_fin_timeout = 33\n")
-	wanted := map[string]string{keyRange: "15000 64001", keyReuse: "1", keyFinTimeout: "33"}
+	wanted := map[string]string{port.KeyRange: "15000 64001", port.KeyTWReuse: "1", port.KeyFinTimeout: "33"}
 	for seed := range uint64(60) {
 		random := randomTree(seed)
 		root := t.TempDir()

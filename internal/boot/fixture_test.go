@@ -122,7 +122,7 @@ func describe(b *strings.Builder, report *Report) {
 		}
 	}
 	for _, gap := range report.Gaps {
-		fmt.Fprintf(b, "gap: %s: %s\n", gap.What, gap.Why)
+		fmt.Fprintf(b, "gap: %s: %s\n", gap.What(), gap.Why)
 	}
 }
 

@@ -10,20 +10,10 @@ import (
 	"portrange/internal/port"
 )
 
-// The keys whose handlers the model knows.
-const (
-	keyRange        = "net.ipv4.ip_local_port_range"
-	keyReserved     = "net.ipv4.ip_local_reserved_ports"
-	keyUnprivileged = "net.ipv4.ip_unprivileged_port_start"
-	keyReuse        = "net.ipv4.tcp_tw_reuse"
-	keyFinTimeout   = "net.ipv4.tcp_fin_timeout"
-	keyBuckets      = "net.ipv4.tcp_max_tw_buckets"
-)
-
 // Keys are the settings that decide how long local ports last, in the order
 // they are reported.
 func Keys() []string {
-	return []string{keyRange, keyReserved, keyUnprivileged, keyReuse, keyFinTimeout, keyBuckets}
+	return []string{port.KeyRange, port.KeyReserved, port.KeyUnprivilegedStart, port.KeyTWReuse, port.KeyFinTimeout, port.KeyMaxTWBuckets}
 }
 
 const (
@@ -58,7 +48,7 @@ func newKernel(page int) *kernel {
 		high:         int(port.DefaultRange.High),
 		unprivileged: defaultUnprivileged,
 		reserved:     &port.Set{},
-		other:        map[string]string{keyReuse: defaultReuse, keyFinTimeout: defaultFinTimeout},
+		other:        map[string]string{port.KeyTWReuse: defaultReuse, port.KeyFinTimeout: defaultFinTimeout},
 	}
 }
 
@@ -73,17 +63,17 @@ func (k *kernel) clone() *kernel {
 // follows the machine's memory.
 func (k *kernel) known(key string) bool {
 	_, written := k.other[key]
-	return written || key == keyRange || key == keyReserved || key == keyUnprivileged
+	return written || key == port.KeyRange || key == port.KeyReserved || key == port.KeyUnprivilegedStart
 }
 
 // value is what a read of the key gives, with single spaces.
 func (k *kernel) value(key string) string {
 	switch key {
-	case keyRange:
+	case port.KeyRange:
 		return fmt.Sprintf("%d %d", k.low, k.high)
-	case keyUnprivileged:
+	case port.KeyUnprivilegedStart:
 		return strconv.Itoa(k.unprivileged)
-	case keyReserved:
+	case port.KeyReserved:
 		return k.reserved.String()
 	}
 	return k.other[key]
@@ -96,22 +86,22 @@ func (k *kernel) write(key, data string, pos int) (int, error) {
 	if data == "" {
 		return 0, nil
 	}
-	if key == keyReserved {
+	if key == port.KeyReserved {
 		return k.writeReserved(data, pos)
 	}
 	if pos > 0 { // kernel.sysctl_writes_strict: numbers are taken at position 0 only
 		return len(data), nil
 	}
 	switch key {
-	case keyRange:
+	case port.KeyRange:
 		return k.writeRange(data)
-	case keyUnprivileged:
+	case port.KeyUnprivilegedStart:
 		return k.writeUnprivileged(data)
-	case keyReuse:
+	case port.KeyTWReuse:
 		return k.writeReuse(data)
-	case keyFinTimeout:
+	case port.KeyFinTimeout:
 		return k.writeNumber(key, data, -math.MaxInt32/hz, math.MaxInt32/hz)
-	case keyBuckets:
+	case port.KeyMaxTWBuckets:
 		return k.writeNumber(key, data, math.MinInt32, math.MaxInt32)
 	}
 	k.other[key] = spaced(data)
@@ -131,7 +121,7 @@ func (k *kernel) writeRange(data string) (int, error) {
 		return 0, refuse("a range that ends at %d, below its start %d", ends[1], ends[0])
 	}
 	if ends[0] < k.unprivileged {
-		return 0, &encroaches{key: keyUnprivileged,
+		return 0, &encroaches{key: port.KeyUnprivilegedStart,
 			text: fmt.Sprintf("the kernel refuses a range from %d, below ip_unprivileged_port_start %d", ends[0], k.unprivileged)}
 	}
 	k.low, k.high = ends[0], ends[1]
@@ -145,7 +135,7 @@ func (k *kernel) writeUnprivileged(data string) (int, error) {
 		return 0, err
 	}
 	if k.low < numbers[0] {
-		return 0, &encroaches{key: keyRange,
+		return 0, &encroaches{key: port.KeyRange,
 			text: fmt.Sprintf("the kernel refuses %d, above the low end %d of ip_local_port_range", numbers[0], k.low)}
 	}
 	k.unprivileged = numbers[0]
@@ -176,7 +166,7 @@ func (k *kernel) writeReuse(data string) (int, error) {
 	if digits := skipSpaces(data); strings.HasPrefix(digits, "-") {
 		return 0, refuse("a minus sign")
 	}
-	if _, err := k.writeNumber(keyReuse, data, 0, 2); err != nil {
+	if _, err := k.writeNumber(port.KeyTWReuse, data, 0, 2); err != nil {
 		return 0, err
 	}
 	return len(data), nil

@@ -8,65 +8,67 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/port"
 )
 
 // writes are values with what a fresh namespace holds after them; a key that is
 // refused keeps its default. The second test puts them to the kernel itself.
 var writes = []struct{ key, value, want string }{
-	{keyRange, "15000 64001", "15000 64001"},
-	{keyRange, "15000\t64001\n", "15000 64001"},
-	{keyRange, "  15000 64001  # odd", "15000 64001"},
-	{keyRange, "15000 64001 7", "15000 64001"},
-	{keyRange, "15000 \xa064001", "15000 64001"}, // a no-break space of Latin-1
-	{keyRange, "15000 \xff64001", "32768 60999"},
-	{keyRange, "15000 \u00a064001", "32768 60999"},
-	{keyRange, "15000", "15000 60999"}, // one number moves the low end alone
-	{keyRange, "61000", "32768 60999"},
-	{keyRange, "15000,64001", "32768 60999"},
-	{keyRange, "15000-64001", "32768 60999"},
-	{keyRange, "64001 15000", "32768 60999"},
-	{keyRange, "1023 64001", "32768 60999"},
-	{keyRange, "1024 65535", "1024 65535"},
-	{keyRange, "1024 65536", "32768 60999"},
-	{keyRange, "0x4000 0100000", "16384 32768"},
-	{keyRange, "15000 words", "32768 60999"},
-	{keyRange, "", "32768 60999"},
-	{keyRange, strings.Repeat(" ", 5000) + "15000 64001", "32768 60999"},
-	{keyUnprivileged, "0", "0"},
-	{keyUnprivileged, "32768", "32768"},
-	{keyUnprivileged, "32769", "1024"},
-	{keyUnprivileged, "-1", "1024"},
-	{keyUnprivileged, "80x", "1024"},
-	{keyReuse, "1", "1"},
-	{keyReuse, "0 junk", "0"},
-	{keyReuse, "3", "2"},
-	{keyReuse, "-0", "2"},
-	{keyReuse, "\n", "2"},
-	{keyFinTimeout, "30", "30"},
-	{keyFinTimeout, "-5", "-5"},
-	{keyFinTimeout, "010", "8"},
-	{keyFinTimeout, "08", "60"},
-	{keyFinTimeout, "0x", "60"},
-	{keyFinTimeout, "3e1", "60"},
-	{keyFinTimeout, "00000000000000000005", "5"},
-	{keyFinTimeout, "000000000000000000005", "60"}, // 21 digits
-	{keyBuckets, "4096", "4096"},
-	{keyBuckets, "2147483647", "2147483647"},
-	{keyBuckets, "-2147483648", "-2147483648"},
-	{keyReserved, "8080,9148-9150\n", "8080,9148-9150"},
-	{keyReserved, "9149,9148,9150", "9148-9150"},
-	{keyReserved, "8080,", "8080"},
-	{keyReserved, "\n", ""},
-	{keyReserved, "0,65535", "0,65535"},
-	{keyReserved, "65536", ""},
-	{keyReserved, "8080, 9148", ""},
-	{keyReserved, "8080,,9148", ""},
-	{keyReserved, "9150-9148", ""},
-	{keyReserved, "-8080", ""},
-	{keyReserved, "8080-", ""},
-	{keyReserved, strings.Repeat("8080,", 1000) + "9148", "8080,9148"},
-	{keyReserved, strings.Repeat("8080,", 818) + "12345,9148", "8080,9148,12345"}, // cut within a number
-	{keyReserved, strings.Repeat("8080,", 818) + "1234-1299,9148", "1234-1299,8080,9148"},
+	{port.KeyRange, "15000 64001", "15000 64001"},
+	{port.KeyRange, "15000\t64001\n", "15000 64001"},
+	{port.KeyRange, "  15000 64001  # odd", "15000 64001"},
+	{port.KeyRange, "15000 64001 7", "15000 64001"},
+	{port.KeyRange, "15000 \xa064001", "15000 64001"}, // a no-break space of Latin-1
+	{port.KeyRange, "15000 \xff64001", "32768 60999"},
+	{port.KeyRange, "15000 \u00a064001", "32768 60999"},
+	{port.KeyRange, "15000", "15000 60999"}, // one number moves the low end alone
+	{port.KeyRange, "61000", "32768 60999"},
+	{port.KeyRange, "15000,64001", "32768 60999"},
+	{port.KeyRange, "15000-64001", "32768 60999"},
+	{port.KeyRange, "64001 15000", "32768 60999"},
+	{port.KeyRange, "1023 64001", "32768 60999"},
+	{port.KeyRange, "1024 65535", "1024 65535"},
+	{port.KeyRange, "1024 65536", "32768 60999"},
+	{port.KeyRange, "0x4000 0100000", "16384 32768"},
+	{port.KeyRange, "15000 words", "32768 60999"},
+	{port.KeyRange, "", "32768 60999"},
+	{port.KeyRange, strings.Repeat(" ", 5000) + "15000 64001", "32768 60999"},
+	{port.KeyUnprivilegedStart, "0", "0"},
+	{port.KeyUnprivilegedStart, "32768", "32768"},
+	{port.KeyUnprivilegedStart, "32769", "1024"},
+	{port.KeyUnprivilegedStart, "-1", "1024"},
+	{port.KeyUnprivilegedStart, "80x", "1024"},
+	{port.KeyTWReuse, "1", "1"},
+	{port.KeyTWReuse, "0 junk", "0"},
+	{port.KeyTWReuse, "3", "2"},
+	{port.KeyTWReuse, "-0", "2"},
+	{port.KeyTWReuse, "\n", "2"},
+	{port.KeyFinTimeout, "30", "30"},
+	{port.KeyFinTimeout, "-5", "-5"},
+	{port.KeyFinTimeout, "010", "8"},
+	{port.KeyFinTimeout, "08", "60"},
+	{port.KeyFinTimeout, "0x", "60"},
+	{port.KeyFinTimeout, "3e1", "60"},
+	{port.KeyFinTimeout, "00000000000000000005", "5"},
+	{port.KeyFinTimeout, "000000000000000000005", "60"}, // 21 digits
+	{port.KeyMaxTWBuckets, "4096", "4096"},
+	{port.KeyMaxTWBuckets, "2147483647", "2147483647"},
+	{port.KeyMaxTWBuckets, "-2147483648", "-2147483648"},
+	{port.KeyReserved, "8080,9148-9150\n", "8080,9148-9150"},
+	{port.KeyReserved, "9149,9148,9150", "9148-9150"},
+	{port.KeyReserved, "8080,", "8080"},
+	{port.KeyReserved, "\n", ""},
+	{port.KeyReserved, "0,65535", "0,65535"},
+	{port.KeyReserved, "65536", ""},
+	{port.KeyReserved, "8080, 9148", ""},
+	{port.KeyReserved, "8080,,9148", ""},
+	{port.KeyReserved, "9150-9148", ""},
+	{port.KeyReserved, "-8080", ""},
+	{port.KeyReserved, "8080-", ""},
+	{port.KeyReserved, strings.Repeat("8080,", 1000) + "9148", "8080,9148"},
+	{port.KeyReserved, strings.Repeat("8080,", 818) + "12345,9148", "8080,9148,12345"}, // cut within a number
+	{port.KeyReserved, strings.Repeat("8080,", 818) + "1234-1299,9148", "1234-1299,8080,9148"},
 }
 
 func TestKernelModel(t *testing.T) {
@@ -112,24 +114,24 @@ func TestKernelModelMatchesKernel(t *testing.T) {
 
 func TestRefusalNamesTheOtherKey(t *testing.T) {
 	k := newKernel(4096)
-	_, err := k.write(keyRange, "900 2000\n", 0)
+	_, err := k.write(port.KeyRange, "900 2000\n", 0)
 	var other *encroaches
-	if !errors.As(err, &other) || other.key != keyUnprivileged {
-		t.Errorf("range below the unprivileged ports: %v, want a refusal by %s", err, keyUnprivileged)
+	if !errors.As(err, &other) || other.key != port.KeyUnprivilegedStart {
+		t.Errorf("range below the unprivileged ports: %v, want a refusal by %s", err, port.KeyUnprivilegedStart)
 	}
-	_, err = k.write(keyUnprivileged, "40000\n", 0)
-	if !errors.As(err, &other) || other.key != keyRange {
-		t.Errorf("unprivileged ports into the range: %v, want a refusal by %s", err, keyRange)
+	_, err = k.write(port.KeyUnprivilegedStart, "40000\n", 0)
+	if !errors.As(err, &other) || other.key != port.KeyRange {
+		t.Errorf("unprivileged ports into the range: %v, want a refusal by %s", err, port.KeyRange)
 	}
 }
 
 func TestProcpsLosesWhatComesAfterAPage(t *testing.T) {
 	list := strings.Repeat("8080,", 1000) + "9148"
 	k := newKernel(4096)
-	if took, err := writeProcps(k, keyReserved, list); !took || err != nil {
+	if took, err := writeProcps(k, port.KeyReserved, list); !took || err != nil {
 		t.Errorf("took %v, error %v", took, err)
 	}
-	if got := k.value(keyReserved); got != "8080" {
+	if got := k.value(port.KeyReserved); got != "8080" {
 		t.Errorf("reserved %q, want the first page alone", got)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 const (
@@ -59,7 +59,7 @@ type profileLoader struct {
 	loaded    []string // files, each taken once
 	units     []unit
 	variables map[string]string
-	gaps      []port.Gap
+	gaps      []host.Gap
 }
 
 // active is the profile of the next boot. tuned that cannot load a profile sets
@@ -70,7 +70,7 @@ func (l *profileLoader) active() profile {
 	}
 	p, err := l.load()
 	if err != nil {
-		l.gaps = append(l.gaps, port.Gap{What: string(Tuned), Why: err.Error()})
+		l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: err.Error()})
 		return profile{}
 	}
 	return p
@@ -81,7 +81,7 @@ func (l *profileLoader) enabled() bool {
 	for _, dir := range []string{"/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"} {
 		targets, err := l.root.names(dir)
 		if err != nil {
-			l.gaps = append(l.gaps, port.Gap{What: dir, Why: err.Error()})
+			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: dir, Why: err.Error()})
 		}
 		for _, target := range targets {
 			unit := path.Join(dir, target, tunedUnit)
@@ -186,7 +186,7 @@ func (l *profileLoader) include(sections []*section, file string) error {
 			continue
 		}
 		if strings.Contains(list, "${f:") {
-			l.gaps = append(l.gaps, port.Gap{What: file, Why: "tuned computes what it includes: " + list})
+			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: file, Why: "tuned computes what it includes: " + list})
 			continue
 		}
 		if err := l.loadAll(listed(list)); err != nil {
@@ -238,7 +238,7 @@ func (l *profileLoader) merge(sections []*section) {
 	for _, s := range sections {
 		u := newUnit(s)
 		if (u.plugin == sysctlPlugin) && (has(s, "cpuinfo_regex") || has(s, "uname_regex")) {
-			l.gaps = append(l.gaps, port.Gap{What: string(Tuned), Why: "section " + s.name + " applies to some hardware only; taken to apply here"})
+			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: "section " + s.name + " applies to some hardware only; taken to apply here"})
 		}
 		i := slices.IndexFunc(l.units, func(known unit) bool { return known.name == s.name })
 		switch {
@@ -294,7 +294,7 @@ func (l *profileLoader) setVariables() {
 		}
 		sections, err := l.parse(path.Clean(o.value), true)
 		if err != nil {
-			l.gaps = append(l.gaps, port.Gap{What: string(Tuned), Why: err.Error()})
+			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: err.Error()})
 		}
 		for _, s := range sections {
 			for _, o := range s.pairs {
@@ -327,7 +327,7 @@ func (l *profileLoader) expanded(u unit) unit {
 	for _, o := range pairs {
 		o.value = l.expand(unquoted(o.value))
 		if strings.Contains(o.value, "${f:") {
-			l.gaps = append(l.gaps, port.Gap{What: o.line.String(), Why: "tuned computes the value of " + o.name + ": " + o.value})
+			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: o.line.String(), Why: "tuned computes the value of " + o.name + ": " + o.value})
 			continue
 		}
 		u.pairs = append(u.pairs, o)

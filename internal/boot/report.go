@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -13,7 +14,7 @@ type Report struct {
 	// Program is the one that applies sysctl.d on this host: systemd or procps.
 	Program  Program    `json:"program"`
 	Settings []Setting  `json:"settings"`
-	Gaps     []port.Gap `json:"gaps"`
+	Gaps     []host.Gap `json:"gaps"`
 }
 
 // Setting is the forecast for one key. Values are in the kernel's form with
@@ -108,7 +109,7 @@ func (t *Tree) Report(running map[string]string) *Report {
 		report.Gaps = append(report.Gaps, p.gaps...)
 	}
 	if report.Gaps == nil {
-		report.Gaps = []port.Gap{}
+		report.Gaps = []host.Gap{}
 	}
 	for _, key := range t.keys {
 		report.Settings = append(report.Settings, b.setting(key, running))
@@ -166,7 +167,7 @@ func addLoser(losers []Loser, program Program, c *claim) []Loser {
 
 // canonical is a value in the form of the forecast.
 func canonical(key, value string) string {
-	if key == keyReserved {
+	if key == port.KeyReserved {
 		if set, err := port.ParseSet(value); err == nil {
 			return set.String()
 		}

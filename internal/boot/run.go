@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // Line is a place in a file.
@@ -41,7 +41,7 @@ type run struct {
 	write  writer
 	claims []*claim
 	wins   map[string]*claim
-	gaps   []port.Gap
+	gaps   []host.Gap
 }
 
 func newRun(t *Tree, k *kernel, write writer) *run {

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // option is one entry of systemd-sysctl's table of settings.
@@ -50,7 +50,7 @@ func runSystemd(t *Tree) *run {
 func (r *run) parseSystemd(table *options, f file) {
 	rows, err := systemdRows(f.data)
 	if err != nil {
-		r.gaps = append(r.gaps, port.Gap{What: f.path, Why: err.Error()})
+		r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: f.path, Why: err.Error()})
 	}
 	for _, row := range rows {
 		if e, ok := systemdEntry(row.text); ok {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 const (
@@ -52,7 +52,7 @@ type Tree struct {
 	conf       file
 	credential file
 	profile    profile
-	gaps       []port.Gap
+	gaps       []host.Gap
 }
 
 // directory is one sysctl.d directory with all its files, in byte order.
@@ -104,7 +104,7 @@ func (t *Tree) readDir(r *root, path string) directory {
 	dir := directory{path: path}
 	names, err := r.names(path)
 	if err != nil {
-		t.gaps = append(t.gaps, port.Gap{What: path, Why: err.Error()})
+		t.gaps = append(t.gaps, host.Gap{Part: host.PartBootFiles, Object: path, Why: err.Error()})
 	}
 	slices.Sort(names)
 	for _, name := range names {
@@ -118,7 +118,7 @@ func (t *Tree) readDir(r *root, path string) directory {
 func (t *Tree) readFile(r *root, path string) file {
 	f := r.read(path)
 	if f.err != nil && !errors.Is(f.err, fs.ErrNotExist) && !errors.Is(f.err, unix.EISDIR) {
-		t.gaps = append(t.gaps, port.Gap{What: path, Why: f.err.Error()})
+		t.gaps = append(t.gaps, host.Gap{Part: host.PartBootFiles, Object: path, Why: f.err.Error()})
 	}
 	return f
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"portrange/internal/port"
 )
 
 // randomFS is a random file system: what lies in the directories of settings.
@@ -128,11 +130,11 @@ func newDice(seed uint64) *dice {
 	d := &dice{Rand: rand.New(rand.NewPCG(seed, 0)), keys: Keys()}
 	switch d.IntN(10) {
 	case 0, 1, 2:
-		d.keys = []string{keyRange, keyUnprivileged}
+		d.keys = []string{port.KeyRange, port.KeyUnprivilegedStart}
 	case 3:
-		d.keys = []string{keyReserved}
+		d.keys = []string{port.KeyReserved}
 	case 4, 5:
-		d.keys = []string{keyFinTimeout, keyReuse}
+		d.keys = []string{port.KeyFinTimeout, port.KeyTWReuse}
 	}
 	return d
 }
@@ -249,7 +251,7 @@ func (d *dice) newLine() string {
 	case n < 99:
 		return "# " + strings.Repeat("long ", 300+d.IntN(2000))
 	}
-	return d.of(keyReserved, keyFinTimeout) + d.huge()
+	return d.of(port.KeyReserved, port.KeyFinTimeout) + d.huge()
 }
 
 // huge is a line around systemd's limit.
@@ -325,9 +327,9 @@ func (d *dice) aValue() string {
 // what others say, and what one key holds decides what the other may.
 func (d *dice) fitting() string {
 	switch d.keys[0] {
-	case keyRange:
+	case port.KeyRange:
 		return d.of("1024", "2000", "2000 30000", "2000 40000", "1500", "1500 1600", "30000", "40000 50000", "900", "900 2000", "0", "40000")
-	case keyReserved:
+	case port.KeyReserved:
 		if d.chance(40) {
 			return d.longList()
 		}

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // runTuned plays tuned after the program that ran at boot, on the settings that
@@ -48,7 +48,7 @@ func (r *run) modified(key, value string) (string, bool) {
 		return value, true
 	}
 	if !r.kernel.known(key) {
-		r.gaps = append(r.gaps, port.Gap{What: key, Why: "tuned sets " + value + " depending on a value that is not known"})
+		r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: key, Why: "tuned sets " + value + " depending on a value that is not known"})
 		return value[1:], true
 	}
 	now, err := strconv.Atoi(r.kernel.value(key))

@@ -14,5 +14,5 @@
 // The package knows how long a connection withholds its port: as long as it is
 // open, and then, on the side that closes first, for TIME_WAIT, or with
 // tcp_tw_reuse for tcp_tw_reuse_delay. It refuses to know the kernel: the
-// settings come in as values, observed sockets as [port.Namespace].
+// settings come in as values, observed sockets as [host.Namespace].
 package capacity

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -41,19 +42,19 @@ type track struct {
 }
 
 // Add takes in one sample, later than those before.
-func (w *Watch) Add(at time.Time, ns *port.Namespace) {
+func (w *Watch) Add(at time.Time, ns *host.Namespace) {
 	if w.samples == 0 {
 		w.first, w.tuples = at, map[port.Tuple]*track{}
 	}
 	ports := PortsOf(ns)
 	usable := ports.usable()
-	for tuple, uses := range ns.Tally.Tuples {
+	for tuple, uses := range ns.Usage.Tuples {
 		if _, known := w.tuples[tuple]; !known && uses.CountIn(usable) > 0 {
 			w.tuples[tuple] = &track{open: &port.Set{}, waiting: &port.Set{}}
 		}
 	}
 	for tuple, t := range w.tuples {
-		t.add(ns.Tally.Tuples[tuple], usable, w.samples == 0)
+		t.add(ns.Usage.Tuples[tuple], usable, w.samples == 0)
 	}
 	w.last = at
 	w.samples++
@@ -61,7 +62,7 @@ func (w *Watch) Add(at time.Time, ns *port.Namespace) {
 
 // add compares one tuple's ports with those of the sample before. uses is nil
 // where the tuple has none any more.
-func (t *track) add(uses *port.Uses, usable *port.Set, first bool) {
+func (t *track) add(uses *host.TupleUsage, usable *port.Set, first bool) {
 	open, waiting := split(uses, usable)
 	if !first {
 		fresh := open.Clone()
@@ -82,7 +83,7 @@ func (t *track) add(uses *port.Uses, usable *port.Set, first bool) {
 }
 
 // split tells ports of connections from ports in TIME_WAIT.
-func split(uses *port.Uses, usable *port.Set) (open, waiting *port.Set) {
+func split(uses *host.TupleUsage, usable *port.Set) (open, waiting *port.Set) {
 	open, waiting = &port.Set{}, &port.Set{}
 	if uses == nil {
 		return open, waiting
@@ -154,7 +155,7 @@ const shortestHold = 0.001
 
 // Load is the observed load under the given settings. Without a close seen, the
 // client counts as the side that closes first, which needs more ports.
-func (o *Observed) Load(settings *port.Settings) Load {
+func (o *Observed) Load(settings *host.Settings) Load {
 	share := 1.0
 	if closed := o.ByClient + o.ByServer; closed > 0 {
 		share = float64(o.ByClient) / float64(closed)

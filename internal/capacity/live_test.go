@@ -8,18 +8,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
 // scene is a namespace as one sample shows it: sockets by state.
 type scene map[port.State][]uint16
 
-func (s scene) namespace(remote string) *port.Namespace {
-	settings := port.Settings{Range: port.Range{Low: 40000, High: 49999}, Reserved: &port.Set{}, TWReuseDelay: time.Second, Timestamps: 1}
-	ns := &port.Namespace{Settings: settings, Tally: port.NewTally(settings)}
+func (s scene) namespace(remote string) *host.Namespace {
+	settings := host.Settings{Range: port.Range{Low: 40000, High: 49999}, Reserved: &port.Set{}, TWReuseDelay: time.Second, Timestamps: 1}
+	ns := &host.Namespace{Settings: settings, Usage: host.NewUsage(settings)}
 	for state, ports := range s {
 		for _, p := range ports {
-			ns.Tally.Add(&port.Socket{
+			ns.Usage.Add(&port.Socket{
 				Proto: port.TCP, State: state, Hold: port.ConnectHeld,
 				Local: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), p), Remote: netip.MustParseAddrPort(remote),
 			})
@@ -98,9 +99,9 @@ func TestWatchComparesSamples(t *testing.T) {
 }
 
 func TestWatchPassesOverAcceptedConnections(t *testing.T) {
-	sample := func() *port.Namespace {
+	sample := func() *host.Namespace {
 		ns := scene{port.Established: {40000}}.namespace(remote)
-		ns.Tally.Add(&port.Socket{
+		ns.Usage.Add(&port.Socket{
 			Proto: port.TCP, State: port.Established, Hold: port.BindHeld,
 			Local: netip.MustParseAddrPort("10.0.0.2:45000"), Remote: netip.MustParseAddrPort("10.0.0.9:5555"),
 		})
@@ -116,10 +117,10 @@ func TestWatchPassesOverAcceptedConnections(t *testing.T) {
 
 func TestWatchOrdersByRate(t *testing.T) {
 	w := &Watch{}
-	both := func(a, b scene) *port.Namespace {
+	both := func(a, b scene) *host.Namespace {
 		ns := a.namespace(remote)
-		for tuple, uses := range b.namespace("10.0.0.6:443").Tally.Tuples {
-			ns.Tally.Tuples[tuple] = uses
+		for tuple, uses := range b.namespace("10.0.0.6:443").Usage.Tuples {
+			ns.Usage.Tuples[tuple] = uses
 		}
 		return ns
 	}
@@ -154,7 +155,7 @@ func TestWatchRecoversALoad(t *testing.T) {
 		w.Add(time.Unix(0, int64(now*1e9)), s.namespace(remote))
 	}
 	o := w.Observed()[0]
-	l := o.Load(&port.Settings{TWReuseDelay: time.Second, Timestamps: 1})
+	l := o.Load(&host.Settings{TWReuseDelay: time.Second, Timestamps: 1})
 	for _, figure := range []struct {
 		name      string
 		got, want float64
@@ -170,7 +171,7 @@ func TestWatchRecoversALoad(t *testing.T) {
 
 func TestObservedLoadAssumesTheWorst(t *testing.T) {
 	o := Observed{Rate: 5, Tuple: port.Tuple{Local: netip.MustParseAddr("127.0.0.1"), Remote: netip.MustParseAddrPort("127.0.0.1:80")}}
-	l := o.Load(&port.Settings{TWReuse: 2, TWReuseDelay: time.Second, Timestamps: 1})
+	l := o.Load(&host.Settings{TWReuse: 2, TWReuseDelay: time.Second, Timestamps: 1})
 	if l.ClientCloses != 1 || l.Hold <= 0 || !l.Loopback || !l.Reuses() {
 		t.Errorf("load %+v", l)
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // TimeWait is how long the kernel keeps a connection in TIME_WAIT, in seconds.
@@ -95,7 +95,7 @@ func (l *Load) Reuses() bool {
 }
 
 // Under are the host's settings that matter to the load.
-func (l *Load) Under(settings *port.Settings) {
+func (l *Load) Under(settings *host.Settings) {
 	l.TWReuse, l.TWReuseDelayMS = settings.TWReuse, settings.TWReuseDelay.Milliseconds()
 	l.NoTimestamps = settings.Timestamps == 0
 }

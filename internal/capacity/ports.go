@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -26,10 +27,10 @@ type Ports struct {
 }
 
 // PortsOf are the ports of a namespace as it was read.
-func PortsOf(ns *port.Namespace) Ports {
+func PortsOf(ns *host.Namespace) Ports {
 	return Ports{
 		Range: ns.Settings.Range, Reserved: ns.Settings.Reserved,
-		BindHeld: &ns.Tally.BindHeld, Listening: &ns.Tally.Listening,
+		BindHeld: &ns.Usage.BindHeld, Listening: &ns.Usage.Listening,
 		UnprivilegedStart: ns.Settings.UnprivilegedStart,
 	}
 }

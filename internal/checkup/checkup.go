@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portrange/internal/doctor"
+	"portrange/internal/host"
 	"portrange/internal/kernel/feature"
 	"portrange/internal/kernel/limits"
 	"portrange/internal/kernel/netfilter"
@@ -37,7 +38,7 @@ type Options struct {
 // Run examines the targets. The sampler is to be opened with Owners and Rows, or
 // processes are missing from the facts. The error is for a host of which nothing
 // at all could be read, or for ctx; everything else is a gap.
-func Run(ctx context.Context, sampler *sample.Sampler, targets []netns.Namespace, options Options) (*doctor.Facts, []port.Gap, error) {
+func Run(ctx context.Context, sampler *sample.Sampler, targets []netns.Namespace, options Options) (*doctor.Facts, []host.Gap, error) {
 	if options.pause == nil {
 		options.pause = wait
 	}
@@ -68,12 +69,12 @@ type run struct {
 	targets []netns.Namespace
 	options Options
 	facts   doctor.Facts
-	gaps    []port.Gap
+	gaps    []host.Gap
 	booted  map[uint64]bool // namespaces to which the files apply
 }
 
 func (r *run) gap(what string, namespace uint64, err error) {
-	r.gaps = append(r.gaps, port.Gap{What: what, Namespace: namespace, Why: err.Error()})
+	r.gaps = append(r.gaps, host.Gap{Part: host.PartSettings, Object: what, NetNS: namespace, Why: err.Error()})
 }
 
 // look takes the sockets of all targets.
@@ -122,7 +123,7 @@ func (r *run) lookAgain(ctx context.Context) error {
 }
 
 // replace has the first look give way to a later one, and be the earlier one.
-func (r *run) replace(later *port.Snapshot, elapsed time.Duration) {
+func (r *run) replace(later *host.State, elapsed time.Duration) {
 	r.gaps = append(r.gaps, later.Gaps...)
 	for i := range r.facts.Namespaces {
 		ns := &r.facts.Namespaces[i]
@@ -148,7 +149,7 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // machine reads what all namespaces share.
 func (r *run) machine() {
-	var gaps []port.Gap
+	var gaps []host.Gap
 	r.facts.Features, gaps = feature.Probe()
 	r.gaps = append(r.gaps, gaps...)
 	if files, err := limits.ReadFiles(); err != nil {
@@ -183,14 +184,14 @@ func (r *run) insides(ctx context.Context) {
 		r.inside(id, "netfilter rules", func() error {
 			rules, gaps := netfilter.SourceNAT(ctx)
 			for _, gap := range gaps {
-				gap.Namespace = id
+				gap.NetNS = id
 				r.gaps = append(r.gaps, gap)
 			}
 			ns.SourceNAT = rules
 			return nil
 		})
-		r.inside(id, sysctl.KeyStepWidth, func() error {
-			_, err := sysctl.Get(sysctl.KeyStepWidth)
+		r.inside(id, port.KeyStepWidth, func() error {
+			_, err := sysctl.Get(port.KeyStepWidth)
 			ns.HasStepWidth = err == nil
 			return absent(err)
 		})
@@ -205,7 +206,7 @@ func absent(err error) error {
 	return err
 }
 
-func (r *run) timeWait(id uint64) (read *limits.TimeWait) {
+func (r *run) timeWait(id uint64) (read *host.TimeWait) {
 	r.inside(id, "limit of timewait sockets", func() error {
 		w, err := limits.ReadTimeWait()
 		if err == nil {
@@ -228,10 +229,10 @@ func (r *run) inside(id uint64, what string, fn func() error) {
 }
 
 // unique keeps the first gap of several looks at one thing.
-func unique(gaps []port.Gap) []port.Gap {
-	kept := []port.Gap{}
+func unique(gaps []host.Gap) []host.Gap {
+	kept := []host.Gap{}
 	for _, gap := range gaps {
-		known := slices.ContainsFunc(kept, func(k port.Gap) bool { return k.What == gap.What && k.Namespace == gap.Namespace })
+		known := slices.ContainsFunc(kept, func(k host.Gap) bool { return k.What() == gap.What() && k.NetNS == gap.NetNS })
 		if !known {
 			kept = append(kept, gap)
 		}
@@ -241,10 +242,10 @@ func unique(gaps []port.Gap) []port.Gap {
 
 // Unread lists the targets that a snapshot is without although they are still
 // there.
-func Unread(snapshot *port.Snapshot, targets []netns.Namespace) []netns.Namespace {
+func Unread(snapshot *host.State, targets []netns.Namespace) []netns.Namespace {
 	var unread []netns.Namespace
 	for _, target := range targets {
-		read := slices.ContainsFunc(snapshot.Namespaces, func(ns port.Namespace) bool { return ns.ID == target.ID })
+		read := slices.ContainsFunc(snapshot.Namespaces, func(ns host.Namespace) bool { return ns.ID == target.ID })
 		if !read && !errors.Is(target.Do(func() error { return nil }), netns.ErrGone) {
 			unread = append(unread, target)
 		}

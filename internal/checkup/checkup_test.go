@@ -13,10 +13,10 @@ import (
 
 	"portrange/internal/act"
 	"portrange/internal/doctor"
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/nettest"
-	"portrange/internal/port"
 	"portrange/internal/sample"
 )
 
@@ -74,7 +74,7 @@ func (c *clinic) connect(n int) {
 }
 
 // run examines the host from inside, as if the files of root applied to it.
-func (c *clinic) run(options Options) (found []doctor.Finding, gaps []port.Gap) {
+func (c *clinic) run(options Options) (found []doctor.Finding, gaps []host.Gap) {
 	c.t.Helper()
 	options.Root = c.root
 	c.Do(func() {
@@ -139,7 +139,7 @@ func TestHealthyHost(t *testing.T) {
 	c.connect(5)
 	found, gaps := c.run(Options{})
 	for _, gap := range gaps { // the limits of the machine are not to be seen from inside
-		if gap.What != "limits of orphans and TCP memory" {
+		if gap.Part != "limits of orphans and TCP memory" {
 			t.Errorf("gap %+v", gap)
 		}
 	}
@@ -363,9 +363,9 @@ func TestInterrupted(t *testing.T) {
 }
 
 func TestUniqueGaps(t *testing.T) {
-	a, b := port.Gap{What: "owners", Why: "1 of 3"}, port.Gap{What: "owners", Why: "no", Namespace: 7}
-	again := port.Gap{What: "owners", Why: "2 of 4"}
-	if got := unique([]port.Gap{a, b, again}); !slices.Equal(got, []port.Gap{a, b}) {
+	a, b := host.Gap{Part: "owners", Why: "1 of 3"}, host.Gap{Part: "owners", Why: "no", NetNS: 7}
+	again := host.Gap{Part: "owners", Why: "2 of 4"}
+	if got := unique([]host.Gap{a, b, again}); !slices.Equal(got, []host.Gap{a, b}) {
 		t.Errorf("gaps %+v", got)
 	}
 }
@@ -377,11 +377,11 @@ func TestUnread(t *testing.T) {
 	}
 	gone := own
 	gone.ID++ // the path leads elsewhere than when it was found
-	snapshot := &port.Snapshot{Namespaces: []port.Namespace{{ID: own.ID}}}
+	snapshot := &host.State{Namespaces: []host.Namespace{{ID: own.ID}}}
 	if got := Unread(snapshot, []netns.Namespace{own, gone}); len(got) != 0 {
 		t.Errorf("unread %+v, want none: one was read, the other is gone", got)
 	}
-	if got := Unread(&port.Snapshot{}, []netns.Namespace{own}); len(got) != 1 {
+	if got := Unread(&host.State{}, []netns.Namespace{own}); len(got) != 1 {
 		t.Errorf("unread %+v, want the one that is there", got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 func (r *run) hosts() {
 	for i := range r.facts.Namespaces {
 		ns := &r.facts.Namespaces[i]
-		if ns.Now.Name == netns.HostName {
+		if ns.Now.Name == port.Host {
 			continue
 		}
 		host, err := hostRange()
@@ -32,14 +32,14 @@ type hostNamespace struct {
 }
 
 func hostRange() (hostNamespace, error) {
-	handle, err := netns.Open(netns.HostName)
+	handle, err := netns.Open(port.Host)
 	if err != nil {
 		return hostNamespace{}, err
 	}
 	defer handle.Close()
 	host := hostNamespace{id: handle.ID}
 	err = handle.Do(func() error {
-		text, err := sysctl.Get(sysctl.KeyRange)
+		text, err := sysctl.Get(port.KeyRange)
 		if err == nil {
 			host.ports, err = port.ParseRange(text)
 		}

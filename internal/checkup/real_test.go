@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"portrange/internal/doctor"
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/kernel/feature"
 	"portrange/internal/kernel/limits"
@@ -242,9 +243,9 @@ func TestAdviceFollowsTheKernel(t *testing.T) {
 	}
 	_, err := os.Stat("/proc/sys/net/ipv4/ip_local_port_step_width")
 	for code, want := range map[string]bool{
-		doctor.WholeSearch:   has.SocketRange == feature.Yes && has.WholeSearch == feature.Yes,
-		doctor.LockedSearch:  has.RCULookup == feature.No,
-		doctor.StickyBuckets: has.BucketRecalculation == feature.No,
+		doctor.WholeSearch:   has.SocketRange == host.Yes && has.WholeSearch == host.Yes,
+		doctor.LockedSearch:  has.RCULookup == host.No,
+		doctor.StickyBuckets: has.BucketRecalculation == host.No,
 		doctor.StepWidth:     err == nil,
 	} {
 		if got := slices.Contains(codes(found), code); got != want {

@@ -9,6 +9,7 @@ import (
 	"portrange/internal/act"
 	"portrange/internal/act/survey"
 	"portrange/internal/doctor"
+	"portrange/internal/host"
 	"portrange/internal/kernel/limits"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/port"
@@ -76,7 +77,7 @@ func (r *run) takers(ctx context.Context) error {
 		return nil
 	}
 	for row, err := range r.sampler.Sockets(ctx, r.targets) {
-		var gap *port.Gap
+		var gap *host.Gap
 		switch ports, asked := wanted[row.Namespace.ID]; {
 		case errors.As(err, &gap):
 			r.gaps = append(r.gaps, *gap)
@@ -99,10 +100,10 @@ func contested(ns *doctor.Namespace) *port.Set {
 	}
 	claimed.Intersect(ns.Now.Settings.Range.Set())
 	used := &port.Set{}
-	for _, uses := range ns.Now.Tally.Tuples {
+	for _, uses := range ns.Now.Usage.Tuples {
 		uses.AddTo(used)
 	}
-	for local, ports := range ns.Now.Tally.Locals {
+	for local, ports := range ns.Now.Usage.Locals {
 		if local.Proto == port.UDP {
 			ports.AddTo(used)
 		}
@@ -111,7 +112,7 @@ func contested(ns *doctor.Namespace) *port.Set {
 	return claimed
 }
 
-func (r *run) hold(id uint64, s *port.Socket, processes []port.Process) {
+func (r *run) hold(id uint64, s *port.Socket, processes []host.Process) {
 	for i := range r.facts.Namespaces {
 		if ns := &r.facts.Namespaces[i]; ns.Now.ID == id && len(processes) > 0 {
 			ns.Holds = append(ns.Holds, doctor.Hold{Proto: s.Proto, Port: s.Local.Port(), Processes: processes})
@@ -142,7 +143,7 @@ func (r *run) processes() {
 }
 
 // busiest is the process with most ports of the range.
-func busiest(ns *port.Namespace) doctor.Process {
+func busiest(ns *host.Namespace) doctor.Process {
 	counts, holdings := map[int]int{}, ns.Holdings
 	if holdings == nil {
 		return doctor.Process{}
@@ -159,7 +160,7 @@ func busiest(ns *port.Namespace) doctor.Process {
 	var most doctor.Process
 	for pid, n := range counts {
 		if n > most.Ports || n == most.Ports && pid < most.PID {
-			most = doctor.Process{Process: port.Process{PID: pid, Command: holdings.Commands[pid]}, Ports: n}
+			most = doctor.Process{Process: host.Process{PID: pid, Command: holdings.Commands[pid]}, Ports: n}
 		}
 	}
 	return most

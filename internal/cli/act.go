@@ -18,7 +18,7 @@ import (
 	"portrange/internal/act/clock"
 	"portrange/internal/act/journal"
 	"portrange/internal/act/survey"
-	"portrange/internal/port"
+	"portrange/internal/host"
 	"portrange/internal/sample"
 )
 
@@ -121,7 +121,7 @@ func (a *app) collect(ctx context.Context, sampler *sample.Sampler, targets []sa
 	}
 	facts.Interrupted, err = actor.Interrupted()
 	if errors.Is(err, os.ErrPermission) { // whoever may not read the journal may look, not act
-		facts.Gaps = append(facts.Gaps, port.Gap{What: "journal", Why: err.Error()})
+		facts.Gaps = append(facts.Gaps, host.Gap{Part: host.PartJournal, Why: err.Error()})
 		err = nil
 	}
 	return facts, actor, err

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 	"portrange/internal/report"
 )
 
@@ -64,16 +64,16 @@ func (a *app) utf8() bool {
 
 // printGaps tells on standard error what could not be read. In JSON the
 // document carries the gaps.
-func (a *app) printGaps(gaps []port.Gap) {
+func (a *app) printGaps(gaps []host.Gap) {
 	if a.json {
 		return
 	}
 	for _, gap := range gaps {
 		where := ""
-		if gap.Namespace != 0 {
-			where = fmt.Sprintf(" in network namespace %d", gap.Namespace)
+		if gap.NetNS != 0 {
+			where = fmt.Sprintf(" in network namespace %d", gap.NetNS)
 		}
-		fmt.Fprintf(a.Err, "portrange: could not read %s%s: %s\n", report.Printable(gap.What), where, oneLine(gap.Why))
+		fmt.Fprintf(a.Err, "portrange: could not read %s%s: %s\n", report.Printable(gap.What()), where, oneLine(gap.Why))
 	}
 }
 

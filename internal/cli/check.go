@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"portrange/internal/checkup"
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 	"portrange/internal/report"
 	"portrange/internal/sample"
 )
@@ -158,7 +158,7 @@ func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
 
 // strains are the pools that were asked for. A destination that nobody talks to
 // has a pool too, still untouched.
-func (c *checkCommand) strains(ns *port.Namespace, remote netip.AddrPort) []judge.Strain {
+func (c *checkCommand) strains(ns *host.Namespace, remote netip.AddrPort) []judge.Strain {
 	all := judge.Strains(ns, c.thresholds())
 	if !remote.IsValid() {
 		return all

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // run runs one command line and returns its exit code and output.
@@ -91,7 +91,7 @@ func TestLocaleDecidesBars(t *testing.T) {
 }
 
 func TestGapsAreSaidOnce(t *testing.T) {
-	gaps := []port.Gap{{What: "owners", Why: "operation\nnot permitted"}, {What: "sockets", Namespace: 7, Why: "gone"}}
+	gaps := []host.Gap{{Part: "owners", Why: "operation\nnot permitted"}, {Part: "sockets", NetNS: 7, Why: "gone"}}
 	var words bytes.Buffer
 	a := app{Streams: Streams{Err: &words}}
 	a.printGaps(gaps)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 	"portrange/internal/sample"
 )
@@ -44,7 +45,7 @@ func (f *filter) pass(row *sample.Row) bool {
 		(len(f.processes) == 0 || slices.ContainsFunc(row.Processes, f.names))
 }
 
-func (f *filter) names(process port.Process) bool {
+func (f *filter) names(process host.Process) bool {
 	return slices.Contains(f.processes, process.Command) || slices.Contains(f.processes, strconv.Itoa(process.PID))
 }
 

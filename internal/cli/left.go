@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
@@ -119,7 +120,7 @@ func (c *leftCommand) run(cmd *cobra.Command, args []string) error {
 
 // answer asks every namespace. One in which no connection can be opened, for
 // want of a route or of the device, is a gap beside the others, an error alone.
-func (q *question) answer(ctx context.Context, snapshot *port.Snapshot, targets []sample.Namespace) (*report.Left, error) {
+func (q *question) answer(ctx context.Context, snapshot *host.State, targets []sample.Namespace) (*report.Left, error) {
 	document := &report.Left{
 		SchemaVersion: report.SchemaVersion,
 		Pools:         []report.LeftPool{}, LocalPools: []report.LeftLocal{}, Gaps: orEmpty(snapshot.Gaps),
@@ -133,7 +134,7 @@ func (q *question) answer(ctx context.Context, snapshot *port.Snapshot, targets 
 		ns := &snapshot.Namespaces[i]
 		if err := q.add(ctx, document, ns, byID[ns.ID]); err != nil {
 			failures = append(failures, err)
-			document.Gaps = append(document.Gaps, port.Gap{What: "ports left to " + q.remote.String(), Namespace: ns.ID, Why: err.Error()})
+			document.Gaps = append(document.Gaps, host.Gap{Part: host.PartRoute, Object: "ports left to " + q.remote.String(), NetNS: ns.ID, Why: err.Error()})
 		}
 	}
 	if len(document.Pools)+len(document.LocalPools) == 0 {
@@ -142,7 +143,7 @@ func (q *question) answer(ctx context.Context, snapshot *port.Snapshot, targets 
 	return document, nil
 }
 
-func (q *question) add(ctx context.Context, document *report.Left, ns *port.Namespace, target sample.Namespace) error {
+func (q *question) add(ctx context.Context, document *report.Left, ns *host.Namespace, target sample.Namespace) error {
 	origin := report.Origin{NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: judge.Exact(ns), Inexact: judge.Inexact(ns)}
 	if q.proto == port.UDP {
 		if err := q.checkLocal(target, 0); err != nil {
@@ -172,7 +173,7 @@ func (q *question) udpLocal() netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
-func (q *question) tuple(ctx context.Context, ns *port.Namespace, target sample.Namespace) (port.Tuple, error) {
+func (q *question) tuple(ctx context.Context, ns *host.Namespace, target sample.Namespace) (port.Tuple, error) {
 	tuple := port.Tuple{Proto: port.TCP, Local: q.local, Remote: q.remote}
 	var err error
 	if q.device != "" {
@@ -201,7 +202,7 @@ func (q *question) checkLocal(target sample.Namespace, device uint32) error {
 }
 
 // nameDevice lets the verdict name a device no socket was bound to so far.
-func nameDevice(ns *port.Namespace, index uint32, name string) {
+func nameDevice(ns *host.Namespace, index uint32, name string) {
 	if ns.Devices == nil {
 		ns.Devices = map[uint32]string{}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 	"portrange/internal/sample"
 )
@@ -119,7 +120,7 @@ func row(state port.State, local, remote string) *sample.Row {
 	}
 	return &sample.Row{
 		Socket: s, Range: port.DefaultRange,
-		Processes: []port.Process{{PID: 812, Command: "haproxy"}, {PID: 813, Command: "haproxy"}},
+		Processes: []host.Process{{PID: 812, Command: "haproxy"}, {PID: 813, Command: "haproxy"}},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"portrange/internal/capacity"
 	"portrange/internal/chart"
+	"portrange/internal/host"
 	"portrange/internal/observe"
 	"portrange/internal/port"
 	"portrange/internal/report"
@@ -179,9 +180,9 @@ func (c *planCommand) runPlan(ctx context.Context) error {
 // plannedHost is what a load is held against.
 type plannedHost struct {
 	ports    capacity.Ports
-	settings port.Settings
+	settings host.Settings
 	ref      string // what --netns takes for it
-	gaps     []port.Gap
+	gaps     []host.Gap
 }
 
 // host reads the ports and settings to plan for, as far as flags do not say.
@@ -207,7 +208,7 @@ func bareHost() plannedHost {
 	const reuseOnLoopback, reuseDelay = 2, time.Second
 	return plannedHost{
 		ports:    capacity.PlainPorts(port.DefaultRange),
-		settings: port.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay, Timestamps: 1},
+		settings: host.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay, Timestamps: 1},
 	}
 }
 

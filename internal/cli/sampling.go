@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 	"portrange/internal/sample"
 )
 
@@ -24,7 +24,7 @@ func ownersFlag(cmd *cobra.Command, options *sample.Options, byDefault bool) {
 
 // open finds the namespaces of --netns, by way of all processes, and meanwhile
 // opens a sampler, for which it reads the kernel's types.
-func (a *app) open(ctx context.Context, options sample.Options) (*sample.Sampler, []sample.Namespace, []port.Gap, error) {
+func (a *app) open(ctx context.Context, options sample.Options) (*sample.Sampler, []sample.Namespace, []host.Gap, error) {
 	var (
 		sampler *sample.Sampler
 		opening errgroup.Group
@@ -44,7 +44,7 @@ func (a *app) open(ctx context.Context, options sample.Options) (*sample.Sampler
 }
 
 // snapshot reads the namespaces of --netns, and returns them too.
-func (a *app) snapshot(ctx context.Context, options sample.Options) (*port.Snapshot, []sample.Namespace, error) {
+func (a *app) snapshot(ctx context.Context, options sample.Options) (*host.State, []sample.Namespace, error) {
 	sampler, targets, gaps, err := a.open(ctx, options)
 	if err != nil {
 		return nil, nil, err

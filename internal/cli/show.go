@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
@@ -81,7 +82,7 @@ func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-func showDocument(snapshot *port.Snapshot) *report.Show {
+func showDocument(snapshot *host.State) *report.Show {
 	document := &report.Show{
 		SchemaVersion: report.SchemaVersion, TakenAt: snapshot.TakenAt.Truncate(time.Second), Host: snapshot.Host, Kernel: snapshot.Kernel,
 		Namespaces: make([]judge.Verdict, 0, len(snapshot.Namespaces)), Gaps: orEmpty(snapshot.Gaps),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 	"portrange/internal/report"
 	"portrange/internal/sample"
@@ -87,17 +88,17 @@ func (c *socketsCommand) filter() (*filter, error) {
 // rowPrinter prints sockets as they come.
 type rowPrinter interface {
 	Write(*report.Socket) error
-	Close([]port.Gap) error
+	Close([]host.Gap) error
 }
 
 // stream prints the sockets one by one; nothing but gaps is kept.
-func (c *socketsCommand) stream(ctx context.Context, sampler *sample.Sampler, targets []sample.Namespace, gaps []port.Gap, wanted *filter) error {
+func (c *socketsCommand) stream(ctx context.Context, sampler *sample.Sampler, targets []sample.Namespace, gaps []host.Gap, wanted *filter) error {
 	defer c.progressBeside("listing sockets")()
 	out := bufio.NewWriterSize(c.Out, 64<<10)
 	printer := c.printer(out)
 	names := userNames{}
 	for row, err := range sampler.Sockets(ctx, targets) {
-		var gap *port.Gap
+		var gap *host.Gap
 		switch {
 		case errors.As(err, &gap):
 			gaps = append(gaps, *gap)

@@ -7,12 +7,12 @@ import (
 
 	"portrange/internal/boot"
 	"portrange/internal/judge"
-	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
 )
 
 // BootKeys are the settings that [Namespace.Boot] should tell of: those that
 // decide about ports, and a cure that is none.
-func BootKeys() []string { return append(boot.Keys(), keyRecycle) }
+func BootKeys() []string { return append(boot.Keys(), port.KeyTWRecycle) }
 
 // boot compares what holds with what will after a reboot.
 func (c *chart) boot() {
@@ -37,7 +37,7 @@ func (c *chart) boot() {
 }
 
 func persistAdvice(s *boot.Setting) string {
-	if s.Key == sysctl.KeyRange {
+	if s.Key == port.KeyRange {
 		return fmt.Sprintf("`portrange set %s --persist`", *s.Running)
 	}
 	return fmt.Sprintf("add `%s = %s` to a file in /etc/sysctl.d", s.Key, *s.Running)

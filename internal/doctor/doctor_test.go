@@ -10,17 +10,15 @@ import (
 	"time"
 
 	"portrange/internal/boot"
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/kernel/feature"
-	"portrange/internal/kernel/limits"
-	"portrange/internal/kernel/netfilter"
 	"portrange/internal/port"
 )
 
 // patient builds the facts of one namespace, healthy unless a test says otherwise.
 type patient struct {
 	Facts
-	settings port.Settings
+	settings host.Settings
 }
 
 // healthy has the range 40000 to 40099, which nobody calls narrow here: the
@@ -28,9 +26,9 @@ type patient struct {
 func healthy() *patient {
 	return &patient{
 		Facts: Facts{Kernel: "6.18.0", Namespaces: []Namespace{{}}},
-		settings: port.Settings{
+		settings: host.Settings{
 			Range: port.Range{Low: 40000, High: 40099}, Reserved: &port.Set{},
-			UnprivilegedStart: 1024, TWReuseDelay: time.Second, HasTWReuseDelay: true, Timestamps: 1,
+			UnprivilegedStart: 1024, TWReuseDelay: time.Second, HasTWReuseDelay: true, Timestamps: 1, MaxTWBuckets: 262144, FinTimeout: time.Minute,
 		},
 	}
 }
@@ -43,10 +41,10 @@ func (p *patient) with(sockets ...*port.Socket) *patient {
 	return p
 }
 
-func (p *patient) snapshot(sockets ...*port.Socket) port.Namespace {
-	ns := port.Namespace{ID: 7, Name: "lb1", Source: "bpf", Settings: p.settings, Tally: port.NewTally(p.settings)}
+func (p *patient) snapshot(sockets ...*port.Socket) host.Namespace {
+	ns := host.Namespace{ID: 7, Name: "lb1", Source: "bpf", Settings: p.settings, Usage: host.NewUsage(p.settings)}
 	for _, s := range sockets {
-		ns.Tally.Add(s)
+		ns.Usage.Add(s)
 	}
 	return ns
 }
@@ -64,13 +62,13 @@ func (p *patient) but(edit func(*patient)) *patient {
 }
 
 // set changes the settings; sockets are to be added after it.
-func (p *patient) set(edit func(*port.Settings)) *patient {
+func (p *patient) set(edit func(*host.Settings)) *patient {
 	edit(&p.settings)
 	return p
 }
 
 func examine(p *patient) []Finding {
-	if p.ns().Now.Tally == nil {
+	if p.ns().Now.Usage == nil {
 		p.with()
 	}
 	return Examine(&p.Facts)
@@ -110,8 +108,8 @@ func listens(s *port.Socket) {
 func udp(s *port.Socket) { s.Proto, s.Hold = port.UDP, port.HoldUnknown }
 
 // as sets another range.
-func as(low, high uint16) func(*port.Settings) {
-	return func(s *port.Settings) { s.Range = port.Range{Low: low, High: high} }
+func as(low, high uint16) func(*host.Settings) {
+	return func(s *host.Settings) { s.Range = port.Range{Low: low, High: high} }
 }
 
 func text(s string) *string { return &s }
@@ -236,12 +234,12 @@ func rangeSymptoms() map[string]symptom {
 }
 
 func portSymptoms() map[string]symptom {
-	reserve := func(list string) func(*port.Settings) {
-		return func(s *port.Settings) { s.Reserved = set(list) }
+	reserve := func(list string) func(*host.Settings) {
+		return func(s *host.Settings) { s.Reserved = set(list) }
 	}
 	listener := func() *patient {
 		p := healthy().with(crowd(40010, 1, "0.0.0.0", "0.0.0.0:0", listens)...)
-		p.ns().Holds = []Hold{{Proto: port.TCP, Port: 40010, Listening: true, Processes: []port.Process{{PID: 812, Command: "java"}}}}
+		p.ns().Holds = []Hold{{Proto: port.TCP, Port: 40010, Listening: true, Processes: []host.Process{{PID: 812, Command: "java"}}}}
 		return p
 	}
 	claiming := func(code, list string, sockets ...*port.Socket) *patient {
@@ -250,7 +248,7 @@ func portSymptoms() map[string]symptom {
 		return p
 	}
 	taken := claiming(SocketUnit, "40003", clients(5)...)
-	taken.ns().Holds = []Hold{{Proto: port.TCP, Port: 40003, Processes: []port.Process{{PID: 44, Command: "curl"}}}}
+	taken.ns().Holds = []Hold{{Proto: port.TCP, Port: 40003, Processes: []host.Process{{PID: 44, Command: "curl"}}}}
 	return map[string]symptom{
 		ListenerInRange: {
 			listener(), healthy().set(reserve("40010")).with(crowd(40010, 1, "0.0.0.0", "0.0.0.0:0", listens)...).
@@ -271,10 +269,10 @@ func portSymptoms() map[string]symptom {
 }
 
 func timeWaitSymptoms() map[string]symptom {
-	reuse := func(mode int) func(*port.Settings) { return func(s *port.Settings) { s.TWReuse = mode } }
-	silent := func(s *port.Settings) { s.TWReuse, s.Timestamps = 1, 0 }
-	patientlyReused := func(s *port.Settings) { s.TWReuse, s.TWReuseDelay = 1, 20*time.Second }
-	waiting := func(w limits.TimeWait, earlier ...limits.TimeWait) *patient {
+	reuse := func(mode int) func(*host.Settings) { return func(s *host.Settings) { s.TWReuse = mode } }
+	silent := func(s *host.Settings) { s.TWReuse, s.Timestamps = 1, 0 }
+	patientlyReused := func(s *host.Settings) { s.TWReuse, s.TWReuseDelay = 1, 20*time.Second }
+	waiting := func(w host.TimeWait, earlier ...host.TimeWait) *patient {
 		return healthy().but(func(p *patient) {
 			p.ns().TimeWait = &w
 			if len(earlier) > 0 {
@@ -282,10 +280,15 @@ func timeWaitSymptoms() map[string]symptom {
 			}
 		})
 	}
+	waitingOf := func(buckets, seconds int, w host.TimeWait) *patient {
+		return waiting(w).set(func(s *host.Settings) {
+			s.MaxTWBuckets, s.FinTimeout = buckets, time.Duration(seconds)*time.Second
+		})
+	}
 	recycle := healthy().but(func(p *patient) {
-		p.ns().Boot = booted(boot.Setting{Key: keyRecycle, Procps: line("/etc/sysctl.conf", 12, "1")})
+		p.ns().Boot = booted(boot.Setting{Key: port.KeyTWRecycle, Procps: line("/etc/sysctl.conf", 12, "1")})
 	})
-	fine := limits.TimeWait{Max: 262144, FinTimeout: 60}
+	fine := host.TimeWait{}
 	return map[string]symptom{
 		CloseWaitLeak: {
 			healthy().with(clients(10, lingers)...), healthy().with(clients(9, lingers)...), judge.Warning, []string{"10 of 10"}},
@@ -301,43 +304,43 @@ func timeWaitSymptoms() map[string]symptom {
 			healthy().set(patientlyReused).with(clients(60, waits)...), healthy().set(reuse(1)).with(clients(60, waits)...),
 			judge.Info, []string{"20s instead of 1 s", "of the 60 of", "is 0 now"}},
 		BucketsLow: {
-			waiting(limits.TimeWait{Sockets: 80, Max: 99, FinTimeout: 60}), waiting(fine), judge.Warning, []string{"80 timewait sockets now", "leave 100"}},
+			waitingOf(99, 60, host.TimeWait{Sockets: 80}), waiting(fine), judge.Warning, []string{"80 timewait sockets now", "leave 100"}},
 		BucketsOverflow: {
-			waiting(limits.TimeWait{Max: 262144, Overflows: 9, FinTimeout: 60}, limits.TimeWait{Overflows: 4}), waiting(fine),
+			waiting(host.TimeWait{Overflows: 9}, host.TimeWait{Overflows: 4}), waiting(fine),
 			judge.Warning, []string{"TCPTimeWaitOverflow is 9", "5 of them in the last 5s"}},
 		CureRecycle:    {recycle, waiting(fine), judge.Warning, []string{"/etc/sysctl.conf:12"}},
-		CureFinTimeout: {waiting(limits.TimeWait{Sockets: 3, Max: 262144, FinTimeout: 15}), waiting(fine), judge.Info, []string{"15 s", "3 sockets"}},
+		CureFinTimeout: {waitingOf(262144, 15, host.TimeWait{Sockets: 3}), waiting(fine), judge.Info, []string{"15 s", "3 sockets"}},
 	}
 }
 
 func limitSymptoms() map[string]symptom {
 	process := func(open, soft uint64) *patient {
 		return healthy().but(func(p *patient) {
-			p.ns().Process = &Process{Process: port.Process{PID: 812, Command: "haproxy"}, Ports: 90, Files: limits.Process{Open: open, Soft: soft}}
+			p.ns().Process = &Process{Process: host.Process{PID: 812, Command: "haproxy"}, Ports: 90, Files: host.ProcessFiles{Open: open, Soft: soft}}
 		})
 	}
 	machine := func(m Machine) *patient { return healthy().but(func(p *patient) { p.Machine = m }) }
-	conntrack := func(c limits.Conntrack) *patient {
+	conntrack := func(c host.Conntrack) *patient {
 		return healthy().but(func(p *patient) { p.ns().Conntrack = &c })
 	}
-	rules := func(list ...netfilter.Rules) *patient {
+	rules := func(list ...host.NATRules) *patient {
 		return healthy().but(func(p *patient) { p.ns().SourceNAT = list })
 	}
 	return map[string]symptom{
 		ProcessFiles:      {process(960, 1000), process(700, 1000), judge.Critical, []string{"960 of 1000", "96 %", "90 ports"}},
-		MachineFiles:      {machine(Machine{Files: &limits.Files{Allocated: 85, Max: 100, PerProcess: 50}}), machine(Machine{Files: &limits.Files{Allocated: 79, Max: 100}}), judge.Warning, []string{"85 of 100"}},
-		ConntrackNearFull: {conntrack(limits.Conntrack{Count: 96, Max: 100}), conntrack(limits.Conntrack{Count: 79, Max: 100}), judge.Critical, []string{"96 of 100"}},
+		MachineFiles:      {machine(Machine{Files: &host.Files{Allocated: 85, Max: 100, PerProcess: 50}}), machine(Machine{Files: &host.Files{Allocated: 79, Max: 100}}), judge.Warning, []string{"85 of 100"}},
+		ConntrackNearFull: {conntrack(host.Conntrack{Count: 96, Max: 100}), conntrack(host.Conntrack{Count: 79, Max: 100}), judge.Critical, []string{"96 of 100"}},
 		ConntrackDrops: {
-			conntrack(limits.Conntrack{Count: 1, Max: 100, Dropped: 5, InsertFailed: 2}), conntrack(limits.Conntrack{Count: 1, Max: 100}),
+			conntrack(host.Conntrack{Count: 1, Max: 100, Dropped: 5, InsertFailed: 2}), conntrack(host.Conntrack{Count: 1, Max: 100}),
 			judge.Warning, []string{"3 packets dropped for want of room", "2 because another entry"}},
 		Orphans: {
-			machine(Machine{TCP: &limits.Machine{Orphans: 50, MaxOrphans: 100}}), machine(Machine{TCP: &limits.Machine{Orphans: 49, MaxOrphans: 100}}),
+			machine(Machine{TCP: &host.TCP{Orphans: 50, MaxOrphans: 100}}), machine(Machine{TCP: &host.TCP{Orphans: 49, MaxOrphans: 100}}),
 			judge.Warning, []string{"50 connections"}},
 		TCPMemory: {
-			machine(Machine{TCP: &limits.Machine{Pages: 300, PressurePages: 200, MaxPages: 300}}),
-			machine(Machine{TCP: &limits.Machine{Pages: 199, PressurePages: 200, MaxPages: 300}}), judge.Critical, []string{"300 pages"}},
+			machine(Machine{TCP: &host.TCP{Pages: 300, PressurePages: 200, MaxPages: 300}}),
+			machine(Machine{TCP: &host.TCP{Pages: 199, PressurePages: 200, MaxPages: 300}}), judge.Critical, []string{"300 pages"}},
 		SourceNAT: {
-			rules(netfilter.Rules{Backend: "nftables", Family: "ip", Table: "nat", Chain: "POSTROUTING", Count: 3}), rules(),
+			rules(host.NATRules{Backend: "nftables", Family: "ip", Table: "nat", Chain: "POSTROUTING", Count: 3}), rules(),
 			judge.Info, []string{"nftables ip nat POSTROUTING (3)"}},
 		CloudNAT: {
 			healthy().with(crowd(40000, 64, "10.0.0.2", "8.8.8.8:443")...), healthy().with(clients(90)...), judge.Info, []string{"64 connections"}},
@@ -345,14 +348,14 @@ func limitSymptoms() map[string]symptom {
 }
 
 func kernelSymptoms() map[string]symptom {
-	on := func(p *patient, f feature.Set) *patient {
+	on := func(p *patient, f host.Features) *patient {
 		p.Features = f
 		return p
 	}
-	modern := feature.Set{SocketRange: feature.Yes, WholeSearch: feature.Yes, RCULookup: feature.Yes, BucketRecalculation: feature.Yes}
-	old := feature.Set{SocketRange: feature.No, WholeSearch: feature.No, RCULookup: feature.No, BucketRecalculation: feature.No}
+	modern := host.Features{SocketRange: host.Yes, WholeSearch: host.Yes, RCULookup: host.Yes, BucketRecalculation: host.Yes}
+	old := host.Features{SocketRange: host.No, WholeSearch: host.No, RCULookup: host.No, BucketRecalculation: host.No}
 	stepping := func(width int) *patient {
-		p := healthy().set(func(s *port.Settings) { s.StepWidth = width }).with(clients(50)...)
+		p := healthy().set(func(s *host.Settings) { s.StepWidth = width }).with(clients(50)...)
 		p.ns().HasStepWidth = true
 		return p
 	}
@@ -381,8 +384,8 @@ func TestUnknownFeaturesMakeNoFinding(t *testing.T) {
 
 func TestWorstFirst(t *testing.T) {
 	p := healthy().with(clients(100)...)
-	p.Machine.Files = &limits.Files{Allocated: 96, Max: 100}
-	p.ns().SourceNAT = []netfilter.Rules{{Backend: "nftables", Count: 1}}
+	p.Machine.Files = &host.Files{Allocated: 96, Max: 100}
+	p.ns().SourceNAT = []host.NATRules{{Backend: "nftables", Count: 1}}
 	found := examine(p)
 	order := func(a, b Finding) int { return judge.CompareSeverity(a.Severity, b.Severity) }
 	if !slices.IsSortedFunc(found, order) || found[0].Severity != judge.Critical {
@@ -398,7 +401,7 @@ func TestWorstFirst(t *testing.T) {
 
 func TestAHealthyNamespaceHasNothing(t *testing.T) {
 	p := healthy().set(as(15000, 64001)).with(crowd(20000, 100, "10.0.0.2", "10.0.0.5:80")...)
-	p.Features = feature.Set{SocketRange: feature.Yes, WholeSearch: feature.Yes, RCULookup: feature.No, BucketRecalculation: feature.No}
+	p.Features = host.Features{SocketRange: host.Yes, WholeSearch: host.Yes, RCULookup: host.No, BucketRecalculation: host.No}
 	if found := examine(p); len(found) != 0 {
 		t.Errorf("findings %+v, want none", found)
 	}
@@ -412,7 +415,7 @@ func TestLongListsAreCutShort(t *testing.T) {
 	for p := uint16(40001); p < 40099; p += 2 {
 		odd.Add(p)
 	}
-	advice := (&chart{Namespace: &Namespace{Now: port.Namespace{Ref: "lb1"}}}).unreserve(odd)
+	advice := (&chart{Namespace: &Namespace{Now: host.Namespace{Ref: "lb1"}}}).unreserve(odd)
 	if want := "`portrange reserve list --netns lb1` lists all, for `portrange reserve remove`"; advice != want {
 		t.Errorf("advice %q, want %q", advice, want)
 	}
@@ -461,11 +464,13 @@ func TestCommandsNameTheNamespace(t *testing.T) {
 // thereby few slots for timewait sockets, and a container with a range of its own.
 func TestNoAlarmOnAQuietMachine(t *testing.T) {
 	p := healthy().set(as(15000, 64001)).with(crowd(20000, 3, "10.0.0.2", "10.0.0.5:80", waits)...)
-	p.ns().TimeWait = &limits.TimeWait{Sockets: 3, Max: 4096, FinTimeout: 60}
+	p.settings.MaxTWBuckets = 4096
+	p.ns().Now.Settings = p.settings
+	p.ns().TimeWait = &host.TimeWait{Sockets: 3}
 	if found := examine(p); len(found) != 0 {
 		t.Errorf("findings %+v, want none", found)
 	}
-	p.ns().Boot = booted(boot.Setting{Key: keyBuckets, Systemd: line("/etc/sysctl.d/10-old.conf", 3, "4096")})
+	p.ns().Boot = booted(boot.Setting{Key: port.KeyMaxTWBuckets, Systemd: line("/etc/sysctl.d/10-old.conf", 3, "4096")})
 	if found := examine(p); len(find(found, BucketsLow)) != 1 {
 		t.Errorf("findings %+v, want the limit that a file sets", found)
 	}
@@ -512,7 +517,7 @@ func TestPortOfADatagramUnit(t *testing.T) {
 	} {
 		p := healthy().with(tt.sockets...)
 		p.ns().Claims = []Claim{claim}
-		p.ns().Holds = []Hold{{Proto: port.UDP, Port: 40003, Processes: []port.Process{{PID: 44, Command: "dig"}}}}
+		p.ns().Holds = []Hold{{Proto: port.UDP, Port: 40003, Processes: []host.Process{{PID: 44, Command: "dig"}}}}
 		found := find(examine(p), PortTaken)
 		if (len(found) == 1) != tt.taken {
 			t.Errorf("%s: findings %+v, want the port taken: %v", name, found, tt.taken)

@@ -4,9 +4,7 @@ import (
 	"time"
 
 	"portrange/internal/boot"
-	"portrange/internal/kernel/feature"
-	"portrange/internal/kernel/limits"
-	"portrange/internal/kernel/netfilter"
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -14,22 +12,22 @@ import (
 // could not be read, and makes no finding.
 type Facts struct {
 	Kernel     string // release, as uname -r prints it
-	Features   feature.Set
+	Features   host.Features
 	Machine    Machine
 	Namespaces []Namespace
 }
 
 // Machine is what all network namespaces share.
 type Machine struct {
-	Files *limits.Files
-	TCP   *limits.Machine
+	Files *host.Files
+	TCP   *host.TCP
 }
 
 // Namespace is one network namespace.
 type Namespace struct {
-	Now port.Namespace
+	Now host.Namespace
 	// Earlier is the same namespace some time before, for rates.
-	Earlier *port.Namespace
+	Earlier *host.Namespace
 	Elapsed time.Duration // from Earlier to Now
 
 	// Host is the range of the host's namespace; nil for that one itself.
@@ -44,10 +42,10 @@ type Namespace struct {
 	// Process is the one that holds most ports of the range.
 	Process *Process
 
-	TimeWait        *limits.TimeWait
-	TimeWaitEarlier *limits.TimeWait
-	Conntrack       *limits.Conntrack
-	SourceNAT       []netfilter.Rules
+	TimeWait        *host.TimeWait
+	TimeWaitEarlier *host.TimeWait
+	Conntrack       *host.Conntrack
+	SourceNAT       []host.NATRules
 	// Boot is what will hold after a reboot, in the namespace to which the
 	// files apply.
 	Boot *boot.Report
@@ -60,7 +58,7 @@ type Hold struct {
 	Proto     port.Proto
 	Port      uint16
 	Listening bool
-	Processes []port.Process // empty where they could not be seen
+	Processes []host.Process // empty where they could not be seen
 }
 
 // Claim is a set of ports that somebody needs.
@@ -75,9 +73,9 @@ type Claim struct {
 
 // Process is a process with the ports and the files it has open.
 type Process struct {
-	port.Process
+	host.Process
 	Ports int // of the range, in connections
-	Files limits.Process
+	Files host.ProcessFiles
 }
 
 // Cost is how long connect() took at some shares of a pool in use.

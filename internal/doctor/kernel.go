@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/kernel/feature"
-	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
 )
 
 // kernel gives advice that depends on what the running kernel can do, where a
@@ -21,13 +21,13 @@ func (c *chart) kernel() {
 
 func (c *chart) search(worst *judge.Pool) {
 	features := c.facts.Features
-	if features.SocketRange == feature.Yes && features.WholeSearch == feature.Yes {
+	if features.SocketRange == host.Yes && features.WholeSearch == host.Yes {
 		c.add(WholeSearch, judge.Info, "Linux "+c.facts.Kernel,
 			fmt.Sprintf("the kernel has IP_LOCAL_PORT_RANGE and then searches all ports alike (seen in its type information); %s", c.useText()),
 			fmt.Sprintf("a program may get rid of the cliff at one half: setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE (51), 0x%04x%04x) "+
 				"before connect(), the range of the namespace", c.Now.Settings.Range.High, c.Now.Settings.Range.Low))
 	}
-	if features.RCULookup == feature.No {
+	if features.RCULookup == host.No {
 		c.add(LockedSearch, judge.Info, "Linux "+c.facts.Kernel,
 			fmt.Sprintf("its connect() takes a lock for every port it passes over (struct inet_bind_bucket has no RCU head), "+
 				"with %d of %d ports to %s taken", worst.Size-worst.Left, worst.Size, worst.Remote),
@@ -36,19 +36,19 @@ func (c *chart) search(worst *judge.Pool) {
 	if width := c.Now.Settings.StepWidth; c.HasStepWidth && width == 0 {
 		c.add(StepWidth, judge.Info, "net.ipv4.ip_local_port_step_width = 0",
 			"the kernel can search in steps of random width, but goes from port to port; "+c.useText(),
-			c.sysctl(sysctl.KeyStepWidth, 128)+" keeps a search from walking through a long run of taken ports")
+			c.sysctl(port.KeyStepWidth, 128)+" keeps a search from walking through a long run of taken ports")
 	}
 }
 
 // sticky finds bind-held ports that stay so until their last connection goes,
 // on a kernel that does not look again when the socket that had bound it goes.
 func (c *chart) sticky() {
-	if c.facts.Features.BucketRecalculation != feature.No {
+	if c.facts.Features.BucketRecalculation != host.No {
 		return
 	}
-	held := c.Now.Tally.BindHeld.Clone()
+	held := c.Now.Usage.BindHeld.Clone()
 	held.Intersect(c.open)
-	held.Subtract(&c.Now.Tally.Listening)
+	held.Subtract(&c.Now.Usage.Listening)
 	if held.Len() == 0 {
 		return
 	}

@@ -5,8 +5,8 @@ import (
 	"math"
 	"os"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/kernel/limits"
 )
 
 // Shares of a limit from which it is near, and from which it is as good as
@@ -19,7 +19,7 @@ const (
 // fill is the severity of a limit that is used so far; worth is false below near.
 func fill(used, limit uint64) (severity judge.Severity, worth bool) {
 	switch share := float64(used) / float64(limit); {
-	case limit == 0 || limit == limits.Unlimited:
+	case limit == 0 || limit == host.Unlimited:
 		return judge.Info, false
 	case share >= atOnce:
 		return judge.Critical, true
@@ -71,7 +71,7 @@ func (c *chart) conntrack() {
 	}
 }
 
-func (c *chart) conntrackDrops(t *limits.Conntrack) {
+func (c *chart) conntrackDrops(t *host.Conntrack) {
 	// The kernel counts a packet whose entry clashed as dropped too (__nf_conntrack_confirm).
 	unentered := t.Dropped - min(t.Dropped, t.InsertFailed)
 	severity := judge.Info // entries that clash are mostly two packets at once, of UDP
@@ -104,7 +104,7 @@ func examineMachine(f *Facts) []judge.Finding {
 	return found
 }
 
-func examineTCP(m *limits.Machine, add func(code string, severity judge.Severity, subject, evidence, advice string)) {
+func examineTCP(m *host.TCP, add func(code string, severity judge.Severity, subject, evidence, advice string)) {
 	// tcp_too_many_orphans counts those of a busy peer two- or fourfold.
 	if orphans := 2 * m.Orphans; m.MaxOrphans > 0 && orphans >= m.MaxOrphans {
 		add(Orphans, judge.Warning, fmt.Sprintf("net.ipv4.tcp_max_orphans = %d", m.MaxOrphans),
@@ -122,7 +122,7 @@ func examineTCP(m *limits.Machine, add func(code string, severity judge.Severity
 	}
 }
 
-func memoryText(m *limits.Machine, page uint64, state string) string {
+func memoryText(m *host.TCP, page uint64, state string) string {
 	const mebi = 1 << 20
 	return fmt.Sprintf("TCP sockets use %d MiB (%d pages; pressure from %d, maximum %d), which is %s", m.Pages*page/mebi, m.Pages, m.PressurePages, m.MaxPages, state)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 )
@@ -13,8 +14,8 @@ import (
 // listeners finds the ports of the range with a listener: nothing keeps them
 // free while the service restarts. One that let the kernel choose does not mind.
 func (c *chart) listeners() {
-	listening := c.Now.Tally.Listening.Clone()
-	listening.Subtract(&c.Now.Tally.Chosen)
+	listening := c.Now.Usage.Listening.Clone()
+	listening.Subtract(&c.Now.Usage.Chosen)
 	listening.Intersect(c.open)
 	for _, group := range c.byProcess(listening) {
 		c.add(ListenerInRange, judge.Warning, group.who,
@@ -76,12 +77,12 @@ func (c *chart) reserved() {
 	}
 	unused := reserved.Clone()
 	unused.Intersect(r.Set())
-	unused.Subtract(&c.Now.Tally.Listening)
-	unused.Subtract(&c.Now.Tally.BindHeld)
+	unused.Subtract(&c.Now.Usage.Listening)
+	unused.Subtract(&c.Now.Usage.BindHeld)
 	for _, claim := range c.Claims {
 		unused.Subtract(claim.Ports)
 	}
-	unused.Subtract(udpPorts(c.Now.Tally))
+	unused.Subtract(udpPorts(c.Now.Usage))
 	if unused.Len() > 0 {
 		c.add(ReservedUnused, judge.Info, "net.ipv4.ip_local_reserved_ports",
 			fmt.Sprintf("%s of the range reserved, without a socket or a known service there; "+
@@ -99,7 +100,7 @@ func (c *chart) unreserve(ports *port.Set) string {
 	return fmt.Sprintf("`portrange reserve list%s` lists all, for `portrange reserve remove`", c.flag())
 }
 
-func udpPorts(tally *port.Tally) *port.Set {
+func udpPorts(tally *host.Usage) *port.Set {
 	set := &port.Set{}
 	for local, ports := range tally.Locals {
 		if local.Proto == port.UDP {
@@ -116,7 +117,7 @@ func (c *chart) claims() {
 		wanted := claim.Ports.Clone()
 		wanted.Intersect(c.open)
 		if claim.Proto != port.UDP {
-			wanted.Subtract(&c.Now.Tally.Listening)
+			wanted.Subtract(&c.Now.Usage.Listening)
 		}
 		if wanted.Len() == 0 {
 			continue
@@ -144,13 +145,13 @@ func claimAdvice(code string) string {
 // taken finds the ports that an outgoing connection or a UDP socket holds at
 // this moment.
 func (c *chart) taken(claim *Claim, wanted *port.Set) {
-	udp := udpPorts(c.Now.Tally)
+	udp := udpPorts(c.Now.Usage)
 	for p := range wanted.All() {
 		n := c.connections(p)
 		switch {
 		case claim.Proto == port.UDP && udp.Contains(p):
 			c.takenBy(claim, p, "a UDP socket of "+c.holder(port.UDP, p))
-		case claim.Proto != port.UDP && n > 0 && !c.Now.Tally.BindHeld.Contains(p):
+		case claim.Proto != port.UDP && n > 0 && !c.Now.Usage.BindHeld.Contains(p):
 			c.takenBy(claim, p, connectionsText(n)+": "+c.holder(port.TCP, p))
 		}
 	}
@@ -176,7 +177,7 @@ func connectionsText(n int) string {
 // connections counts the tuples with a connection on local port p.
 func (c *chart) connections(p uint16) int {
 	n := 0
-	for _, uses := range c.Now.Tally.Tuples {
+	for _, uses := range c.Now.Usage.Tuples {
 		if uses.Contains(p) {
 			n++
 		}

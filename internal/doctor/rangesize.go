@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"portrange/internal/judge"
-	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -18,7 +17,7 @@ const (
 // rangeSize compares the range with the kernel's default.
 func (c *chart) rangeSize() {
 	r, standard := c.Now.Settings.Range, port.DefaultRange
-	subject := fmt.Sprintf("%s = %s", sysctl.KeyRange, r)
+	subject := fmt.Sprintf("%s = %s", port.KeyRange, r)
 	switch {
 	case r.Size() < standard.Size():
 		severity := judge.Info
@@ -72,7 +71,7 @@ func (c *chart) parity() {
 	if r.High < 65535 {
 		better.High = r.High + 1
 	}
-	c.add(SameParity, judge.Info, fmt.Sprintf("%s = %s", sysctl.KeyRange, r),
+	c.add(SameParity, judge.Info, fmt.Sprintf("%s = %s", port.KeyRange, r),
 		fmt.Sprintf("both ends are odd or both even, %d ports: the kernel searches an even number of ports at a time, "+
 			"and a search can miss one", r.Size()),
 		fmt.Sprintf("`portrange set %d %d%s`", better.Low, better.High, c.flag()))
@@ -98,7 +97,7 @@ func (c *chart) otherRange() {
 
 // empty reports whether no socket has a port.
 func (c *chart) empty() bool {
-	tally := c.Now.Tally
+	tally := c.Now.Usage
 	return len(tally.Tuples) == 0 && len(tally.Locals) == 0 && tally.Listening.Len() == 0
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"portrange/internal/judge"
-	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
 )
 
 // ratesShown is how many pools with new connections are worth a line.
@@ -45,7 +45,7 @@ func (c *chart) rate(r *judge.Rate) {
 			r.Ceiling, r.Pool.Size, r.Kept, r.Closeness()*100)
 		if r.Closeness() >= nearCeiling {
 			severity = judge.Warning
-			advice = "keep connections open and reuse them; or let the other side close first; or " + c.sysctl(sysctl.KeyTWReuse, 1) +
+			advice = "keep connections open and reuse them; or let the other side close first; or " + c.sysctl(port.KeyTWReuse, 1) +
 				"; or give the pool more ports (`portrange plan" + c.flag() + "` compares)"
 		}
 	}

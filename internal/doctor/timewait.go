@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/kernel/limits"
-	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -82,7 +81,7 @@ func (c *chart) reuseOff(worst *judge.Pool) {
 	c.add(ReuseOff, severityAt(worst.Taken()), fmt.Sprintf("net.ipv4.tcp_tw_reuse = %d", mode),
 		fmt.Sprintf("it leaves %d ports of %s in TIME_WAIT untouched (%s); %d of %d left", waiting(worst), worst.Subject(),
 			reuseText(mode), worst.Left, worst.Size),
-		c.sysctl(sysctl.KeyTWReuse, 1)+" lets connect() take a port over a second after its last packet, if both ends use TCP "+
+		c.sysctl(port.KeyTWReuse, 1)+" lets connect() take a port over a second after its last packet, if both ends use TCP "+
 			"timestamps. Not across a NAT that shares one address between hosts with clocks of their own")
 }
 
@@ -92,14 +91,14 @@ func (c *chart) reuseHindered(worst *judge.Pool) {
 	if settings.Timestamps == 0 {
 		c.add(TimestampsOff, severityAt(worst.Taken()), "net.ipv4.tcp_timestamps = 0",
 			fmt.Sprintf("tcp_tw_reuse is %d, but without timestamps it does nothing: %d of the %d ports of %s in TIME_WAIT can be taken over",
-				settings.TWReuse, worst.Recyclable, waiting(worst), worst.Subject()),
-			c.sysctl(sysctl.KeyTimestamps, 1)+"; it holds for new connections")
+				settings.TWReuse, worst.Reusable, waiting(worst), worst.Subject()),
+			c.sysctl(port.KeyTimestamps, 1)+"; it holds for new connections")
 	}
 	if settings.TWReuseDelay > defaultReuseDelay {
 		c.add(ReuseDelay, judge.Info, fmt.Sprintf("net.ipv4.tcp_tw_reuse_delay = %d", settings.TWReuseDelay.Milliseconds()),
 			fmt.Sprintf("a port in TIME_WAIT may be taken over after %s instead of 1 s; of the %d of %s that is %d now",
-				settings.TWReuseDelay, waiting(worst), worst.Subject(), worst.Recyclable),
-			c.sysctl(sysctl.KeyTWReuseDelay, defaultReuseDelay.Milliseconds())+", unless something on the way needs it longer")
+				settings.TWReuseDelay, waiting(worst), worst.Subject(), worst.Reusable),
+			c.sysctl(port.KeyTWReuseDelay, defaultReuseDelay.Milliseconds())+", unless something on the way needs it longer")
 	}
 }
 
@@ -120,7 +119,7 @@ func severityAt(taken float64) judge.Severity {
 // usesBuckets reports whether a low limit of timewait sockets is more than what
 // the kernel gives a machine with little memory that makes few of them.
 func (c *chart) usesBuckets() bool {
-	return float64(c.TimeWait.Sockets) >= worthWaiting*float64(c.TimeWait.Max) || c.configured(keyBuckets) != ""
+	return float64(c.TimeWait.Sockets) >= worthWaiting*float64(c.maxBuckets()) || c.configured(port.KeyMaxTWBuckets) != ""
 }
 
 // buckets looks at the room for timewait sockets.
@@ -131,23 +130,27 @@ func (c *chart) buckets() {
 	}
 }
 
-func (c *chart) bucketsLow(w *limits.TimeWait) {
+func (c *chart) bucketsLow(w *host.TimeWait) {
 	severity, usable := judge.Info, uint64(c.verdict.Usable)
 	switch {
-	case float64(w.Sockets) >= near*float64(w.Max):
+	case float64(w.Sockets) >= near*float64(c.maxBuckets()):
 		severity = judge.Warning
-	case w.Max >= usable || !c.usesBuckets():
+	case c.maxBuckets() >= usable || !c.usesBuckets():
 		return
 	}
-	c.add(BucketsLow, severity, bucketsSubject(w),
+	c.add(BucketsLow, severity, c.bucketsSubject(),
 		fmt.Sprintf("%d timewait sockets now; one destination alone could leave %d", w.Sockets, usable),
 		"when it is full the kernel skips TIME_WAIT: that frees ports, but late packets can then hit a new connection. "+
 			c.moreBuckets())
 }
 
-func bucketsSubject(w *limits.TimeWait) string { return fmt.Sprintf("%s = %d", keyBuckets, w.Max) }
+func (c *chart) maxBuckets() uint64 { return uint64(c.Now.Settings.MaxTWBuckets) }
 
-func (c *chart) bucketsOverflow(w *limits.TimeWait) {
+func (c *chart) bucketsSubject() string {
+	return fmt.Sprintf("%s = %d", port.KeyMaxTWBuckets, c.maxBuckets())
+}
+
+func (c *chart) bucketsOverflow(w *host.TimeWait) {
 	if w.Overflows == 0 {
 		return
 	}
@@ -157,40 +160,35 @@ func (c *chart) bucketsOverflow(w *limits.TimeWait) {
 		severity = judge.Warning
 		evidence += fmt.Sprintf(", %d of them in the last %s", w.Overflows-e.Overflows, c.Elapsed.Round(time.Millisecond))
 	}
-	c.add(BucketsOverflow, severity, bucketsSubject(w), evidence,
+	c.add(BucketsOverflow, severity, c.bucketsSubject(), evidence,
 		"it hides that ports run out, and corrupts connections when a late packet fits. "+c.moreBuckets())
 }
 
 // moreBuckets is the command that makes room for timewait sockets.
-func (c *chart) moreBuckets() string { return c.sysctl(keyBuckets, max(262144, 2*c.TimeWait.Max)) }
-
-// keyBuckets bounds the timewait sockets of a namespace.
-const keyBuckets = "net.ipv4.tcp_max_tw_buckets"
-
-// keyRecycle is a setting that is gone since Linux 4.12.
-const keyRecycle = "net.ipv4.tcp_tw_recycle"
-
-// keyFinTimeout bounds FIN_WAIT_2 of connections that no process holds.
-const keyFinTimeout = "net.ipv4.tcp_fin_timeout"
+func (c *chart) moreBuckets() string {
+	return c.sysctl(port.KeyMaxTWBuckets, max(262144, 2*c.maxBuckets()))
+}
 
 // defaultFinTimeout is TCP_FIN_TIMEOUT, in seconds.
 const defaultFinTimeout = 60
 
+func (c *chart) finTimeout() int { return int(c.Now.Settings.FinTimeout / time.Second) }
+
 // cures finds settings that are thought to shorten TIME_WAIT, and do not.
 func (c *chart) cures() {
-	if line := c.configured(keyRecycle); line != "" {
-		c.add(CureRecycle, judge.Warning, keyRecycle,
+	if line := c.configured(port.KeyTWRecycle); line != "" {
+		c.add(CureRecycle, judge.Warning, port.KeyTWRecycle,
 			"set in "+line+"; Linux has had no such setting since 4.12",
 			"remove the line: it broke clients behind NAT while it existed. tcp_tw_reuse is what helps outgoing connections")
 	}
-	if c.TimeWait == nil || c.TimeWait.FinTimeout >= defaultFinTimeout {
+	if c.TimeWait == nil || c.finTimeout() >= defaultFinTimeout {
 		return
 	}
 	evidence := fmt.Sprintf("it is %d s instead of %d s, and has no part in TIME_WAIT, which lasts 60 s all the same: %d sockets are in it",
-		c.TimeWait.FinTimeout, defaultFinTimeout, c.TimeWait.Sockets)
-	if line := c.configured(keyFinTimeout); line != "" {
+		c.finTimeout(), defaultFinTimeout, c.TimeWait.Sockets)
+	if line := c.configured(port.KeyFinTimeout); line != "" {
 		evidence += "; set in " + line
 	}
-	c.add(CureFinTimeout, judge.Info, fmt.Sprintf("%s = %d", keyFinTimeout, c.TimeWait.FinTimeout), evidence,
+	c.add(CureFinTimeout, judge.Info, fmt.Sprintf("%s = %d", port.KeyFinTimeout, c.finTimeout()), evidence,
 		"it bounds FIN_WAIT_2 of connections that their process has closed; if it was meant against TIME_WAIT, drop it and see `portrange doctor --explain "+TimeWaitShare+"`")
 }

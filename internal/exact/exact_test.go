@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/nettest"
-	"portrange/internal/port"
 	"portrange/internal/sample"
 )
 
@@ -188,7 +188,7 @@ func (sc *scenario) late() bool {
 func (sc *scenario) story() string { return "\t" + strings.Join(sc.log, "\n\t") }
 
 // look takes a snapshot of one namespace and insists that it is whole.
-func look(ctx context.Context, sampler *sample.Sampler, n *nettest.Namespace) (*port.Namespace, error) {
+func look(ctx context.Context, sampler *sample.Sampler, n *nettest.Namespace) (*host.Namespace, error) {
 	targets, gaps, err := sample.Targets(ctx, n.Path())
 	if err != nil {
 		return nil, err

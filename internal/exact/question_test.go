@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
@@ -15,7 +16,7 @@ import (
 // question is one pool: what portrange says of it, and how to empty it.
 type question struct {
 	name    string
-	ask     func(ns *port.Namespace) answer
+	ask     func(ns *host.Namespace) answer
 	dial    nettest.Dial
 	refusal error // what the kernel answers when the pool is empty
 }
@@ -24,7 +25,7 @@ type question struct {
 type answer struct{ left, tooMany, tooFew int }
 
 // answerOf takes the bound for what an exact answer allows, or another one.
-func answerOf(ns *port.Namespace, left, bound int) answer {
+func answerOf(ns *host.Namespace, left, bound int) answer {
 	if judge.Exact(ns) {
 		return answer{left: left, tooMany: bound}
 	}
@@ -75,7 +76,7 @@ func (sc *scenario) askVoid() question {
 func tupleQuestion(tuple port.Tuple, kind nettest.Kind, dial nettest.Dial) question {
 	return question{
 		name: fmt.Sprintf("connect %s %v → %v device %d", kind, tuple.Local, tuple.Remote, tuple.Device),
-		ask: func(ns *port.Namespace) answer {
+		ask: func(ns *host.Namespace) answer {
 			pool := judge.Left(ns, tuple)
 			return answerOf(ns, pool.Left, pool.ErrorBound)
 		},
@@ -115,8 +116,8 @@ func (sc *scenario) askUDPConnect() question {
 	}
 }
 
-func localPool(proto port.Proto, addr netip.Addr) func(*port.Namespace) answer {
-	return func(ns *port.Namespace) answer {
+func localPool(proto port.Proto, addr netip.Addr) func(*host.Namespace) answer {
+	return func(ns *host.Namespace) answer {
 		pool := judge.LeftLocal(ns, proto, addr)
 		return answerOf(ns, pool.Left, pool.ErrorBound)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -11,7 +12,7 @@ import (
 const hostName = "host"
 
 // Flag is the --netns that a command needs for the namespace that ref means (see
-// [port.Namespace]), with a space before it; empty for the caller's own.
+// [host.Namespace]), with a space before it; empty for the caller's own.
 func Flag(ref string) string {
 	if ref == "" {
 		return ""
@@ -21,7 +22,7 @@ func Flag(ref string) string {
 
 // Sysctl is the command, in backquotes, that changes a setting of the namespace
 // for now.
-func Sysctl(ns *port.Namespace, key, value string) string {
+func Sysctl(ns *host.Namespace, key, value string) string {
 	inside := ""
 	switch {
 	case ns.Ref == "":
@@ -44,7 +45,7 @@ const (
 
 // Widen is the command, in backquotes, that gives the namespace a wider range;
 // empty where it has one.
-func Widen(ns *port.Namespace) string {
+func Widen(ns *host.Namespace) string {
 	now := ns.Settings.Range
 	if now.Low <= wideLow && now.High >= wideHigh {
 		return ""
@@ -61,7 +62,7 @@ func Widen(ns *port.Namespace) string {
 }
 
 // persist is the flag that keeps a change across a reboot, where that can be.
-func persist(ns *port.Namespace) string {
+func persist(ns *host.Namespace) string {
 	if ns.Ref == "" && ns.Name == hostName {
 		return " --persist"
 	}
@@ -69,7 +70,7 @@ func persist(ns *port.Namespace) string {
 }
 
 // morePorts is what gives a destination more ports, cheapest first.
-func morePorts(ns *port.Namespace) string {
+func morePorts(ns *host.Namespace) string {
 	const rest = "keep connections open and reuse them, or add source addresses or destination ports"
 	if widen := Widen(ns); widen != "" {
 		return fmt.Sprintf("widen the range (%s), %s", widen, rest)

@@ -20,7 +20,7 @@ func TestCommandsNameTheNamespace(t *testing.T) {
 			"`nsenter --net=/proc/812/ns/net sysctl -w a.b=1`"},
 		{"host", "host", "`portrange set 15000 64001 --netns host --reserve`", "`nsenter --target 1 --net sysctl -w a.b=1`"},
 	} {
-		ns := host(crowd(100, "10.0.0.5:80")...)
+		ns := box(crowd(100, "10.0.0.5:80")...)
 		ns.Name, ns.Ref = tt.name, tt.ref
 		if got := Widen(ns); got != tt.set {
 			t.Errorf("%s: widen by %s, want %s", tt.name, got, tt.set)
@@ -37,7 +37,7 @@ func TestCommandsNameTheNamespace(t *testing.T) {
 
 func TestEveryPoolsAdviceNamesTheNamespace(t *testing.T) {
 	udp := func(s *port.Socket) { s.Proto, s.Hold = port.UDP, port.HoldUnknown }
-	ns := host(slices.Concat(crowd(100, "10.0.0.5:80", udp), crowd(60, "10.0.0.5:80", bound))...)
+	ns := box(slices.Concat(crowd(100, "10.0.0.5:80", udp), crowd(60, "10.0.0.5:80", bound))...)
 	ns.Ref = "lb1"
 	for _, code := range []string{LocalPoolFull, RangeWithheld} {
 		at := slices.IndexFunc(Namespace(ns).Findings, func(f Finding) bool { return f.Code == code })

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -64,7 +65,7 @@ func SortFindings(findings []Finding) {
 // Reaches reports whether s is at least as severe as floor.
 func (s Severity) Reaches(floor Severity) bool { return severityRank[s] <= severityRank[floor] }
 
-func poolFinding(p *Pool, ns *port.Namespace) (Finding, bool) {
+func poolFinding(p *Pool, ns *host.Namespace) (Finding, bool) {
 	f := Finding{Severity: Warning}
 	switch taken := p.Taken(); {
 	case p.Left == 0:
@@ -99,8 +100,8 @@ func (p *Pool) evidence() string {
 	if waiting := p.States[port.TimeWait.String()]; waiting > 0 {
 		text += fmt.Sprintf("; %d in TIME_WAIT", waiting)
 	}
-	if p.Recyclable > 0 {
-		text += fmt.Sprintf(", %d of them reusable", p.Recyclable)
+	if p.Reusable > 0 {
+		text += fmt.Sprintf(", %d of them reusable", p.Reusable)
 	}
 	if len(p.Owners) > 0 {
 		text += fmt.Sprintf("; most by %s", p.Owners[0].Process)
@@ -143,7 +144,7 @@ func (r *rules) localSeverity(p *LocalPool) Severity {
 	return Critical
 }
 
-func localPoolAdvice(p *LocalPool, ns *port.Namespace) string {
+func localPoolAdvice(p *LocalPool, ns *host.Namespace) string {
 	widen := ""
 	if command := Widen(ns); command != "" {
 		widen = fmt.Sprintf("widen the range (%s), or ", command)
@@ -158,7 +159,7 @@ func localPoolAdvice(p *LocalPool, ns *port.Namespace) string {
 // boundPorts are the ports of the range that connections took through bind().
 // With a listener on the same port, or several connections, they are accepted ones.
 func (r *rules) boundPorts() *port.Set {
-	bound := r.unserved(&r.ns.Tally.Bound)
+	bound := r.unserved(&r.ns.Usage.Bound)
 	bound.Intersect(r.open)
 	return bound
 }
@@ -167,8 +168,8 @@ func (r *rules) boundPorts() *port.Set {
 // which are a listener's.
 func (r *rules) unserved(ports *port.Set) *port.Set {
 	rest := ports.Clone()
-	rest.Subtract(&r.ns.Tally.Listening)
-	rest.Subtract(&r.ns.Tally.Served)
+	rest.Subtract(&r.ns.Usage.Listening)
+	rest.Subtract(&r.ns.Usage.Served)
 	return rest
 }
 
@@ -229,7 +230,7 @@ func (r *rules) binders(bound *port.Set) string {
 	owners := []Owner{}
 	for pid, ports := range r.ns.Holdings.Bound {
 		if n := ports.CountIn(bound); n > 0 {
-			process := port.Process{PID: pid, Command: r.ns.Holdings.Commands[pid]}
+			process := host.Process{PID: pid, Command: r.ns.Holdings.Commands[pid]}
 			owners = append(owners, Owner{Process: process, Used: n})
 		}
 	}

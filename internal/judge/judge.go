@@ -6,11 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
 // Namespace judges one namespace: every pool, and what is wrong.
-func Namespace(ns *port.Namespace) Verdict {
+func Namespace(ns *host.Namespace) Verdict {
 	r := newRules(ns)
 	verdict := Verdict{
 		NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: Exact(ns), Inexact: Inexact(ns),
@@ -33,32 +34,32 @@ func Namespace(ns *port.Namespace) Verdict {
 
 // Left judges the pool that one connect() of a TCP socket without a port draws
 // on, also one never used before.
-func Left(ns *port.Namespace, tuple port.Tuple) Pool { return newRules(ns).pool(tuple) }
+func Left(ns *host.Namespace, tuple port.Tuple) Pool { return newRules(ns).pool(tuple) }
 
 // LeftLocal judges the pool that bind(addr, 0) draws on. For UDP the
 // unspecified address is also what connect() and a first send draw on: an
 // unbound socket gets its port before it gets its address (inet_autobind,
 // net/ipv4/af_inet.c).
-func LeftLocal(ns *port.Namespace, proto port.Proto, addr netip.Addr) LocalPool {
+func LeftLocal(ns *host.Namespace, proto port.Proto, addr netip.Addr) LocalPool {
 	return newRules(ns).localPool(proto, addr)
 }
 
 // Exact reports whether every number that follows from ns is the kernel's own,
 // ErrorBound of the single pools aside.
-func Exact(ns *port.Namespace) bool { return Inexact(ns) == "" }
+func Exact(ns *host.Namespace) bool { return Inexact(ns) == "" }
 
 // Inexact says why the numbers are not exact, and which way they may be off.
 // It is empty where they are.
-func Inexact(ns *port.Namespace) string {
+func Inexact(ns *host.Namespace) string {
 	var reasons []string
 	if ns.Partial {
 		reasons = append(reasons, "some sockets could not be read, so fewer ports may be left, by how many is not known")
 	}
-	if ns.Tally.Blind {
+	if ns.Usage.Blind {
 		reasons = append(reasons, "ports bound before connect() cannot be told apart, so fewer may be left; "+
 			"nor can TIME_WAIT ports that connect() may take over, so more may be")
 	}
-	if v6Unknown(ns.Tally) {
+	if v6Unknown(ns.Usage) {
 		reasons = append(reasons, "IPV6_V6ONLY of connected sockets does not show, so more may be left for bind() to 0.0.0.0")
 	}
 	if ns.Settings.StepWidth > 1 {
@@ -67,7 +68,7 @@ func Inexact(ns *port.Namespace) string {
 	return strings.Join(reasons, "; ")
 }
 
-func v6Unknown(tally *port.Tally) bool {
+func v6Unknown(tally *host.Usage) bool {
 	for local := range tally.Locals {
 		if local.V6Unknown {
 			return true

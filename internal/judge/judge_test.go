@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -22,15 +23,15 @@ func crowd(n int, remote string, edit ...func(*port.Socket)) []*port.Socket {
 }
 
 func TestNamespaceVerdict(t *testing.T) {
-	ns := host(slices.Concat(
+	ns := box(slices.Concat(
 		crowd(3, "10.0.0.5:80"),
 		crowd(2, "10.0.0.6:80", ripe),
 		[]*port.Socket{socket("0.0.0.0:40080", "", listen), socket("10.0.0.2:50000", "10.0.0.5:80"), socket("10.0.0.2:80", "10.0.0.7:1024", bound)},
 	)...)
 	ns.ID, ns.Name, ns.Settings.TWReuse = 7, "lb1", 1
-	ns.Holdings = port.NewHoldings(ns.Settings.Range.Set())
+	ns.Holdings = host.NewHoldings(ns.Settings.Range.Set())
 	for _, s := range crowd(3, "10.0.0.5:80") {
-		ns.Holdings.Add(&port.Holder{Socket: *s, Process: port.Process{PID: 812, Command: "haproxy"}})
+		ns.Holdings.Add(&host.Holder{Socket: *s, Process: host.Process{PID: 812, Command: "haproxy"}})
 	}
 	got, err := json.Marshal(Namespace(ns))
 	if err != nil {
@@ -40,9 +41,9 @@ func TestNamespaceVerdict(t *testing.T) {
 		`"range":{"low":40000,"high":40099,"size":100,"default":false},` +
 		`"reserved":"40090-40099","reserved_in_range":10,"bind_held":1,"usable":89,"outside_range":1,` +
 		`"settings":{"tcp_tw_reuse":1,"tcp_tw_reuse_delay_ms":1000,"ip_unprivileged_port_start":1024},` +
-		`"pools":[{"proto":"tcp","local":"10.0.0.2","remote":"10.0.0.5:80","size":89,"used":3,"left":86,"recyclable":0,` +
+		`"pools":[{"proto":"tcp","local":"10.0.0.2","remote":"10.0.0.5:80","size":89,"used":3,"left":86,"reusable":0,` +
 		`"used_ratio":0.034,"states":{"established":3},"owners":[{"pid":812,"command":"haproxy","used":3}]},` +
-		`{"proto":"tcp","local":"10.0.0.2","remote":"10.0.0.6:80","size":89,"used":2,"left":89,"recyclable":2,` +
+		`{"proto":"tcp","local":"10.0.0.2","remote":"10.0.0.6:80","size":89,"used":2,"left":89,"reusable":2,` +
 		`"used_ratio":0.022,"states":{"time_wait":2},"owners":[]}],` +
 		`"local_pools":[{"proto":"tcp","local":"0.0.0.0","size":90,"used":4,"left":86},` +
 		`{"proto":"tcp","local":"10.0.0.2","size":90,"used":4,"left":86}],"findings":[]}`
@@ -52,15 +53,15 @@ func TestNamespaceVerdict(t *testing.T) {
 }
 
 func TestExactness(t *testing.T) {
-	blind := host(socket("10.0.0.2:40000", "10.0.0.5:80", func(s *port.Socket) { s.Hold = port.HoldUnknown }))
-	untold := host(socket("[fd00::1]:40000", "[fd00::5]:80", func(s *port.Socket) { s.V6Unknown = true }))
-	partial, stepped := host(), host()
+	blind := box(socket("10.0.0.2:40000", "10.0.0.5:80", func(s *port.Socket) { s.Hold = port.HoldUnknown }))
+	untold := box(socket("[fd00::1]:40000", "[fd00::5]:80", func(s *port.Socket) { s.V6Unknown = true }))
+	partial, stepped := box(), box()
 	partial.Partial = true
 	stepped.Settings.StepWidth = 4
 	for name, tt := range map[string]struct {
-		ns   *port.Namespace
+		ns   *host.Namespace
 		want bool
-	}{"empty": {host(), true}, "blind": {blind, false}, "IPV6_V6ONLY unknown": {untold, false}, "partial": {partial, false}, "stepped": {stepped, false}} {
+	}{"empty": {box(), true}, "blind": {blind, false}, "IPV6_V6ONLY unknown": {untold, false}, "partial": {partial, false}, "stepped": {stepped, false}} {
 		if got := Exact(tt.ns); got != tt.want {
 			t.Errorf("%s: exact %v", name, got)
 		}
@@ -68,7 +69,7 @@ func TestExactness(t *testing.T) {
 }
 
 func TestSortPools(t *testing.T) {
-	pools := Namespace(host(slices.Concat(
+	pools := Namespace(box(slices.Concat(
 		crowd(2, "10.0.0.6:80"), crowd(2, "10.0.0.5:80"), crowd(5, "10.0.0.7:80", ripe))...)).Pools
 	for i := range pools {
 		if pools[i].Used == 5 {
@@ -97,7 +98,7 @@ func TestPoolFindings(t *testing.T) {
 		code     string
 		severity Severity
 	}{{44, "", ""}, {45, PoolPastHalf, Warning}, {76, PoolPastHalf, Warning}, {77, PoolNearFull, Warning}, {90, PoolFull, Critical}} {
-		found := Namespace(host(crowd(tt.n, "10.0.0.5:80")...)).Findings
+		found := Namespace(box(crowd(tt.n, "10.0.0.5:80")...)).Findings
 		found = slices.DeleteFunc(found, func(f Finding) bool { return strings.HasPrefix(f.Code, "local-") })
 		if tt.code == "" {
 			if len(found) != 0 {
@@ -117,7 +118,7 @@ func TestPoolFindings(t *testing.T) {
 
 func TestAdviceWidensOnlyWhatIsNarrow(t *testing.T) {
 	advice := func(now port.Range) string {
-		ns := host()
+		ns := box()
 		ns.Settings.Range = now
 		return morePorts(ns)
 	}
@@ -138,7 +139,7 @@ func TestAdviceWidensOnlyWhatIsNarrow(t *testing.T) {
 }
 
 func TestRecyclablePortsAreNoReasonToWorry(t *testing.T) {
-	ns := host(crowd(90, "10.0.0.5:80", ripe)...)
+	ns := box(crowd(90, "10.0.0.5:80", ripe)...)
 	ns.Settings.TWReuse = 1
 	for _, f := range Namespace(ns).Findings {
 		if f.Code == PoolFull || f.Code == PoolNearFull {
@@ -160,7 +161,7 @@ func TestLocalPoolFindings(t *testing.T) {
 		{"UDP full", crowd(90, "10.0.0.5:53", udp), LocalPoolFull, Critical},
 	}
 	for _, tt := range tests {
-		found := Namespace(host(tt.sockets...)).Findings
+		found := Namespace(box(tt.sockets...)).Findings
 		at := slices.IndexFunc(found, func(f Finding) bool { return f.Code == tt.code })
 		if at < 0 || found[at].Severity != tt.severity {
 			t.Errorf("%s: %+v, want %s %s", tt.name, found, tt.severity, tt.code)
@@ -171,10 +172,10 @@ func TestLocalPoolFindings(t *testing.T) {
 func TestBindBeforeConnectNamesTheProcess(t *testing.T) {
 	sockets := append(crowd(12, "10.0.0.5:80", bound),
 		socket("0.0.0.0:40060", "", listen), socket("10.0.0.2:40060", "10.0.0.9:5555", bound)) // accepted
-	ns := host(sockets...)
-	ns.Holdings = port.NewHoldings(ns.Settings.Range.Set())
+	ns := box(sockets...)
+	ns.Holdings = host.NewHoldings(ns.Settings.Range.Set())
 	for i, s := range sockets {
-		ns.Holdings.Add(&port.Holder{Socket: *s, Process: port.Process{PID: 100 + i%4, Command: "envoy"}})
+		ns.Holdings.Add(&host.Holder{Socket: *s, Process: host.Process{PID: 100 + i%4, Command: "envoy"}})
 	}
 	found := Namespace(ns).Findings
 	if len(found) != 1 || found[0].Code != BindBeforeConnect || found[0].Severity != Warning {
@@ -188,7 +189,7 @@ func TestBindBeforeConnectNamesTheProcess(t *testing.T) {
 	if strings.Contains(found[0].Evidence, "pid 103") {
 		t.Errorf("evidence %q names more than the largest three", found[0].Evidence)
 	}
-	if few := Namespace(host(crowd(2, "10.0.0.5:80", bound)...)).Findings; len(few) != 1 || few[0].Severity != Info {
+	if few := Namespace(box(crowd(2, "10.0.0.5:80", bound)...)).Findings; len(few) != 1 || few[0].Severity != Info {
 		t.Errorf("two ports of ninety: %+v, want one piece of information", few)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -17,7 +18,7 @@ const loopbackIndex = 1
 
 // rules are the sets that every pool of one namespace is measured against.
 type rules struct {
-	ns *port.Namespace
+	ns *host.Namespace
 	// open is the range without its reserved ports, usable what of it connect() may draw.
 	open     *port.Set
 	usable   *port.Set
@@ -26,10 +27,10 @@ type rules struct {
 	unseen   int       // usable ports whose bucket was not to be seen
 }
 
-func newRules(ns *port.Namespace) *rules {
+func newRules(ns *host.Namespace) *rules {
 	open := ns.Settings.Range.Set()
 	open.Subtract(ns.Settings.Reserved)
-	held := ns.Tally.BindHeld.Clone()
+	held := ns.Usage.BindHeld.Clone()
 	held.Intersect(open)
 	usable := open.Clone()
 	usable.Subtract(held)
@@ -38,12 +39,12 @@ func newRules(ns *port.Namespace) *rules {
 
 // unseen counts the usable ports with a connection, where the source does not
 // show buckets: any of them may have been taken by bind().
-func unseen(ns *port.Namespace, usable *port.Set) int {
-	if !ns.Tally.Blind {
+func unseen(ns *host.Namespace, usable *port.Set) int {
+	if !ns.Usage.Blind {
 		return 0
 	}
 	used := &port.Set{}
-	for _, uses := range ns.Tally.Tuples {
+	for _, uses := range ns.Usage.Tuples {
 		uses.AddTo(used)
 	}
 	return used.CountIn(usable)
@@ -57,7 +58,7 @@ func (r *rules) pool(tuple port.Tuple) Pool {
 	return Pool{
 		Proto: tuple.Proto.String(), Local: tuple.Local.String(), Remote: tuple.Remote.String(),
 		Device: r.device(tuple.Device),
-		Size:   size, Used: used, Left: size - used + recyclable, Recyclable: recyclable,
+		Size:   size, Used: used, Left: size - used + recyclable, Reusable: recyclable,
 		UsedRatio: ratio(used, size), ErrorBound: r.errorBound(met, used),
 		States: states, Owners: r.owners(tuple), Tuple: tuple,
 	}
@@ -70,7 +71,7 @@ func (r *rules) errorBound(met met, used int) int {
 	parity := r.parityBound(func(p uint16) bool {
 		return r.usable.Contains(p) && (!met.contains(p) || met.ripe(p))
 	})
-	if !r.ns.Tally.Blind {
+	if !r.ns.Usage.Blind {
 		return parity
 	}
 	return max(parity+r.unseen-used, met.countWaiting(r.usable))
@@ -89,8 +90,8 @@ func (r *rules) met(tuple port.Tuple) met {
 }
 
 func (r *rules) group(m met, tuple port.Tuple) met {
-	if uses, known := r.ns.Tally.Tuples[tuple]; known {
-		return append(m, group{Uses: uses, reuses: Reuses(r.ns, tuple)})
+	if uses, known := r.ns.Usage.Tuples[tuple]; known {
+		return append(m, group{TupleUsage: uses, reuses: Reuses(r.ns, tuple)})
 	}
 	return m
 }
@@ -100,7 +101,7 @@ type met []group
 
 // group is the sockets of one tuple, and whether tcp_tw_reuse applies to them.
 type group struct {
-	*port.Uses
+	*host.TupleUsage
 	reuses bool
 }
 
@@ -113,7 +114,7 @@ func (m met) contains(p uint16) bool {
 func (m met) ripe(p uint16) bool {
 	held := false
 	for _, g := range m {
-		if g.reuses && g.Ripe.Contains(p) {
+		if g.reuses && g.Reusable.Contains(p) {
 			held = true
 		} else if g.Contains(p) {
 			return false
@@ -157,7 +158,7 @@ func (m met) countRipe(usable *port.Set) int {
 	n := 0
 	for i, g := range m {
 		if g.reuses {
-			n += countWhere(&g.Ripe, usable, func(p uint16) bool { return m.ripe(p) && !m[:i].contains(p) })
+			n += countWhere(&g.Reusable, usable, func(p uint16) bool { return m.ripe(p) && !m[:i].contains(p) })
 		}
 	}
 	return n
@@ -176,7 +177,7 @@ func countWhere(ports *port.Ports, usable *port.Set, where func(uint16) bool) in
 // Reuses reports whether tcp_tw_reuse applies to the tuple's own sockets. Mode
 // 2 asks for a loopback address or for sockets bound to lo, and looks at those
 // in TIME_WAIT, not at the one that wants a port (tcp_twsk_unique).
-func Reuses(ns *port.Namespace, tuple port.Tuple) bool {
+func Reuses(ns *host.Namespace, tuple port.Tuple) bool {
 	switch ns.Settings.TWReuse {
 	case 1:
 		return true
@@ -203,7 +204,7 @@ func (r *rules) owners(tuple port.Tuple) []Owner {
 		return owners
 	}
 	for pid, used := range r.ns.Holdings.Owners[tuple] {
-		process := port.Process{PID: pid, Command: r.ns.Holdings.Commands[pid]}
+		process := host.Process{PID: pid, Command: r.ns.Holdings.Commands[pid]}
 		owners = append(owners, Owner{Process: process, Used: used})
 	}
 	sortOwners(owners)
@@ -228,8 +229,8 @@ func (r *rules) device(index uint32) string {
 
 // pools judges every tuple that holds a port of the range, fullest first.
 func (r *rules) pools() []Pool {
-	pools := make([]Pool, 0, len(r.ns.Tally.Tuples))
-	for tuple := range r.ns.Tally.Tuples {
+	pools := make([]Pool, 0, len(r.ns.Usage.Tuples))
+	for tuple := range r.ns.Usage.Tuples {
 		if pool := r.pool(tuple); pool.Used > 0 {
 			pools = append(pools, pool)
 		}
@@ -241,7 +242,7 @@ func (r *rules) pools() []Pool {
 // connections counts those on the given ports.
 func (r *rules) connections(on *port.Set) int {
 	n := 0
-	for _, uses := range r.ns.Tally.Tuples {
+	for _, uses := range r.ns.Usage.Tuples {
 		n += uses.CountIn(on)
 	}
 	return n
@@ -267,7 +268,7 @@ func (r *rules) localPool(proto port.Proto, addr netip.Addr) LocalPool {
 // those of them that it meets for certain.
 func (r *rules) taken(proto port.Proto, addr netip.Addr) (taken, certain *port.Set) {
 	taken, certain = &port.Set{}, &port.Set{}
-	for local, ports := range r.ns.Tally.Locals {
+	for local, ports := range r.ns.Usage.Locals {
 		if local.Proto != proto || !conflicts(addr, local) {
 			continue
 		}
@@ -286,7 +287,7 @@ func (r *rules) taken(proto port.Proto, addr netip.Addr) (taken, certain *port.S
 // key local (inet_rcv_saddr_equal and inet_bhash2_addr_any_conflict,
 // net/ipv4/inet_connection_sock.c). The new socket is AF_INET for an IPv4
 // address, else AF_INET6 without IPV6_V6ONLY.
-func conflicts(addr netip.Addr, local port.Local) bool {
+func conflicts(addr netip.Addr, local host.Local) bool {
 	switch {
 	case addr.Is6() && addr.IsUnspecified():
 		return true
@@ -309,7 +310,7 @@ func (r *rules) localPools() []LocalPool {
 		addr  netip.Addr
 	}
 	seen := map[key]bool{}
-	for local, ports := range r.ns.Tally.Locals {
+	for local, ports := range r.ns.Usage.Locals {
 		if ports.CountIn(r.open) > 0 {
 			seen[key{local.Proto, local.Addr}] = true
 		}
@@ -329,7 +330,7 @@ func (r *rules) localPools() []LocalPool {
 func (r *rules) outside() int {
 	elsewhere := port.Range{Low: 1, High: math.MaxUint16}.Set()
 	elsewhere.Subtract(r.ns.Settings.Range.Set())
-	elsewhere.Subtract(&r.ns.Tally.BindHeld)
+	elsewhere.Subtract(&r.ns.Usage.BindHeld)
 	return r.connections(elsewhere)
 }
 

@@ -5,19 +5,20 @@ import (
 	"testing"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
 // host is a namespace with the range 40000 to 40099, reserved ports 40090 to
 // 40099, and the sockets that a test adds.
-func host(sockets ...*port.Socket) *port.Namespace {
-	settings := port.Settings{
+func box(sockets ...*port.Socket) *host.Namespace {
+	settings := host.Settings{
 		Range: port.Range{Low: 40000, High: 40099}, Reserved: port.Range{Low: 40090, High: 40099}.Set(),
 		UnprivilegedStart: 1024, TWReuseDelay: time.Second,
 	}
-	ns := &port.Namespace{Source: "bpf", Settings: settings, Tally: port.NewTally(settings)}
+	ns := &host.Namespace{Source: "bpf", Settings: settings, Usage: host.NewUsage(settings)}
 	for _, s := range sockets {
-		ns.Tally.Add(s)
+		ns.Usage.Add(s)
 	}
 	return ns
 }
@@ -55,7 +56,7 @@ func tuple(local, remote string) port.Tuple {
 var service = tuple("10.0.0.2", "10.0.0.5:80")
 
 func TestLeftSubtractsWhatConnectSkips(t *testing.T) {
-	ns := host(
+	ns := box(
 		socket("10.0.0.2:40000", "10.0.0.5:80"),
 		socket("10.0.0.2:40001", "10.0.0.5:80"),
 		socket("10.0.0.2:40000", "10.0.0.6:80"),        // another destination shares its port
@@ -67,7 +68,7 @@ func TestLeftSubtractsWhatConnectSkips(t *testing.T) {
 		socket("10.9.9.9:40013", "", udp), // UDP ports are apart
 	)
 	got := Left(ns, service)
-	if got.Size != 87 || got.Used != 2 || got.Left != 85 || got.Recyclable != 0 {
+	if got.Size != 87 || got.Used != 2 || got.Left != 85 || got.Reusable != 0 {
 		t.Errorf("pool %+v, want size 87 (90 − 3 bind-held), used 2, left 85", got)
 	}
 	if got.States["established"] != 2 || len(got.States) != 1 {
@@ -104,10 +105,10 @@ func TestLeftRecycles(t *testing.T) {
 		{"on, from the socket's device and from none", 1, onLo, 2},
 		{"off on loopback", 0, onLo, 0},
 	} {
-		ns := host(sockets...)
+		ns := box(sockets...)
 		ns.Settings.TWReuse = tt.reuse
 		got := Left(ns, tt.tuple)
-		if got.Recyclable != tt.want || got.Size != got.Used+got.Left-got.Recyclable {
+		if got.Reusable != tt.want || got.Size != got.Used+got.Left-got.Reusable {
 			t.Errorf("%s: %+v, want %d recyclable and a sum that holds", tt.name, got, tt.want)
 		}
 	}
@@ -116,7 +117,7 @@ func TestLeftRecycles(t *testing.T) {
 func TestLeftOfDevices(t *testing.T) {
 	onTwo := service
 	onTwo.Device = 2
-	ns := host(
+	ns := box(
 		socket("10.0.0.2:40000", "10.0.0.5:80"),
 		socket("10.0.0.2:40000", "10.0.0.5:80", on(2)), // came first, then one without a device joined it
 		socket("10.0.0.2:40001", "10.0.0.5:80", on(2)),
@@ -134,25 +135,25 @@ func TestLeftOfDevices(t *testing.T) {
 func TestPortTakenTwiceIsRecycledOnlyIfBothAreRipe(t *testing.T) {
 	onTwo := service
 	onTwo.Device = 2
-	ns := host(
+	ns := box(
 		socket("10.0.0.2:40000", "10.0.0.5:80", ripe, on(2)),
 		socket("10.0.0.2:40000", "10.0.0.5:80"),
 		socket("10.0.0.2:40001", "10.0.0.5:80", ripe, on(2)),
 		socket("10.0.0.2:40001", "10.0.0.5:80", ripe),
 	)
 	ns.Settings.TWReuse = 1
-	if got := Left(ns, onTwo); got.Used != 2 || got.Recyclable != 1 || got.Left != 89 {
+	if got := Left(ns, onTwo); got.Used != 2 || got.Reusable != 1 || got.Left != 89 {
 		t.Errorf("%+v, want two ports in use, one of them recyclable", got)
 	}
 }
 
 func TestSameParityIsBounded(t *testing.T) {
-	ns := host(socket("10.0.0.2:40000", "10.0.0.5:80"))
+	ns := box(socket("10.0.0.2:40000", "10.0.0.5:80"))
 	ns.Settings.Range.High = 40088
 	if got := Left(ns, service); got.ErrorBound != 1 || got.Left != 88 {
 		t.Errorf("with the high end free: %+v, want a bound of 1", got)
 	}
-	ns.Tally.Add(socket("10.0.0.2:40088", "10.0.0.5:80"))
+	ns.Usage.Add(socket("10.0.0.2:40088", "10.0.0.5:80"))
 	if got := Left(ns, service); got.ErrorBound != 0 {
 		t.Errorf("with both ends taken the scan misses nothing: %+v", got)
 	}
@@ -170,7 +171,7 @@ func unseenBucket(s *port.Socket) { s.Hold = port.HoldUnknown }
 // TIME_WAIT may be had again.
 func TestUnseenBucketsAreBounded(t *testing.T) {
 	asNetlink := func(s *port.Socket) { unseenBucket(s); s.Stamped = false }
-	ns := host(
+	ns := box(
 		socket("10.0.0.2:40000", "10.0.0.5:80", unseenBucket),
 		socket("10.0.0.2:40001", "10.0.0.6:80", unseenBucket),
 		socket("10.0.0.2:40002", "10.0.0.6:80", unseenBucket),
@@ -201,7 +202,7 @@ func TestUnseenBucketsAreBounded(t *testing.T) {
 
 // TestUnknownV6OnlyIsBounded: bind() to 0.0.0.0 may meet an IPv6 socket or not.
 func TestUnknownV6OnlyIsBounded(t *testing.T) {
-	ns := host(
+	ns := box(
 		socket("[fd00::1]:40000", "[fd00::5]:80", func(s *port.Socket) { s.V6Unknown = true }),
 		socket("[fd00::1]:40001", "[fd00::5]:80", func(s *port.Socket) { s.V6Unknown = true }),
 		socket("10.0.0.2:40001", "10.0.0.5:80"),
@@ -218,14 +219,14 @@ func TestUnknownV6OnlyIsBounded(t *testing.T) {
 func TestConflicts(t *testing.T) {
 	a4, b4, any4 := netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3"), netip.IPv4Unspecified()
 	a6, b6, any6 := netip.MustParseAddr("fd00::2"), netip.MustParseAddr("fd00::3"), netip.IPv6Unspecified()
-	held := func(addr netip.Addr, v6only bool) port.Local {
-		return port.Local{Proto: port.TCP, Addr: addr, Family6: addr.Is6(), V6Only: v6only}
+	held := func(addr netip.Addr, v6only bool) host.Local {
+		return host.Local{Proto: port.TCP, Addr: addr, Family6: addr.Is6(), V6Only: v6only}
 	}
-	mapped := port.Local{Proto: port.TCP, Addr: a4, Family6: true}
+	mapped := host.Local{Proto: port.TCP, Addr: a4, Family6: true}
 	for _, tt := range []struct {
 		name string
 		bind netip.Addr
-		held port.Local
+		held host.Local
 		want bool
 	}{
 		{"same IPv4", a4, held(a4, false), true},
@@ -257,7 +258,7 @@ func TestConflicts(t *testing.T) {
 }
 
 func TestLeftLocalTakesTheUnion(t *testing.T) {
-	ns := host(
+	ns := box(
 		socket("10.0.0.2:40000", "10.0.0.5:80"),
 		socket("10.0.0.2:40000", "10.0.0.6:80"),
 		socket("[::]:40001", "", listen),
@@ -284,7 +285,7 @@ func TestLeftLocalTakesTheUnion(t *testing.T) {
 }
 
 func TestEmptyRangeIsFull(t *testing.T) {
-	ns := host()
+	ns := box()
 	ns.Settings.Reserved = port.Range{Low: 1, High: 65535}.Set()
 	if got := Left(ns, service); got.Size != 0 || got.Left != 0 || got.UsedRatio != 1 {
 		t.Errorf("everything reserved: %+v", got)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -41,7 +42,7 @@ func (r *Rate) Closeness() float64 {
 
 // Rates compares two looks at one namespace and tells of the pools with new
 // connections or fewer ports left, in no certain order.
-func Rates(earlier, now *port.Namespace, elapsed time.Duration) []Rate {
+func Rates(earlier, now *host.Namespace, elapsed time.Duration) []Rate {
 	if elapsed <= 0 {
 		return nil
 	}
@@ -75,7 +76,7 @@ func (r *Rate) wall(opening float64) time.Duration {
 		return 0
 	}
 	left := float64(r.Pool.Left)
-	waiting := r.Pool.Used - r.Pool.open() - r.Pool.Recyclable
+	waiting := r.Pool.Used - r.Pool.open() - r.Pool.Reusable
 	switch room := left - max(0, r.Settled-float64(waiting)); {
 	case room <= 0:
 		return wallIn(left / r.Growth)
@@ -94,11 +95,11 @@ func wallIn(seconds float64) time.Duration {
 // opened counts the ports of a tuple that are in use for another connection
 // than before: ports that were free, and ports that left TIME_WAIT for a state
 // that only a new connection has.
-func opened(earlier, now *port.Namespace, tuple port.Tuple, usable *port.Set) int {
-	before := earlier.Tally.Tuples[tuple]
+func opened(earlier, now *host.Namespace, tuple port.Tuple, usable *port.Set) int {
+	before := earlier.Usage.Tuples[tuple]
 	n := 0
-	for i := range now.Tally.Tuples[tuple].States {
-		group := &now.Tally.Tuples[tuple].States[i]
+	for i := range now.Usage.Tuples[tuple].States {
+		group := &now.Usage.Tuples[tuple].States[i]
 		for p := range group.Ports.All() {
 			if usable.Contains(p) && (before == nil || isNew(before, p, group.State)) {
 				n++
@@ -108,7 +109,7 @@ func opened(earlier, now *port.Namespace, tuple port.Tuple, usable *port.Set) in
 	return n
 }
 
-func isNew(before *port.Uses, p uint16, state port.State) bool {
+func isNew(before *host.TupleUsage, p uint16, state port.State) bool {
 	for i := range before.States {
 		if before.States[i].Ports.Contains(p) {
 			return before.States[i].State == port.TimeWait && state != port.TimeWait

@@ -6,13 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
 func TestRates(t *testing.T) {
 	waiting := func(s *port.Socket) { s.State, s.Mini, s.Stamped = port.TimeWait, true, true }
-	earlier := host(crowd(10, "10.0.0.5:80", waiting)...)
-	now := host(slices.Concat(crowd(40, "10.0.0.5:80", waiting), crowd(1, "10.0.0.6:80"))...)
+	earlier := box(crowd(10, "10.0.0.5:80", waiting)...)
+	now := box(slices.Concat(crowd(40, "10.0.0.5:80", waiting), crowd(1, "10.0.0.6:80"))...)
 	rates := Rates(earlier, now, 10*time.Second)
 	at := slices.IndexFunc(rates, func(r Rate) bool { return r.Pool.Remote == "10.0.0.5:80" })
 	if len(rates) != 2 || at < 0 {
@@ -44,7 +45,7 @@ func TestTimeWaitThatGrowsAfterAStartIsNoWall(t *testing.T) {
 			slices.Concat(crowd(1, "10.0.0.5:80", waiting), crowd(7, "10.0.0.5:80")[2:]), (84 - 49) * 6 / 5.0, 50},
 		{"a leak without TIME_WAIT", crowd(1, "10.0.0.5:80"), crowd(7, "10.0.0.5:80"), 83, 0},
 	} {
-		rates := Rates(host(tt.before...), host(tt.now...), 6*time.Second)
+		rates := Rates(box(tt.before...), box(tt.now...), 6*time.Second)
 		if len(rates) != 1 || math.Abs(rates[0].Settled-tt.settle) > 0.001 || math.Abs(rates[0].ToWall.Seconds()-tt.want) > 0.001 {
 			t.Errorf("%s: rates %+v, want the wall in %v s and TIME_WAIT of %v", tt.name, rates, tt.want, tt.settle)
 		}
@@ -54,17 +55,17 @@ func TestTimeWaitThatGrowsAfterAStartIsNoWall(t *testing.T) {
 func TestRateCeilingWithReuse(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
-		edit       func(*port.Settings)
+		edit       func(*host.Settings)
 		wantLength time.Duration
 	}{
-		{"off", func(*port.Settings) {}, time.Minute},
-		{"on", func(s *port.Settings) { s.TWReuse, s.Timestamps = 1, 1 }, time.Second},
-		{"on, without timestamps", func(s *port.Settings) { s.TWReuse = 1 }, time.Minute},
-		{"on, no delay", func(s *port.Settings) { s.TWReuse, s.Timestamps, s.TWReuseDelay = 1, 1, 0 }, time.Millisecond},
+		{"off", func(*host.Settings) {}, time.Minute},
+		{"on", func(s *host.Settings) { s.TWReuse, s.Timestamps = 1, 1 }, time.Second},
+		{"on, without timestamps", func(s *host.Settings) { s.TWReuse = 1 }, time.Minute},
+		{"on, no delay", func(s *host.Settings) { s.TWReuse, s.Timestamps, s.TWReuseDelay = 1, 1, 0 }, time.Millisecond},
 	} {
-		now := host(crowd(9, "10.0.0.5:80", ripe)...)
+		now := box(crowd(9, "10.0.0.5:80", ripe)...)
 		tt.edit(&now.Settings)
-		rates := Rates(host(), now, time.Second)
+		rates := Rates(box(), now, time.Second)
 		if len(rates) != 1 || rates[0].Kept != tt.wantLength {
 			t.Errorf("%s: rates %+v, want ports kept for %v", tt.name, rates, tt.wantLength)
 		}
@@ -72,10 +73,10 @@ func TestRateCeilingWithReuse(t *testing.T) {
 }
 
 func TestNoRateWithoutTime(t *testing.T) {
-	if rates := Rates(host(), host(crowd(9, "10.0.0.5:80")...), 0); rates != nil {
+	if rates := Rates(box(), box(crowd(9, "10.0.0.5:80")...), 0); rates != nil {
 		t.Errorf("rates over no time: %+v", rates)
 	}
-	same := host(crowd(9, "10.0.0.5:80")...)
+	same := box(crowd(9, "10.0.0.5:80")...)
 	if rates := Rates(same, same, time.Second); len(rates) != 0 {
 		t.Errorf("rates of connections that stay: %+v", rates)
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -106,7 +107,7 @@ func (s *Strain) Share() float64 { return ratio(s.Taken(), s.Size) }
 // a new destination would find, the worst first. The pools of TCP's
 // bind(addr, 0) are left out where nothing has bound a port: on most hosts
 // nothing ever does.
-func Strains(ns *port.Namespace, thresholds Thresholds) []Strain {
+func Strains(ns *host.Namespace, thresholds Thresholds) []Strain {
 	r, v := newRules(ns), Namespace(ns)
 	strains := []Strain{{Proto: port.TCP.String(), Size: r.open.Len(), Left: v.Usable}}
 	for i := range v.Pools {

@@ -56,7 +56,7 @@ func TestThresholdsCheck(t *testing.T) {
 
 func TestStrains(t *testing.T) {
 	udpCrowd := crowd(80, "10.0.0.9:53", udp)
-	ns := host(slices.Concat(crowd(46, "10.0.0.5:80"), crowd(3, "10.0.0.6:80"), udpCrowd)...)
+	ns := box(slices.Concat(crowd(46, "10.0.0.5:80"), crowd(3, "10.0.0.6:80"), udpCrowd)...)
 	got := Strains(ns, thresholds(t, "50%", "85%"))
 	want := []Strain{
 		{Proto: "udp", Local: "10.0.0.2", Size: 90, Left: 10, Severity: Critical},
@@ -71,7 +71,7 @@ func TestStrains(t *testing.T) {
 
 func TestStrainOfBoundPorts(t *testing.T) {
 	worst := func(sockets ...*port.Socket) Strain {
-		return Strains(host(sockets...), thresholds(t, "50%", "0"))[0]
+		return Strains(box(sockets...), thresholds(t, "50%", "0"))[0]
 	}
 	if got := worst(crowd(90, "10.0.0.5:80", bound)...); got.Severity != Critical || got.Left != 0 {
 		t.Errorf("every port bound: %+v, want a critical strain with none left", got)
@@ -85,7 +85,7 @@ func TestStrainOfBoundPorts(t *testing.T) {
 }
 
 func TestStrainCountsReusablePortsAsLeft(t *testing.T) {
-	ns := host(crowd(90, "10.0.0.5:80", ripe)...)
+	ns := box(crowd(90, "10.0.0.5:80", ripe)...)
 	ns.Settings.TWReuse = 1
 	if got := Strains(ns, thresholds(t, "50%", "85%"))[0]; got.Severity != Info || got.Taken() != 0 {
 		t.Errorf("all ports may be taken over, yet %+v", got)

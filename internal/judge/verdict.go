@@ -1,6 +1,9 @@
 package judge
 
-import "portrange/internal/port"
+import (
+	"portrange/internal/host"
+	"portrange/internal/port"
+)
 
 // Verdict is everything that is to be said of one namespace. Text and JSON are
 // two printings of it; the JSON names are a promise.
@@ -43,7 +46,7 @@ type Settings struct {
 }
 
 // Pool is the ports that connect() may draw for one TCP tuple.
-// Size = Used + Left − Recyclable.
+// Size = Used + Left − Reusable.
 type Pool struct {
 	Proto  string `json:"proto"`
 	Local  string `json:"local"`
@@ -53,9 +56,9 @@ type Pool struct {
 	Size   int    `json:"size"`
 	Used   int    `json:"used"`
 	Left   int    `json:"left"`
-	// Recyclable are used ports in TIME_WAIT that connect() may take over now.
-	Recyclable int     `json:"recyclable"`
-	UsedRatio  float64 `json:"used_ratio"`
+	// Reusable are used ports in TIME_WAIT that connect() may take over now.
+	Reusable  int     `json:"reusable"`
+	UsedRatio float64 `json:"used_ratio"`
 	// ErrorBound is by how many ports Left may be off: too high in an exact
 	// verdict, where it tells of a range with ends of the same parity, either
 	// way in one that is not.
@@ -69,7 +72,7 @@ type Pool struct {
 // Owner is a process and how many of a pool's ports it uses. Processes that
 // share sockets each count them.
 type Owner struct {
-	port.Process
+	host.Process
 	Used int `json:"used"`
 }
 

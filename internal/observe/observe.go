@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"portrange/internal/capacity"
+	"portrange/internal/host"
 	"portrange/internal/kernel/sockstat"
-	"portrange/internal/port"
 	"portrange/internal/sample"
 )
 
@@ -35,13 +35,13 @@ type Live struct {
 	Tuples []capacity.Observed `json:"tuples"`
 
 	Ports    capacity.Ports `json:"-"`
-	Settings port.Settings  `json:"-"`
-	Gaps     []port.Gap     `json:"-"`
+	Settings host.Settings  `json:"-"`
+	Gaps     []host.Gap     `json:"-"`
 }
 
 // Sampler gives snapshots; [sample.Sampler] is one.
 type Sampler interface {
-	Snapshot(ctx context.Context, targets []sample.Namespace) (*port.Snapshot, error)
+	Snapshot(ctx context.Context, targets []sample.Namespace) (*host.State, error)
 }
 
 // The lengths of a measurement.

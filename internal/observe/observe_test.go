@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portrange/internal/capacity"
+	"portrange/internal/host"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 	"portrange/internal/sample"
@@ -23,7 +24,7 @@ type busyHost struct {
 	calls   int
 }
 
-func (b *busyHost) Snapshot(ctx context.Context, targets []sample.Namespace) (*port.Snapshot, error) {
+func (b *busyHost) Snapshot(ctx context.Context, targets []sample.Namespace) (*host.State, error) {
 	if b.calls++; b.calls > 1 {
 		b.happens()
 	}
@@ -136,9 +137,9 @@ func TestRunRefusesALength(t *testing.T) {
 }
 
 // fake gives the same snapshot again and again.
-type fake struct{ shown port.Snapshot }
+type fake struct{ shown host.State }
 
-func (f *fake) Snapshot(context.Context, []sample.Namespace) (*port.Snapshot, error) {
+func (f *fake) Snapshot(context.Context, []sample.Namespace) (*host.State, error) {
 	f.shown.TakenAt = f.shown.TakenAt.Add(time.Second)
 	return &f.shown, nil
 }
@@ -148,10 +149,10 @@ func TestRunKeepsGapsOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gap := port.Gap{What: "udp sockets", Why: "interrupted"}
-	settings := port.Settings{Range: port.DefaultRange, Reserved: &port.Set{}}
-	f := &fake{port.Snapshot{
-		Namespaces: []port.Namespace{{Settings: settings, Tally: port.NewTally(settings)}}, Gaps: []port.Gap{gap, gap},
+	gap := host.Gap{Part: "udp sockets", Why: "interrupted"}
+	settings := host.Settings{Range: port.DefaultRange, Reserved: &port.Set{}}
+	f := &fake{host.State{
+		Namespaces: []host.Namespace{{Settings: settings, Usage: host.NewUsage(settings)}}, Gaps: []host.Gap{gap, gap},
 	}}
 	live, err := Run(t.Context(), f, own[0], MinLength)
 	if err != nil {

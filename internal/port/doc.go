@@ -1,5 +1,6 @@
 // Package port is the vocabulary that every other package shares: what a port
-// range, a tuple, a socket and a pool are, and how the kernel writes them down.
+// range, a set of ports, a tuple and a socket are, how the kernel writes them
+// down, and the settings that decide about them.
 //
 // A local port is not a thing that a host simply has or has not left. For
 // connect() it must be unique only within a [Tuple]: the same local port serves

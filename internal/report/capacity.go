@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"portrange/internal/capacity"
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/observe"
-	"portrange/internal/port"
 	"portrange/internal/simulate"
 )
 
@@ -20,7 +20,7 @@ type Plan struct {
 	*capacity.Plan
 	// Simulation is nil where none was asked for.
 	Simulation *simulate.Result `json:"simulation,omitempty"`
-	Gaps       []port.Gap       `json:"gaps"`
+	Gaps       []host.Gap       `json:"gaps"`
 
 	// Ref is what --netns takes for the namespace planned for.
 	Ref string `json:"-"`
@@ -30,7 +30,7 @@ type Plan struct {
 type LivePlan struct {
 	SchemaVersion int `json:"schema_version"`
 	*observe.Live
-	Gaps []port.Gap `json:"gaps"`
+	Gaps []host.Gap `json:"gaps"`
 }
 
 // WritePlan prints the text of `portrange plan`: the verdict, how it comes

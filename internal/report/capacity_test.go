@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portrange/internal/capacity"
+	"portrange/internal/host"
 	"portrange/internal/observe"
 	"portrange/internal/port"
 	"portrange/internal/report"
@@ -62,12 +63,12 @@ func someLive(t *testing.T) *report.LivePlan {
 			{Tuple: tuple("10.0.0.6:443"), Local: "10.0.0.2", Remote: "10.0.0.6:443", New: 6, Rate: 0.2, Open: 2, Hold: 10},
 			{Tuple: tuple("10.0.0.7:5432"), Local: "10.0.0.2", Remote: "10.0.0.7:5432", Open: 40},
 		},
-		Settings: port.Settings{TWReuse: 2, TWReuseDelay: 1e9, Timestamps: 1},
+		Settings: host.Settings{TWReuse: 2, TWReuseDelay: 1e9, Timestamps: 1},
 	}
 	if err := live.Plan(capacity.PlainPorts(port.DefaultRange), 0.999); err != nil {
 		t.Fatal(err)
 	}
-	return &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: live, Gaps: []port.Gap{}}
+	return &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: live, Gaps: []host.Gap{}}
 }
 
 func someCosts() *report.Costs {
@@ -199,7 +200,7 @@ func TestCostsText(t *testing.T) {
 
 func TestPlanJSON(t *testing.T) {
 	for name, document := range map[string]any{
-		"plan.json":       &report.Plan{SchemaVersion: report.SchemaVersion, Plan: makePlan(t, 500), Simulation: someResult(), Gaps: []port.Gap{}},
+		"plan.json":       &report.Plan{SchemaVersion: report.SchemaVersion, Plan: makePlan(t, 500), Simulation: someResult(), Gaps: []host.Gap{}},
 		"plan-live.json":  someLive(t),
 		"plan-probe.json": someCosts(),
 	} {
@@ -213,7 +214,7 @@ func TestPlanJSON(t *testing.T) {
 
 // TestPlanFieldsAreDocumented compares what is printed with what is documented.
 func TestPlanFieldsAreDocumented(t *testing.T) {
-	plan := &report.Plan{SchemaVersion: 1, Plan: makePlan(t, 500), Simulation: someResult(), Gaps: []port.Gap{{What: "x", Namespace: 1, Why: "y"}}}
+	plan := &report.Plan{SchemaVersion: 1, Plan: makePlan(t, 500), Simulation: someResult(), Gaps: []host.Gap{{Part: "x", NetNS: 1, Why: "y"}}}
 	live := someLive(t)
 	live.Gaps = plan.Gaps
 	for command, document := range map[string]any{"plan": plan, "plan --from-live": live, "plan --probe": someCosts()} {

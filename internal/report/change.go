@@ -10,8 +10,8 @@ import (
 
 	"portrange/internal/act"
 	"portrange/internal/act/journal"
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 )
 
 // Outcome is what became of a plan.
@@ -36,7 +36,7 @@ type Change struct {
 	Writes     []Write         `json:"writes"`
 	Files      []FileDiff      `json:"files"`
 	Findings   []judge.Finding `json:"findings"`
-	Gaps       []port.Gap      `json:"gaps"`
+	Gaps       []host.Gap      `json:"gaps"`
 }
 
 // Applying is what there is to know of a change that was carried out.

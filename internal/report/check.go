@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 )
 
 // The states of a monitoring plugin, by exit code
@@ -36,7 +36,7 @@ type Check struct {
 	Critical int        `json:"critical"`
 	Warning  int        `json:"warning"`
 	Exact    bool       `json:"exact"`
-	Gaps     []port.Gap `json:"gaps"`
+	Gaps     []host.Gap `json:"gaps"`
 
 	// Thresholds are those of the performance data.
 	Thresholds judge.Thresholds `json:"-"`
@@ -44,7 +44,7 @@ type Check struct {
 
 // NewCheck sums up the pools. partial says that a part of the sockets could not
 // be read: then no news is not good news.
-func NewCheck(strains []judge.Strain, exact, partial bool, gaps []port.Gap) *Check {
+func NewCheck(strains []judge.Strain, exact, partial bool, gaps []host.Gap) *Check {
 	c := &Check{SchemaVersion: SchemaVersion, Pools: len(strains), Exact: exact && !partial, Gaps: gaps}
 	judge.SortStrains(strains)
 	for i := range strains {
@@ -68,7 +68,7 @@ func NewCheck(strains []judge.Strain, exact, partial bool, gaps []port.Gap) *Che
 func UnknownCheck(err error) *Check {
 	return &Check{
 		SchemaVersion: SchemaVersion, State: pluginState(PluginUnknown), ExitCode: PluginUnknown,
-		Message: err.Error(), Gaps: []port.Gap{},
+		Message: err.Error(), Gaps: []host.Gap{},
 	}
 }
 
@@ -99,7 +99,7 @@ func (c *Check) message() string {
 		text += "; not exact, fewer may be left"
 	}
 	if len(c.Gaps) > 0 {
-		text += fmt.Sprintf("; could not read %s", c.Gaps[0].What)
+		text += fmt.Sprintf("; could not read %s", c.Gaps[0].What())
 		if more := len(c.Gaps) - 1; more > 0 {
 			text += fmt.Sprintf(" and %d more", more)
 		}

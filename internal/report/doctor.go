@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"portrange/internal/doctor"
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 )
 
 // Doctor is the document of `portrange doctor`.
@@ -19,7 +19,7 @@ type Doctor struct {
 	Host          string           `json:"host"`
 	Kernel        string           `json:"kernel"`
 	Findings      []doctor.Finding `json:"findings"`
-	Gaps          []port.Gap       `json:"gaps"`
+	Gaps          []host.Gap       `json:"gaps"`
 
 	// Examined is the number of network namespaces that were looked at.
 	Examined int `json:"-"`

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"portrange/internal/doctor"
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 	"portrange/internal/report"
 )
 
@@ -27,7 +27,7 @@ func someFindings() *report.Doctor {
 			finding(4026532000, "nginx (9)", "pool-past-half", judge.Warning),
 			finding(0, "", "machine-files", judge.Info),
 		},
-		Gaps: []port.Gap{}, Examined: 2,
+		Gaps: []host.Gap{}, Examined: 2,
 	}
 }
 
@@ -60,7 +60,7 @@ func TestDoctorWithNothingFound(t *testing.T) {
 	if text := writeDoctor(t, doc, report.Style{}); !strings.HasSuffix(text, "\nNothing found.\n") {
 		t.Errorf("text %q", text)
 	}
-	doc.Gaps = []port.Gap{{What: "owners", Why: "operation not permitted"}}
+	doc.Gaps = []host.Gap{{Part: "owners", Why: "operation not permitted"}}
 	if text := writeDoctor(t, doc, report.Style{}); !strings.HasSuffix(text, "\nNothing found, as far as could be read.\n") {
 		t.Errorf("text %q", text)
 	}
@@ -99,7 +99,7 @@ func strain(left int, severity judge.Severity) judge.Strain {
 }
 
 func TestCheckLine(t *testing.T) {
-	gap := []port.Gap{{What: "bind buckets", Why: "not permitted"}, {What: "settings of x", Why: "gone"}}
+	gap := []host.Gap{{Part: "bind buckets", Why: "not permitted"}, {Part: "settings of x", Why: "gone"}}
 	for _, tt := range []struct {
 		name    string
 		check   *report.Check

@@ -3,8 +3,8 @@ package report
 import (
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 )
 
 // SchemaVersion is the schema_version of every JSON document. It grows when a
@@ -18,7 +18,7 @@ type Show struct {
 	Host          string          `json:"host"`
 	Kernel        string          `json:"kernel"`
 	Namespaces    []judge.Verdict `json:"namespaces"`
-	Gaps          []port.Gap      `json:"gaps"`
+	Gaps          []host.Gap      `json:"gaps"`
 
 	// Proto is the only protocol that is shown, empty for all.
 	Proto string `json:"-"`
@@ -52,7 +52,7 @@ type Left struct {
 	SchemaVersion int         `json:"schema_version"`
 	Pools         []LeftPool  `json:"pools"`
 	LocalPools    []LeftLocal `json:"local_pools"`
-	Gaps          []port.Gap  `json:"gaps"`
+	Gaps          []host.Gap  `json:"gaps"`
 }
 
 // Single is the document for one namespace: the pool itself, not a list.
@@ -66,13 +66,13 @@ func (l *Left) Single() any {
 type singlePool struct {
 	SchemaVersion int `json:"schema_version"`
 	LeftPool
-	Gaps []port.Gap `json:"gaps"`
+	Gaps []host.Gap `json:"gaps"`
 }
 
 type singleLocal struct {
 	SchemaVersion int `json:"schema_version"`
 	LeftLocal
-	Gaps []port.Gap `json:"gaps"`
+	Gaps []host.Gap `json:"gaps"`
 }
 
 // Socket is one socket that holds a local port.
@@ -91,7 +91,7 @@ type Socket struct {
 	UID       *uint32        `json:"uid,omitempty"`
 	User      string         `json:"user,omitempty"`
 	Inode     uint64         `json:"inode,omitempty"`
-	Processes []port.Process `json:"processes"`
+	Processes []host.Process `json:"processes"`
 }
 
 // Timer is a socket's pending timer.
@@ -104,6 +104,6 @@ type Timer struct {
 // Summary is the document of `portrange summary`.
 type Summary struct {
 	SchemaVersion int           `json:"schema_version"`
-	Namespaces    []port.Totals `json:"namespaces"`
-	Gaps          []port.Gap    `json:"gaps"`
+	Namespaces    []host.Totals `json:"namespaces"`
+	Gaps          []host.Gap    `json:"gaps"`
 }

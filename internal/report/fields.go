@@ -138,7 +138,7 @@ var poolFields = []Field{
 	{"size", "ports of the pool: usable; size = used + left - recyclable"},
 	{"used", "ports in use by this tuple, in the range and not reserved or bind-held"},
 	{"left", "how many more connect() calls get a port"},
-	{"recyclable", "used ports in TIME_WAIT that connect() may take over now (tcp_tw_reuse)"},
+	{"reusable", "used ports in TIME_WAIT that connect() may take over now (tcp_tw_reuse)"},
 	{"used_ratio", "used / size"},
 	{"error_bound", "by how many ports left may be off: too high where exact is true, either way where it is false; absent for 0"},
 	{"states{}", "used by state"},

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 )
 
 // WriteJSON prints one document, indented, with a final newline.
@@ -118,7 +118,7 @@ func (p *SocketsJSON) Write(s *Socket) error {
 }
 
 // Close ends the document with what could not be read.
-func (p *SocketsJSON) Close(gaps []port.Gap) error {
+func (p *SocketsJSON) Close(gaps []host.Gap) error {
 	before := "\n"
 	if !p.begun {
 		before = p.before()

@@ -13,16 +13,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portrange/internal/boot"
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 	"portrange/internal/report"
 )
 
 func TestJSONGoldens(t *testing.T) {
 	origin := report.Origin{NetNS: 4026531840, Name: "host", Source: "bpf", Exact: true}
-	tcp := &report.Left{SchemaVersion: report.SchemaVersion, Pools: []report.LeftPool{{Origin: origin, Pool: busyNamespace().Pools[0]}}, LocalPools: []report.LeftLocal{}, Gaps: []port.Gap{}}
-	udp := &report.Left{SchemaVersion: report.SchemaVersion, Pools: []report.LeftPool{}, LocalPools: []report.LeftLocal{{Origin: origin, LocalPool: busyNamespace().LocalPools[1]}}, Gaps: []port.Gap{}}
-	summary := &report.Summary{SchemaVersion: report.SchemaVersion, Namespaces: []port.Totals{someTotals()}, Gaps: []port.Gap{}}
+	tcp := &report.Left{SchemaVersion: report.SchemaVersion, Pools: []report.LeftPool{{Origin: origin, Pool: busyNamespace().Pools[0]}}, LocalPools: []report.LeftLocal{}, Gaps: []host.Gap{}}
+	udp := &report.Left{SchemaVersion: report.SchemaVersion, Pools: []report.LeftPool{}, LocalPools: []report.LeftLocal{{Origin: origin, LocalPool: busyNamespace().LocalPools[1]}}, Gaps: []host.Gap{}}
+	summary := &report.Summary{SchemaVersion: report.SchemaVersion, Namespaces: []host.Totals{someTotals()}, Gaps: []host.Gap{}}
 	for name, document := range map[string]any{
 		"show.json": busyHost(), "left-tcp.json": tcp.Single(), "left-udp.json": udp.Single(), "left-all.json": tcp, "summary.json": summary,
 	} {
@@ -32,7 +32,7 @@ func TestJSONGoldens(t *testing.T) {
 		}
 		golden(t, name, out.String())
 	}
-	golden(t, "sockets.json", streamed(t, someSockets(), []port.Gap{{What: "owners", Why: "operation not permitted"}}))
+	golden(t, "sockets.json", streamed(t, someSockets(), []host.Gap{{Part: "owners", Why: "operation not permitted"}}))
 }
 
 // TestShowIsPrintedInParts: the pools, which are printed apart, stand where they
@@ -58,7 +58,7 @@ func TestShowIsPrintedInParts(t *testing.T) {
 	}
 }
 
-func streamed(t *testing.T, sockets []report.Socket, gaps []port.Gap) string {
+func streamed(t *testing.T, sockets []report.Socket, gaps []host.Gap) string {
 	t.Helper()
 	var out bytes.Buffer
 	printer := report.NewSocketsJSON(&out)
@@ -75,11 +75,11 @@ func streamed(t *testing.T, sockets []report.Socket, gaps []port.Gap) string {
 
 func TestStreamIsOneDocument(t *testing.T) {
 	for n := range 3 {
-		text := streamed(t, someSockets()[:n], []port.Gap{})
+		text := streamed(t, someSockets()[:n], []host.Gap{})
 		var document struct {
 			Version int             `json:"schema_version"`
 			Sockets []report.Socket `json:"sockets"`
-			Gaps    []port.Gap      `json:"gaps"`
+			Gaps    []host.Gap      `json:"gaps"`
 		}
 		if err := json.Unmarshal([]byte(text), &document); err != nil {
 			t.Fatalf("%d sockets: %v in\n%s", n, err, text)
@@ -187,7 +187,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 type socketsDocument struct {
 	SchemaVersion int             `json:"schema_version"`
 	Sockets       []report.Socket `json:"sockets"`
-	Gaps          []port.Gap      `json:"gaps"`
+	Gaps          []host.Gap      `json:"gaps"`
 }
 
 // paths lists the JSON fields of a struct as the documentation names them.
@@ -211,7 +211,7 @@ func paths(of reflect.Type, prefix string, list *[]string) {
 			*list = append(*list, prefix+name)
 			paths(kind.Elem(), prefix+name+".", list)
 		case kind.PkgPath() == reflect.TypeFor[judge.Range]().PkgPath() && kind.Kind() == reflect.Struct,
-			kind == reflect.TypeFor[report.Entry](), kind == reflect.TypeFor[port.TCPTotals](), kind == reflect.TypeFor[port.PortTotals]():
+			kind == reflect.TypeFor[report.Entry](), kind == reflect.TypeFor[host.TCPTotals](), kind == reflect.TypeFor[host.PortTotals]():
 			paths(kind, prefix+name+".", list)
 		default:
 			*list = append(*list, prefix+name)

@@ -28,8 +28,8 @@ func (p *printer) leftPool(l *LeftPool) {
 		used += ", " + percent(l.UsedRatio) + ": " + statesText(l.States)
 	}
 	p.field("Used", used)
-	if l.Recyclable > 0 {
-		p.field("Recyclable", thousands(l.Recyclable)+" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
+	if l.Reusable > 0 {
+		p.field("Reusable", thousands(l.Reusable)+" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
 	}
 	if len(l.Owners) > 0 {
 		p.field("Top process", ownersText(l.Owners))

@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 	"portrange/internal/report"
 )
 
@@ -48,7 +48,7 @@ func busyHost() *report.Show {
 		TakenAt:       time.Date(2026, 11, 22, 20, 43, 44, 0, time.UTC),
 		Host:          "lb1", Kernel: "6.18.44",
 		Namespaces: []judge.Verdict{busyNamespace(), quietNamespace(), idleNamespace()},
-		Gaps:       []port.Gap{{What: "bind buckets", Namespace: 4026532450, Why: "operation not permitted"}},
+		Gaps:       []host.Gap{{Part: "bind buckets", NetNS: 4026532450, Why: "operation not permitted"}},
 	}
 }
 
@@ -63,15 +63,15 @@ func busyNamespace() judge.Verdict {
 			{
 				Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:8080", Size: 28214, Used: 28214, UsedRatio: 1,
 				States: map[string]int{"established": 3000, "time_wait": 25214},
-				Owners: []judge.Owner{{Process: port.Process{PID: 812, Command: "haproxy"}, Used: 2500}, {Process: port.Process{PID: 813, Command: "haproxy"}, Used: 500}},
+				Owners: []judge.Owner{{Process: host.Process{PID: 812, Command: "haproxy"}, Used: 2500}, {Process: host.Process{PID: 813, Command: "haproxy"}, Used: 500}},
 			},
 			{
 				Proto: "tcp", Local: "10.0.0.2", Device: "eth1", Remote: "[2001:db8::1234:5678]:443", Size: 28214, Used: 15000, Left: 13214, UsedRatio: 0.532,
 				States: map[string]int{"established": 15000},
-				Owners: []judge.Owner{{Process: port.Process{PID: 90, Command: "ev\x1b[31mil"}, Used: 15000}},
+				Owners: []judge.Owner{{Process: host.Process{PID: 90, Command: "ev\x1b[31mil"}, Used: 15000}},
 			},
 			{
-				Proto: "tcp", Local: "127.0.0.1", Remote: "127.0.0.1:5432", Size: 28214, Used: 12, Left: 28209, Recyclable: 7, UsedRatio: 0,
+				Proto: "tcp", Local: "127.0.0.1", Remote: "127.0.0.1:5432", Size: 28214, Used: 12, Left: 28209, Reusable: 7, UsedRatio: 0,
 				States: map[string]int{"time_wait": 7, "established": 5}, Owners: []judge.Owner{},
 			},
 		},
@@ -161,7 +161,7 @@ func TestClosingLine(t *testing.T) {
 		want string
 	}{
 		{"no pools", report.Show{Namespaces: []judge.Verdict{quiet}}, "All is well: no socket uses a port of the range."},
-		{"a gap", report.Show{Namespaces: []judge.Verdict{quiet}, Gaps: []port.Gap{{}}}, "As far as could be read, all is well: no socket uses a port of the range."},
+		{"a gap", report.Show{Namespaces: []judge.Verdict{quiet}, Gaps: []host.Gap{{}}}, "As far as could be read, all is well: no socket uses a port of the range."},
 		{"no pools of one protocol", report.Show{Namespaces: []judge.Verdict{quiet}, Proto: "udp"}, "All is well: no udp socket uses a port of the range."},
 		{"only UDP", report.Show{Namespaces: []judge.Verdict{{LocalPools: []judge.LocalPool{
 			{Proto: "tcp", Local: "10.0.0.2", Size: 20, Used: 19, Left: 1}, {Proto: "udp", Local: "10.0.0.2", Size: 20, Used: 16, Left: 4},
@@ -197,9 +197,9 @@ func TestLeftText(t *testing.T) {
 	doc := &report.Left{
 		Pools: []report.LeftPool{
 			{Origin: report.Origin{Name: "host", Source: "bpf", Exact: true}, Pool: judge.Pool{
-				Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:8080", Size: 28218, Used: 21870, Left: 6358, Recyclable: 10, UsedRatio: 0.775,
+				Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:8080", Size: 28218, Used: 21870, Left: 6358, Reusable: 10, UsedRatio: 0.775,
 				States: map[string]int{"established": 3000, "time_wait": 18870},
-				Owners: []judge.Owner{{Process: port.Process{PID: 812, Command: "haproxy"}, Used: 3000}},
+				Owners: []judge.Owner{{Process: host.Process{PID: 812, Command: "haproxy"}, Used: 3000}},
 			}},
 			{Origin: report.Origin{Name: "lb1", Source: "netlink", Inexact: "some ports are hidden, so fewer may be left"}, Pool: judge.Pool{
 				Proto: "tcp", Local: "fe80::1", Device: "eth0", Remote: "[fe80::2]:80", Size: 1, Left: 1, ErrorBound: 1,
@@ -225,11 +225,11 @@ func TestLeftText(t *testing.T) {
 func someSockets() []report.Socket {
 	uid, nobody := uint32(0), uint32(4242)
 	return []report.Socket{
-		{NetNS: 1, Name: "host", Proto: "tcp", Family: "inet", Local: "0.0.0.0:22", State: "listen", UID: &uid, User: "root", Inode: 7, Processes: []port.Process{{PID: 1, Command: "systemd"}, {PID: 300, Command: "sshd"}}},
-		{NetNS: 1, Name: "host", Proto: "tcp", Family: "inet6", Local: "10.0.0.2:40000", Remote: "10.0.0.5:8080", State: "established", UID: &nobody, Inode: 8, Timer: &report.Timer{Kind: "keepalive", ExpiresMS: 7_199_600}, Processes: []port.Process{}},
-		{NetNS: 2, Name: "nginx (4711)", Proto: "tcp", Family: "inet6", Local: "[2001:db8::1234:5678:9abc]:40000", Device: "eth0", Remote: "[2001:db8::2]:443", State: "time_wait", Timer: &report.Timer{Kind: "timewait", ExpiresMS: 59_940}, Processes: []port.Process{}},
-		{NetNS: 2, Name: "nginx (4711)", Proto: "udp", Family: "inet", Local: "0.0.0.0:53", State: "close", UID: &uid, User: "root", Processes: []port.Process{}},
-		{NetNS: 2, Name: "nginx (4711)", Proto: "tcp", Family: "inet", Local: "10.0.0.2:40001", Remote: "10.0.0.5:8080", State: "syn_sent", UID: &uid, User: "root", Timer: &report.Timer{Kind: "on", ExpiresMS: 1500, Retries: 3}, Processes: []port.Process{}},
+		{NetNS: 1, Name: "host", Proto: "tcp", Family: "inet", Local: "0.0.0.0:22", State: "listen", UID: &uid, User: "root", Inode: 7, Processes: []host.Process{{PID: 1, Command: "systemd"}, {PID: 300, Command: "sshd"}}},
+		{NetNS: 1, Name: "host", Proto: "tcp", Family: "inet6", Local: "10.0.0.2:40000", Remote: "10.0.0.5:8080", State: "established", UID: &nobody, Inode: 8, Timer: &report.Timer{Kind: "keepalive", ExpiresMS: 7_199_600}, Processes: []host.Process{}},
+		{NetNS: 2, Name: "nginx (4711)", Proto: "tcp", Family: "inet6", Local: "[2001:db8::1234:5678:9abc]:40000", Device: "eth0", Remote: "[2001:db8::2]:443", State: "time_wait", Timer: &report.Timer{Kind: "timewait", ExpiresMS: 59_940}, Processes: []host.Process{}},
+		{NetNS: 2, Name: "nginx (4711)", Proto: "udp", Family: "inet", Local: "0.0.0.0:53", State: "close", UID: &uid, User: "root", Processes: []host.Process{}},
+		{NetNS: 2, Name: "nginx (4711)", Proto: "tcp", Family: "inet", Local: "10.0.0.2:40001", Remote: "10.0.0.5:8080", State: "syn_sent", UID: &uid, User: "root", Timer: &report.Timer{Kind: "on", ExpiresMS: 1500, Retries: 3}, Processes: []host.Process{}},
 	}
 }
 
@@ -252,7 +252,7 @@ func TestSocketsText(t *testing.T) {
 
 func TestSocketsColumnsFitTheTerminal(t *testing.T) {
 	s := report.Socket{Name: "lb1", Proto: "tcp", Family: "inet", Local: "10.250.251.252:40000", Remote: "10.0.0.5:8080", State: "established",
-		User: "haproxy", UID: new(uint32), Processes: []port.Process{{PID: 26315, Command: "haproxy"}}}
+		User: "haproxy", UID: new(uint32), Processes: []host.Process{{PID: 26315, Command: "haproxy"}}}
 	for _, test := range []struct {
 		width      int
 		namespaces bool
@@ -283,7 +283,7 @@ func TestSocketsColumnsFitTheTerminal(t *testing.T) {
 }
 
 func TestSummaryText(t *testing.T) {
-	doc := &report.Summary{Namespaces: []port.Totals{someTotals()}}
+	doc := &report.Summary{Namespaces: []host.Totals{someTotals()}}
 	var out bytes.Buffer
 	if err := report.WriteSummary(&out, doc, report.Style{}); err != nil {
 		t.Fatal(err)
@@ -300,15 +300,15 @@ func TestSummaryText(t *testing.T) {
 	golden(t, "summary-all.txt", out.String())
 }
 
-func someTotals() port.Totals {
-	return port.Totals{
+func someTotals() host.Totals {
+	return host.Totals{
 		NetNS: 4026531840, Name: "host", Sockets: 177,
-		TCP: port.TCPTotals{Total: 12012, Established: 3000, Closed: 2, Orphaned: 1, TimeWait: 9000},
-		Transports: []port.Transport{
+		TCP: host.TCPTotals{Total: 12012, Established: 3000, Closed: 2, Orphaned: 1, TimeWait: 9000},
+		Transports: []host.Transport{
 			{Name: "raw"}, {Name: "udp", Total: 3, IPv4: 2, IPv6: 1}, {Name: "tcp", Total: 3010, IPv4: 3007, IPv6: 3},
 			{Name: "inet", Total: 3013, IPv4: 3009, IPv6: 4}, {Name: "frag"},
 		},
-		Ports: port.PortTotals{Bound: 6020, InRange: 6000, RangeSize: 28232},
+		Ports: host.PortTotals{Bound: 6020, InRange: 6000, RangeSize: 28232},
 	}
 }
 
@@ -326,7 +326,7 @@ func TestWriteErrorsComeOut(t *testing.T) {
 			return report.WriteLeft(w, &report.Left{Pools: []report.LeftPool{{}}}, report.Style{})
 		},
 		"summary": func(w io.Writer) error {
-			return report.WriteSummary(w, &report.Summary{Namespaces: []port.Totals{{}}}, report.Style{})
+			return report.WriteSummary(w, &report.Summary{Namespaces: []host.Totals{{}}}, report.Style{})
 		},
 		"json":         func(w io.Writer) error { return report.WriteJSON(w, busyHost()) },
 		"sockets json": func(w io.Writer) error { return report.NewSocketsJSON(w).Write(&report.Socket{}) },

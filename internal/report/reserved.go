@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"io"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // Reserved is the document of `portrange reserve list`.
 type Reserved struct {
 	SchemaVersion int                 `json:"schema_version"`
 	Namespaces    []NamespaceReserved `json:"namespaces"`
-	Gaps          []port.Gap          `json:"gaps"`
+	Gaps          []host.Gap          `json:"gaps"`
 }
 
 // NamespaceReserved is the reserved ports of one namespace.
@@ -24,7 +24,7 @@ type NamespaceReserved struct {
 }
 
 // NewReserved lists the reserved ports of namespaces.
-func NewReserved(namespaces []port.Namespace, gaps []port.Gap) *Reserved {
+func NewReserved(namespaces []host.Namespace, gaps []host.Gap) *Reserved {
 	doc := &Reserved{SchemaVersion: SchemaVersion, Namespaces: []NamespaceReserved{}, Gaps: gaps}
 	for i := range namespaces {
 		set := namespaces[i].Settings.Reserved

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -54,7 +55,7 @@ func (p *SocketsText) Write(s *Socket) error {
 }
 
 // Close does nothing: what could not be read is not part of the text.
-func (p *SocketsText) Close([]port.Gap) error { return nil }
+func (p *SocketsText) Close([]host.Gap) error { return nil }
 
 func (p *SocketsText) row(row []string, in ink) error {
 	gap := 0 // spaces that only a further cell makes worth writing
@@ -133,7 +134,7 @@ func userText(s *Socket) string {
 }
 
 // processesText names every process that has the socket open.
-func processesText(processes []port.Process) string {
+func processesText(processes []host.Process) string {
 	if len(processes) == 0 {
 		return "-"
 	}

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // WriteSummary prints the text of `portrange summary`: the layout of `ss -s`,
@@ -25,7 +25,7 @@ func WriteSummary(w io.Writer, doc *Summary, style Style) error {
 	return p.flush()
 }
 
-func (p *printer) totals(t *port.Totals) {
+func (p *printer) totals(t *host.Totals) {
 	p.line("Total: %d", t.Sockets)
 	p.line("TCP:   %d (estab %d, closed %d, orphaned %d, timewait %d)",
 		t.TCP.Total, t.TCP.Established, t.TCP.Closed, t.TCP.Orphaned, t.TCP.TimeWait)

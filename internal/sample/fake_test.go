@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/port"
 )
@@ -54,8 +55,8 @@ func here(t *testing.T) []Namespace {
 	return targets
 }
 
-func count(ns *port.Namespace) (n int) {
-	for _, uses := range ns.Tally.Tuples {
+func count(ns *host.Namespace) (n int) {
+	for _, uses := range ns.Usage.Tuples {
 		for i := range uses.States {
 			n += uses.States[i].Ports.Len()
 		}
@@ -73,10 +74,10 @@ func TestSnapshotStartsOverWithTheOtherSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	ns := snapshot.Namespaces[0]
-	if ns.Source != "netlink" || count(&ns) != 1 || !ns.Tally.Blind {
+	if ns.Source != "netlink" || count(&ns) != 1 || !ns.Usage.Blind {
 		t.Errorf("source %s with %d connections, want the fallback's one and none of the others", ns.Source, count(&ns))
 	}
-	if len(snapshot.Gaps) != 1 || snapshot.Gaps[0].What != "bind buckets" || snapshot.Gaps[0].Namespace != ns.ID {
+	if len(snapshot.Gaps) != 1 || snapshot.Gaps[0].Part != "bind buckets" || snapshot.Gaps[0].NetNS != ns.ID {
 		t.Errorf("gaps %+v, want one that says what is lost", snapshot.Gaps)
 	}
 }
@@ -89,7 +90,7 @@ func TestSnapshotWithoutFallbackFails(t *testing.T) {
 }
 
 func TestSnapshotGapMakesItPartial(t *testing.T) {
-	gap := &port.Gap{What: "udp sockets", Why: "no udp_diag"}
+	gap := &host.Gap{Part: "udp sockets", Why: "no udp_diag"}
 	s := &Sampler{primary: fakeSource{label: "netlink", held: []port.Socket{connection(1, port.ConnectHeld)}, errs: []error{gap}}}
 	snapshot, err := s.Snapshot(t.Context(), here(t))
 	if err != nil {
@@ -99,7 +100,7 @@ func TestSnapshotGapMakesItPartial(t *testing.T) {
 	if !ns.Partial || count(&ns) != 1 {
 		t.Errorf("partial %v with %d connections, want the connection and a mark", ns.Partial, count(&ns))
 	}
-	if want := (port.Gap{What: "udp sockets", Why: "no udp_diag", Namespace: ns.ID}); len(snapshot.Gaps) != 1 || snapshot.Gaps[0] != want {
+	if want := (host.Gap{Part: "udp sockets", Why: "no udp_diag", NetNS: ns.ID}); len(snapshot.Gaps) != 1 || snapshot.Gaps[0] != want {
 		t.Errorf("gaps %+v, want %+v", snapshot.Gaps, want)
 	}
 }
@@ -112,7 +113,7 @@ func TestSnapshotTellsOfVRFs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ns := snapshot.Namespaces[0]; count(&ns) != 1 || len(snapshot.Gaps) != 1 || snapshot.Gaps[0].What != "pools within VRFs" {
+	if ns := snapshot.Namespaces[0]; count(&ns) != 1 || len(snapshot.Gaps) != 1 || snapshot.Gaps[0].Part != "pools within VRFs" {
 		t.Errorf("%d connections and gaps %+v, want one and a word on the other", count(&ns), snapshot.Gaps)
 	}
 }
@@ -124,7 +125,7 @@ func TestSnapshotLeavesOutWhatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(snapshot.Namespaces) != 1 || len(snapshot.Gaps) != 1 || snapshot.Gaps[0].Namespace != 1 {
+	if len(snapshot.Namespaces) != 1 || len(snapshot.Gaps) != 1 || snapshot.Gaps[0].NetNS != 1 {
 		t.Errorf("%d namespaces and gaps %+v, want one and a gap for the other", len(snapshot.Namespaces), snapshot.Gaps)
 	}
 	if _, err := s.Snapshot(t.Context(), []Namespace{gone}); !errors.Is(err, netns.ErrGone) {
@@ -195,7 +196,7 @@ func TestBatchesArriveWholeAndInOrder(t *testing.T) {
 	for p := range uint16(2*batchLen + 3) {
 		held = append(held, connection(p, port.BindHeld))
 	}
-	gap := &port.Gap{What: "idle bound sockets", Why: "unknown"}
+	gap := &host.Gap{Part: "idle bound sockets", Why: "unknown"}
 	found := make(chan batch, 16)
 	if err := sendBatches(t.Context(), fakeSource{held: held, errs: []error{gap}}.sockets(t.Context(), nil), found); err != nil {
 		t.Fatal(err)

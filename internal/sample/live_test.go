@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
@@ -55,7 +56,7 @@ func must(s *nettest.Socket, err error) func(*testing.T) *nettest.Socket {
 	}
 }
 
-func snapshot(t *testing.T, options sample.Options, ref string) *port.Snapshot {
+func snapshot(t *testing.T, options sample.Options, ref string) *host.State {
 	t.Helper()
 	sampler, err := sample.Open(options)
 	if err != nil {
@@ -78,7 +79,7 @@ func TestLiveSnapshot(t *testing.T) {
 	for _, source := range []sample.Source{sample.BPF, sample.Netlink} {
 		s := snapshot(t, sample.Options{Source: source, Owners: true}, h.Path())
 		// A process may be protected even from root; none of this test is.
-		s.Gaps = slices.DeleteFunc(s.Gaps, func(gap port.Gap) bool { return gap.What == "owners" })
+		s.Gaps = slices.DeleteFunc(s.Gaps, func(gap host.Gap) bool { return gap.Part == "owners" })
 		if len(s.Gaps) > 0 || len(s.Namespaces) != 1 || s.Namespaces[0].ID != h.ID() {
 			t.Fatalf("%s: gaps %+v, namespaces %d", source, s.Gaps, len(s.Namespaces))
 		}
@@ -102,7 +103,7 @@ func TestLiveSnapshot(t *testing.T) {
 func TestLiveSourcesAgree(t *testing.T) {
 	h := busy(t)
 	facts := func(source sample.Source) map[string]int {
-		tally := snapshot(t, sample.Options{Source: source}, h.Path()).Namespaces[0].Tally
+		tally := snapshot(t, sample.Options{Source: source}, h.Path()).Namespaces[0].Usage
 		counts := map[string]int{"listening": tally.Listening.Len()}
 		for tuple, uses := range tally.Tuples {
 			for i := range uses.States {
@@ -159,7 +160,7 @@ func rows(t *testing.T, source sample.Source, ref string) func(func(sample.Row) 
 	}
 	return func(yield func(sample.Row) bool) {
 		for row, err := range sampler.Sockets(t.Context(), targets) {
-			if gap := (*port.Gap)(nil); errors.As(err, &gap) && gap.What == "owners" {
+			if gap := (*host.Gap)(nil); errors.As(err, &gap) && gap.Part == "owners" {
 				continue
 			}
 			if err != nil {
@@ -232,7 +233,7 @@ func TestLiveDestinations(t *testing.T) {
 	h := nettest.New(t)
 	h.Crowd(n, nettest.CrowdOptions{Destinations: n})
 	for _, source := range []sample.Source{sample.BPF, sample.Netlink} {
-		if got := len(snapshot(t, sample.Options{Source: source}, h.Path()).Namespaces[0].Tally.Tuples); got != n {
+		if got := len(snapshot(t, sample.Options{Source: source}, h.Path()).Namespaces[0].Usage.Tuples); got != n {
 			t.Errorf("%s: %d tuples, want %d", source, got, n)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/owner"
 	"portrange/internal/kernel/sysctl"
@@ -20,11 +21,11 @@ type Row struct {
 	Range     port.Range // of the namespace
 	Socket    port.Socket
 	Device    string // name of the interface it is bound to, empty for none
-	Processes []port.Process
+	Processes []host.Process
 }
 
 // Sockets yields the sockets of the targets one by one. Of owners it keeps a
-// compact index, of sockets nothing. An error that is a *port.Gap tells of a
+// compact index, of sockets nothing. An error that is a *host.Gap tells of a
 // part that is missing, any other ends the stream.
 func (s *Sampler) Sockets(ctx context.Context, targets []Namespace) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
@@ -46,7 +47,7 @@ func (s *Sampler) Sockets(ctx context.Context, targets []Namespace) iter.Seq2[Ro
 			}
 			if err != nil {
 				failures = append(failures, err)
-				if len(targets) > 1 && !yield(Row{}, &port.Gap{What: "sockets", Namespace: target.ID, Why: err.Error()}) {
+				if len(targets) > 1 && !yield(Row{}, &host.Gap{Part: host.PartSockets, NetNS: target.ID, Why: err.Error()}) {
 					return
 				}
 			}
@@ -90,7 +91,7 @@ func (s *Sampler) stream(ctx context.Context, at *netns.Handle) iter.Seq2[port.S
 		begun := false
 		for socket, err := range s.primary.sockets(ctx, at) {
 			if fatal(err) && !begun && s.fallback != nil {
-				gap := &port.Gap{What: "bind buckets", Namespace: at.ID, Why: err.Error()}
+				gap := &host.Gap{Part: host.PartBuckets, NetNS: at.ID, Why: err.Error()}
 				if yield(port.Socket{}, gap) {
 					s.fallback.sockets(ctx, at)(yield)
 				}
@@ -121,17 +122,17 @@ func deviceNames() func(uint32) string {
 }
 
 // index finds the owners of all sockets, through BPF where that is in use.
-func (s *Sampler) index(ctx context.Context) (*owner.Index, []port.Gap, error) {
+func (s *Sampler) index(ctx context.Context) (*owner.Index, []host.Gap, error) {
 	switch {
 	case !s.owners:
 		return &owner.Index{}, nil, nil
 	case s.programs == nil:
 		return owner.Scan(ctx, owner.Proc)
 	}
-	index, gaps := &owner.Index{}, []port.Gap(nil)
+	index, gaps := &owner.Index{}, []host.Gap(nil)
 	for held, err := range s.programs.Holders(ctx) {
 		if err != nil {
-			gaps = append(gaps, port.Gap{What: "owners", Why: reason(err)})
+			gaps = append(gaps, host.Gap{Part: host.PartOwners, Why: reason(err)})
 			continue
 		}
 		index.Add(held.Socket.Inode, held.Process)

@@ -3,9 +3,9 @@ package sample
 import (
 	"fmt"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/sockdiag"
 	"portrange/internal/kernel/sockiter"
-	"portrange/internal/port"
 )
 
 // Options say how to sample.
@@ -23,7 +23,7 @@ type Sampler struct {
 	programs *sockiter.Programs // nil where BPF is not used
 	primary  source
 	fallback source // for when the primary fails on the way; nil for none
-	gaps     []port.Gap
+	gaps     []host.Gap
 }
 
 // Open opens the doors that options ask for. With [Auto], BPF that does not
@@ -41,7 +41,7 @@ func Open(options Options) (*Sampler, error) {
 	case options.Source == BPF:
 		return nil, fmt.Errorf("open source bpf: %w", err)
 	default:
-		s.gaps = append(s.gaps, port.Gap{What: "bind buckets", Why: err.Error()})
+		s.gaps = append(s.gaps, host.Gap{Part: host.PartBuckets, Why: err.Error()})
 		return s, nil
 	}
 	if options.Source == Auto {
@@ -62,4 +62,4 @@ func (s *Sampler) Close() error {
 }
 
 // Gaps are what Open could not have.
-func (s *Sampler) Gaps() []port.Gap { return s.gaps }
+func (s *Sampler) Gaps() []host.Gap { return s.gaps }

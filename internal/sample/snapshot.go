@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -18,7 +19,7 @@ import (
 
 // Snapshot reads the targets. What could not be read is among the snapshot's
 // gaps. The error is for a host of which nothing at all could be read.
-func (s *Sampler) Snapshot(ctx context.Context, targets []Namespace) (*port.Snapshot, error) {
+func (s *Sampler) Snapshot(ctx context.Context, targets []Namespace) (*host.State, error) {
 	p := &pass{Sampler: s}
 	if err := p.identify(); err != nil {
 		return nil, err
@@ -43,22 +44,22 @@ func (s *Sampler) Snapshot(ctx context.Context, targets []Namespace) (*port.Snap
 // pass is one snapshot in the making.
 type pass struct {
 	*Sampler
-	snapshot port.Snapshot
+	snapshot host.State
 	looks    []*look
 	failures []error
 	// ownerGaps are apart because the pass over open files runs beside the rest.
-	ownerGaps []port.Gap
+	ownerGaps []host.Gap
 }
 
 // look is one namespace in the making.
 type look struct {
 	target Namespace
-	ns     port.Namespace
-	gaps   []port.Gap
+	ns     host.Namespace
+	gaps   []host.Gap
 	failed error // why there is nothing to show of it
 }
 
-func (p *pass) addGaps(gaps ...port.Gap) { p.snapshot.Gaps = append(p.snapshot.Gaps, gaps...) }
+func (p *pass) addGaps(gaps ...host.Gap) { p.snapshot.Gaps = append(p.snapshot.Gaps, gaps...) }
 
 func (p *pass) identify() error {
 	var uts unix.Utsname
@@ -77,43 +78,43 @@ func (p *pass) identify() error {
 // readSettings begins a look at the target. A namespace that has gone or may
 // not be entered is a gap.
 func (p *pass) readSettings(target Namespace) {
-	l := &look{target: target, ns: port.Namespace{ID: target.ID, Name: target.String(), Ref: reference(target)}}
+	l := &look{target: target, ns: host.Namespace{ID: target.ID, Name: target.String(), Ref: reference(target)}}
 	err := within(target, func(*netns.Handle) (err error) {
 		l.ns.Settings, err = sysctl.Read()
 		return err
 	})
 	if err != nil {
-		p.fail(target, "settings", err)
+		p.fail(target, host.PartSettings, err)
 		return
 	}
-	l.ns.Tally = port.NewTally(l.ns.Settings)
+	l.ns.Usage = host.NewUsage(l.ns.Settings)
 	if p.owners {
-		l.ns.Holdings = port.NewHoldings(countable(l.ns.Settings))
+		l.ns.Holdings = host.NewHoldings(countable(l.ns.Settings))
 	}
 	p.looks = append(p.looks, l)
 }
 
 // fail leaves a namespace out, with a gap that says why.
-func (p *pass) fail(target Namespace, what string, err error) {
+func (p *pass) fail(target Namespace, what host.Part, err error) {
 	p.failures = append(p.failures, err)
-	p.addGaps(port.Gap{What: what, Namespace: target.ID, Why: err.Error()})
+	p.addGaps(host.Gap{Part: what, NetNS: target.ID, Why: err.Error()})
 }
 
 // finish puts a look into the snapshot.
 func (p *pass) finish(l *look) {
 	p.addGaps(l.gaps...)
-	if n := l.ns.Tally.InVRF.Len(); n > 0 {
-		p.addGaps(port.Gap{What: "pools within VRFs", Namespace: l.ns.ID, Why: fmt.Sprintf("TCP sockets on %d ports draw on buckets of a VRF, which are not counted", n)})
+	if n := l.ns.Usage.InVRF.Len(); n > 0 {
+		p.addGaps(host.Gap{Part: host.PartVRF, NetNS: l.ns.ID, Why: fmt.Sprintf("TCP sockets on %d ports draw on buckets of a VRF, which are not counted", n)})
 	}
 	if l.failed != nil {
-		p.fail(l.target, "sockets", l.failed)
+		p.fail(l.target, host.PartSockets, l.failed)
 		return
 	}
 	p.snapshot.Namespaces = append(p.snapshot.Namespaces, l.ns)
 }
 
 // countable are the ports on which a connection may use one of a pool's.
-func countable(settings port.Settings) *port.Set {
+func countable(settings host.Settings) *port.Set {
 	set := settings.Range.Set()
 	set.Subtract(settings.Reserved)
 	return set

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/sockdiag"
 	"portrange/internal/kernel/sockiter"
@@ -22,7 +23,7 @@ const (
 )
 
 // source yields the sockets of the network namespace at, in which the calling
-// thread is. An error that is a *port.Gap tells of a part that is missing; any
+// thread is. An error that is a *host.Gap tells of a part that is missing; any
 // other ends the walk.
 type source interface {
 	name() string
@@ -156,6 +157,6 @@ func (b bpfSource) heldIdle(ctx context.Context, netns uint64, yield func(port.S
 
 // fatal reports whether a stream of sockets ended with err, unlike a gap in it.
 func fatal(err error) bool {
-	var gap *port.Gap
+	var gap *host.Gap
 	return err != nil && !errors.As(err, &gap)
 }

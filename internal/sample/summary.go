@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/sockdiag"
 	"portrange/internal/kernel/sockstat"
@@ -15,9 +16,9 @@ import (
 // Summary reads the kernel's counters of sockets in the targets, and counts the
 // bound TCP ports, which it has no counter for. The error is for a host of
 // which nothing could be read.
-func Summary(ctx context.Context, targets []Namespace) ([]port.Totals, []port.Gap, error) {
-	var totals []port.Totals
-	var gaps []port.Gap
+func Summary(ctx context.Context, targets []Namespace) ([]host.Totals, []host.Gap, error) {
+	var totals []host.Totals
+	var gaps []host.Gap
 	var failures []error
 	for _, target := range targets {
 		one, missing, err := summarize(ctx, target)
@@ -27,7 +28,7 @@ func Summary(ctx context.Context, targets []Namespace) ([]port.Totals, []port.Ga
 		gaps = append(gaps, missing...)
 		if err != nil {
 			failures = append(failures, err)
-			gaps = append(gaps, port.Gap{What: "totals", Namespace: target.ID, Why: err.Error()})
+			gaps = append(gaps, host.Gap{Part: host.PartTotals, NetNS: target.ID, Why: err.Error()})
 			continue
 		}
 		totals = append(totals, one)
@@ -38,7 +39,7 @@ func Summary(ctx context.Context, targets []Namespace) ([]port.Totals, []port.Ga
 	return totals, gaps, nil
 }
 
-func summarize(ctx context.Context, target Namespace) (totals port.Totals, gaps []port.Gap, err error) {
+func summarize(ctx context.Context, target Namespace) (totals host.Totals, gaps []host.Gap, err error) {
 	err = within(target, func(*netns.Handle) error {
 		stats, err := sockstat.Read()
 		if err != nil {
@@ -58,19 +59,19 @@ func summarize(ctx context.Context, target Namespace) (totals port.Totals, gaps 
 
 // boundPorts counts the ports with a bind bucket. Which sockets have one,
 // sock_diag tells without BPF; only how it was taken it does not.
-func boundPorts(ctx context.Context, within port.Range, netns uint64) (port.PortTotals, []port.Gap, error) {
+func boundPorts(ctx context.Context, within port.Range, netns uint64) (host.PortTotals, []host.Gap, error) {
 	var bound port.Set
-	var gaps []port.Gap
+	var gaps []host.Gap
 	for s, err := range sockdiag.New().Sockets(ctx) {
-		var gap *port.Gap
+		var gap *host.Gap
 		switch {
 		case errors.As(err, &gap):
-			gaps = append(gaps, port.Gap{What: gap.What, Namespace: netns, Why: gap.Why})
+			gaps = append(gaps, host.Gap{Part: gap.Part, Object: gap.Object, NetNS: netns, Why: gap.Why})
 		case err != nil:
-			return port.PortTotals{}, nil, fmt.Errorf("count bound ports: %w", err)
+			return host.PortTotals{}, nil, fmt.Errorf("count bound ports: %w", err)
 		case s.Proto == port.TCP && s.Hold != port.NotHeld:
 			bound.Add(s.Local.Port())
 		}
 	}
-	return port.PortTotals{Bound: bound.Len(), InRange: bound.CountIn(within.Set()), RangeSize: within.Size()}, gaps, nil
+	return host.PortTotals{Bound: bound.Len(), InRange: bound.CountIn(within.Set()), RangeSize: within.Size()}, gaps, nil
 }

@@ -7,9 +7,9 @@ import (
 	"net"
 	"net/netip"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/route"
-	"portrange/internal/port"
 )
 
 // Namespace is a network namespace to sample.
@@ -20,7 +20,7 @@ const AllNamespaces = "all"
 
 // Targets finds the network namespaces that ref means: the caller's for the
 // empty text, every one for "all", else one by name, path or process id.
-func Targets(ctx context.Context, ref string) ([]Namespace, []port.Gap, error) {
+func Targets(ctx context.Context, ref string) ([]Namespace, []host.Gap, error) {
 	switch ref {
 	case "":
 		current, err := netns.Current()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/owner"
 	"portrange/internal/port"
@@ -17,8 +18,8 @@ import (
 func (p *pass) walk(ctx context.Context, l *look, visit func(*port.Socket)) error {
 	err := p.walkThrough(ctx, p.primary, l, visit)
 	if err != nil && ctx.Err() == nil && p.fallback != nil && !errors.Is(err, netns.ErrGone) {
-		l.gaps = append(l.gaps, port.Gap{What: "bind buckets", Namespace: l.ns.ID, Why: err.Error()})
-		l.ns.Tally, l.ns.Partial = port.NewTally(l.ns.Settings), false
+		l.gaps = append(l.gaps, host.Gap{Part: host.PartBuckets, NetNS: l.ns.ID, Why: err.Error()})
+		l.ns.Usage, l.ns.Partial = host.NewUsage(l.ns.Settings), false
 		err = p.walkThrough(ctx, p.fallback, l, visit)
 	}
 	if err == nil || ctx.Err() != nil {
@@ -40,7 +41,7 @@ func (p *pass) walkThrough(ctx context.Context, from source, l *look, visit func
 				continue
 			}
 			s = seen
-			l.ns.Tally.Add(&s)
+			l.ns.Usage.Add(&s)
 			visit(&s)
 		}
 		l.nameDevices()
@@ -54,18 +55,18 @@ func (p *pass) walkThrough(ctx context.Context, from source, l *look, visit func
 
 // miss takes note of a gap among the sockets. Any other error it returns.
 func (l *look) miss(err error) error {
-	var gap *port.Gap
+	var gap *host.Gap
 	if !errors.As(err, &gap) {
 		return err
 	}
 	l.ns.Partial = true
-	l.gaps = append(l.gaps, port.Gap{What: gap.What, Namespace: l.ns.ID, Why: gap.Why})
+	l.gaps = append(l.gaps, host.Gap{Part: gap.Part, Object: gap.Object, NetNS: l.ns.ID, Why: gap.Why})
 	return nil
 }
 
 // nameDevices looks up the interfaces that sockets are bound to, if any are.
 func (l *look) nameDevices() {
-	for tuple := range l.ns.Tally.Tuples {
+	for tuple := range l.ns.Usage.Tuples {
 		if tuple.Device != 0 {
 			l.readDevices()
 			return
@@ -76,7 +77,7 @@ func (l *look) nameDevices() {
 func (l *look) readDevices() {
 	interfaces, err := net.Interfaces()
 	if err != nil {
-		l.gaps = append(l.gaps, port.Gap{What: "interface names", Namespace: l.ns.ID, Why: err.Error()})
+		l.gaps = append(l.gaps, host.Gap{Part: host.PartDevices, NetNS: l.ns.ID, Why: err.Error()})
 		return
 	}
 	l.ns.Devices = make(map[uint32]string, len(interfaces))
@@ -88,13 +89,13 @@ func (l *look) readDevices() {
 // readHolders fills the holdings of all namespaces in one pass over the open
 // files of all processes.
 func (p *pass) readHolders(ctx context.Context) error {
-	holdings := make(map[uint64]*port.Holdings, len(p.looks))
+	holdings := make(map[uint64]*host.Holdings, len(p.looks))
 	for _, l := range p.looks {
 		holdings[l.ns.ID] = l.ns.Holdings
 	}
 	for held, err := range p.programs.Holders(ctx) {
 		if err != nil {
-			p.ownerGaps = append(p.ownerGaps, port.Gap{What: "owners", Why: reason(err)})
+			p.ownerGaps = append(p.ownerGaps, host.Gap{Part: host.PartOwners, Why: reason(err)})
 			if fatal(err) {
 				return ctx.Err()
 			}
@@ -109,7 +110,7 @@ func (p *pass) readHolders(ctx context.Context) error {
 
 // reason is a gap's own reason, else the whole error.
 func reason(err error) string {
-	var gap *port.Gap
+	var gap *host.Gap
 	if errors.As(err, &gap) {
 		return gap.Why
 	}
@@ -135,7 +136,7 @@ func (p *pass) readJoined(ctx context.Context) error {
 
 // join credits the socket to its processes.
 func (l *look) join(s *port.Socket, index *owner.Index) {
-	held := port.Holder{Socket: *s, NetNS: l.ns.ID}
+	held := host.Holder{Socket: *s, NetNS: l.ns.ID}
 	for process := range index.Holders(s.Inode) {
 		held.Process = process
 		l.ns.Holdings.Add(&held)

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -101,9 +100,9 @@ func costRange(n int) port.Range {
 
 func (c *ConnectCosts) measure(ctx context.Context) error {
 	err := apply([]setting{
-		{sysctl.KeyRange, costRange(c.Ports).String()},
-		{sysctl.KeyTWReuse, "0"},
-		{keyMaxTimeWait, strconv.Itoa(2 * MaxCostPorts)},
+		{port.KeyRange, costRange(c.Ports).String()},
+		{port.KeyTWReuse, "0"},
+		{port.KeyMaxTWBuckets, strconv.Itoa(2 * MaxCostPorts)},
 		{keyBacklog, strconv.Itoa(backlog)},
 	})
 	if err != nil {

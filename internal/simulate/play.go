@@ -61,20 +61,20 @@ func (p *play) perform(ctx context.Context) error {
 // already: on loopback, where the run takes place, its value 2 would mean 1.
 func (p *play) settings() []setting {
 	list := []setting{
-		{sysctl.KeyRange, port.Range{Low: p.Low, High: p.High}.String()},
-		{sysctl.KeyReserved, p.withheld.String()},
+		{port.KeyRange, port.Range{Low: p.Low, High: p.High}.String()},
+		{port.KeyReserved, p.withheld.String()},
 		{keyBacklog, strconv.Itoa(backlog)},
-		{sysctl.KeyTimestamps, "1"},
+		{port.KeyTimestamps, "1"},
 	}
 	if p.Low < firstUnprivileged {
-		list = append([]setting{{sysctl.KeyUnprivilegedStart, strconv.Itoa(int(p.Low))}}, list...)
+		list = append([]setting{{port.KeyUnprivilegedStart, strconv.Itoa(int(p.Low))}}, list...)
 	}
 	if p.Stands == Kernel {
-		return append(list, setting{sysctl.KeyTWReuse, "1"},
-			setting{keyMaxTimeWait, strconv.Itoa(8 * math.MaxUint16)})
+		return append(list, setting{port.KeyTWReuse, "1"},
+			setting{port.KeyMaxTWBuckets, strconv.Itoa(8 * math.MaxUint16)})
 	}
 	// Without TIME_WAIT, the listener's closed ends do not pile up.
-	return append(list, setting{sysctl.KeyTWReuse, "0"}, setting{keyMaxTimeWait, "0"})
+	return append(list, setting{port.KeyTWReuse, "0"}, setting{port.KeyMaxTWBuckets, "0"})
 }
 
 func (p *play) close() {
@@ -134,7 +134,7 @@ func (p *play) keepDelay() error {
 		return nil
 	}
 	p.delay = delay
-	return sysctl.Set(sysctl.KeyTWReuseDelay, strconv.FormatInt(delay.Milliseconds(), 10))
+	return sysctl.Set(port.KeyTWReuseDelay, strconv.FormatInt(delay.Milliseconds(), 10))
 }
 
 // gap is the time to the next arrival.

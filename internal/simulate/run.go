@@ -10,6 +10,7 @@ import (
 
 	"portrange/internal/capacity"
 	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
 )
 
 // Result is a simulated load beside its prediction.
@@ -63,7 +64,7 @@ func Simulate(ctx context.Context, plan *capacity.Plan, bounds Bounds, seed uint
 		return nil, fmt.Errorf("simulate a load: %w", err)
 	}
 	bounds.Ports = min(bounds.Ports, files/2)
-	_, err = sysctl.Get(sysctl.KeyTWReuseDelay)
+	_, err = sysctl.Get(port.KeyTWReuseDelay)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("simulate a load: %w", err)
 	}

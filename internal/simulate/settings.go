@@ -9,13 +9,8 @@ import (
 	"portrange/internal/kernel/sysctl"
 )
 
-const (
-	// keyMaxTimeWait bounds the sockets in TIME_WAIT of a namespace. Beyond it
-	// connections end without TIME_WAIT (inet_twsk_alloc, net/ipv4/inet_timewait_sock.c).
-	keyMaxTimeWait = "net.ipv4.tcp_max_tw_buckets"
-	// keyBacklog bounds the queue of a listener.
-	keyBacklog = "net.core.somaxconn"
-)
+// keyBacklog bounds the queue of a listener.
+const keyBacklog = "net.core.somaxconn"
 
 // backlog is as many connections as a listener's queue can hold.
 const backlog = math.MaxUint16

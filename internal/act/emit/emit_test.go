@@ -13,19 +13,15 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"portrange/internal/boot"
-)
-
-const (
-	keyRange    = "net.ipv4.ip_local_port_range"
-	keyReserved = "net.ipv4.ip_local_reserved_ports"
+	"portrange/internal/port"
 )
 
 // samples hold what tempts a parser to read something other than text.
 var samples = map[string][]Setting{
-	"range":              {{keyRange, "15000 64001"}},
-	"one reserved port":  {{keyReserved, "8080"}, {keyRange, "15000 64001"}},
-	"reserved list":      {{keyReserved, "8080,9148-9150"}, {keyRange, "1024 65535"}},
-	"two reserved ports": {{keyReserved, "1,20"}},
+	"range":              {{port.KeyRange, "15000 64001"}},
+	"one reserved port":  {{port.KeyReserved, "8080"}, {port.KeyRange, "15000 64001"}},
+	"reserved list":      {{port.KeyReserved, "8080,9148-9150"}, {port.KeyRange, "1024 65535"}},
+	"two reserved ports": {{port.KeyReserved, "1,20"}},
 }
 
 func each(t *testing.T, format Format, check func(t *testing.T, text string, want []Setting)) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"portrange/internal/act"
+	"portrange/internal/host"
 	"portrange/internal/port"
 	"portrange/internal/sample"
 )
@@ -13,7 +14,7 @@ import (
 // the most connections.
 type census struct {
 	holds       map[holdKey]*act.Hold
-	connections map[port.Process]int
+	connections map[host.Process]int
 }
 
 type holdKey struct {
@@ -22,7 +23,7 @@ type holdKey struct {
 }
 
 func newCensus() census {
-	return census{holds: map[holdKey]*act.Hold{}, connections: map[port.Process]int{}}
+	return census{holds: map[holdKey]*act.Hold{}, connections: map[host.Process]int{}}
 }
 
 // maxProcesses is how many processes of one port are worth remembering.
@@ -48,7 +49,7 @@ func (c *census) add(row *sample.Row) {
 }
 
 // credit lets a listener speak for the port: what it accepted has the same one.
-func (c *census) credit(hold *act.Hold, state port.State, processes []port.Process) {
+func (c *census) credit(hold *act.Hold, state port.State, processes []host.Process) {
 	switch {
 	case hold.State == port.Listen && state != port.Listen:
 		return
@@ -87,8 +88,8 @@ func (c *census) list() []act.Hold {
 }
 
 // busiest is the process with the most connections; PID 0 where there is none.
-func (c *census) busiest() port.Process {
-	var most port.Process
+func (c *census) busiest() host.Process {
+	var most host.Process
 	for process, n := range c.connections {
 		if n > c.connections[most] || n == c.connections[most] && process.PID < most.PID {
 			most = process

@@ -7,12 +7,13 @@ import (
 
 	"portrange/internal/act"
 	"portrange/internal/catalogue"
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
 // claim asks everybody who may need ports without having a socket on them.
-func (s *Survey) claim(ctx context.Context, sites []*site) []port.Gap {
-	var gaps []port.Gap
+func (s *Survey) claim(ctx context.Context, sites []*site) []host.Gap {
+	var gaps []host.Gap
 	processes, gap := s.processes()
 	gaps = append(gaps, gap...)
 	for _, site := range sites {
@@ -62,12 +63,12 @@ const systemd = 1
 // that of a client which may have got the port by chance: UDP has no listeners
 // to tell from clients.
 func passesBy(hold *act.Hold, claim *act.Claim) bool {
-	ofUnit := func(p port.Process) bool { return p.PID == systemd }
+	ofUnit := func(p host.Process) bool { return p.PID == systemd }
 	return claim.Code == act.SocketUnit && hold.Proto == port.UDP && len(hold.Processes) > 0 && !slices.ContainsFunc(hold.Processes, ofUnit)
 }
 
 // services finds installed services by their unit files.
-func (s *Survey) services() ([]act.Claim, []port.Gap) {
+func (s *Survey) services() ([]act.Claim, []host.Gap) {
 	units, gaps := readUnits(s.Root)
 	claims, more := units.sockets()
 	return append(claims, daemons(units)...), append(gaps, more...)

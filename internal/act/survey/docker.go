@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"portrange/internal/act"
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -45,9 +46,9 @@ const (
 // published finds the ports that Docker publishes in a namespace: it tells by
 // itself for the host and, where it does not, the command lines of its proxies
 // do. Without those, netfilter takes what arrives, and no socket shows the port.
-func (s *Survey) published(ctx context.Context, at *site, processes []process) ([]act.Claim, []port.Gap) {
+func (s *Survey) published(ctx context.Context, at *site, processes []process) ([]act.Claim, []host.Gap) {
 	var claims []act.Claim
-	var gaps []port.Gap
+	var gaps []host.Gap
 	if at.facts.Booted {
 		claims, gaps = s.askDocker(ctx)
 	}
@@ -93,17 +94,17 @@ func (s *site) yield(published []act.Claim) {
 	})
 }
 
-func isOther(p port.Process) bool { return p.Command != dockerProxy && p.Command != dockerDaemon }
+func isOther(p host.Process) bool { return p.Command != dockerProxy && p.Command != dockerDaemon }
 
 // askDocker asks Docker itself.
-func (s *Survey) askDocker(ctx context.Context) ([]act.Claim, []port.Gap) {
+func (s *Survey) askDocker(ctx context.Context) ([]act.Claim, []host.Gap) {
 	socket := filepath.Join(s.Root, dockerSocket)
 	if _, err := os.Stat(socket); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	containers, err := listContainers(ctx, socket)
 	if err != nil {
-		return nil, []port.Gap{{What: "published ports of Docker", Why: err.Error()}}
+		return nil, []host.Gap{{Part: "published ports of Docker", Why: err.Error()}}
 	}
 	var claims []act.Claim
 	for _, c := range containers {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"portrange/internal/act"
+	"portrange/internal/host"
 	"portrange/internal/kernel/netfilter"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/port"
@@ -22,7 +23,7 @@ var nodeAgents = []string{"kubelet", "kube-proxy", "kube-apiserver", "k3s", "k3s
 
 // kubernetes finds out whether the namespace is a node's, by its agents and by
 // the rules they leave.
-func kubernetes(ctx context.Context, target netns.Namespace, processes []process) ([]act.Claim, []port.Gap) {
+func kubernetes(ctx context.Context, target netns.Namespace, processes []process) ([]act.Claim, []host.Gap) {
 	var seen []string
 	ports := defaultNodePorts
 	for _, agent := range inside(target, processes, nodeAgents...) {
@@ -55,9 +56,9 @@ func nodePortRange(agent process) (port.Range, bool) {
 
 // kubernetesRules looks for the masquerading of kube-proxy: in nftables mode it
 // has a table of its own, in iptables mode chains that begin with KUBE-.
-func kubernetesRules(ctx context.Context, target netns.Namespace) (seen []string, gaps []port.Gap) {
+func kubernetesRules(ctx context.Context, target netns.Namespace) (seen []string, gaps []host.Gap) {
 	err := target.Do(func() error {
-		var rules []netfilter.Rules
+		var rules []host.NATRules
 		rules, gaps = netfilter.SourceNAT(ctx)
 		for _, rule := range rules {
 			if rule.Table == "kube-proxy" || strings.HasPrefix(rule.Chain, "KUBE-") {
@@ -67,10 +68,10 @@ func kubernetesRules(ctx context.Context, target netns.Namespace) (seen []string
 		return nil
 	})
 	if err != nil {
-		gaps = append(gaps, port.Gap{What: "netfilter rules", Namespace: target.ID, Why: err.Error()})
+		gaps = append(gaps, host.Gap{Part: host.PartNAT, NetNS: target.ID, Why: err.Error()})
 	}
 	for i := range gaps {
-		gaps[i].Namespace = target.ID
+		gaps[i].NetNS = target.ID
 	}
 	return seen, gaps
 }

@@ -6,13 +6,13 @@ import (
 	"io/fs"
 
 	"portrange/internal/act"
+	"portrange/internal/host"
 	"portrange/internal/kernel/limits"
-	"portrange/internal/port"
 )
 
 // limits reads what bounds the number of connections besides ports.
-func (s *site) limits() []port.Gap {
-	var gaps []port.Gap
+func (s *site) limits() []host.Gap {
+	var gaps []host.Gap
 	for _, part := range []struct {
 		what string
 		read func() ([]act.Limit, error)
@@ -23,7 +23,7 @@ func (s *site) limits() []port.Gap {
 	} {
 		found, err := part.read()
 		if err != nil {
-			gaps = append(gaps, port.Gap{What: part.what, Namespace: s.target.ID, Why: err.Error()})
+			gaps = append(gaps, host.Gap{Part: host.PartFiles, Object: part.what, NetNS: s.target.ID, Why: err.Error()})
 		}
 		s.facts.Limits = append(s.facts.Limits, found...)
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/prometheus/procfs"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
-	"portrange/internal/port"
 )
 
 // process is a running program that may say which ports somebody needs.
@@ -21,8 +21,8 @@ type process struct {
 }
 
 // processes are those of the whole machine that are asked, by process id.
-func (s *Survey) processes() ([]process, []port.Gap) {
-	gap := func(err error) []port.Gap { return []port.Gap{{What: "processes", Why: err.Error()}} }
+func (s *Survey) processes() ([]process, []host.Gap) {
+	gap := func(err error) []host.Gap { return []host.Gap{{Part: "processes", Why: err.Error()}} }
 	proc, err := procfs.NewFS(filepath.Join(s.Root, "proc"))
 	if err != nil {
 		return nil, gap(err)

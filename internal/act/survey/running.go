@@ -5,8 +5,8 @@ import (
 	"io/fs"
 
 	"portrange/internal/boot"
+	"portrange/internal/host"
 	"portrange/internal/kernel/sysctl"
-	"portrange/internal/port"
 )
 
 // Boot forecasts the next boot of the file system under root. Where that is
@@ -28,16 +28,16 @@ func Boot(root string) (*boot.Report, error) {
 
 // running reads the settings whose value after a reboot matters. One that the
 // kernel does not have is left out.
-func running() (map[string]string, []port.Gap) {
+func running() (map[string]string, []host.Gap) {
 	values := map[string]string{}
-	var gaps []port.Gap
+	var gaps []host.Gap
 	for _, key := range boot.Keys() {
 		value, err := sysctl.Get(key)
 		switch {
 		case err == nil:
 			values[key] = value
 		case errors.Is(err, sysctl.ErrNoSysctl) || !errors.Is(err, fs.ErrNotExist):
-			gaps = append(gaps, port.Gap{What: key, Why: err.Error()})
+			gaps = append(gaps, host.Gap{Part: host.PartSettings, Object: key, Why: err.Error()})
 		}
 	}
 	return values, gaps

@@ -12,9 +12,9 @@ import (
 	"portrange/internal/act"
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/sysctl"
-	"portrange/internal/port"
 	"portrange/internal/sample"
 )
 
@@ -75,15 +75,15 @@ func (s *Survey) open(target netns.Namespace, own uint64) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	ns.Tally = port.NewTally(ns.Settings)
+	ns.Usage = host.NewUsage(ns.Settings)
 	return &site{
 		target: target, census: newCensus(),
 		facts: act.Namespace{Place: place, Now: ns, Booted: place.Host || target.ID == own},
 	}, nil
 }
 
-func read(target netns.Namespace) (port.Namespace, error) {
-	ns := port.Namespace{ID: target.ID, Name: target.Name}
+func read(target netns.Namespace) (host.Namespace, error) {
+	ns := host.Namespace{ID: target.ID, Name: target.Name}
 	err := target.Do(func() (err error) {
 		ns.Settings, err = sysctl.Read()
 		return err
@@ -93,18 +93,18 @@ func read(target netns.Namespace) (port.Namespace, error) {
 
 // Settings reads the settings of namespaces and nothing else. One of many that
 // cannot be read is a gap.
-func Settings(targets []netns.Namespace) ([]port.Namespace, []port.Gap, error) {
+func Settings(targets []netns.Namespace) ([]host.Namespace, []host.Gap, error) {
 	return each(targets, read)
 }
 
 // each does the same to all targets. One of many that fails is a gap.
-func each[T any](targets []netns.Namespace, do func(netns.Namespace) (T, error)) (done []T, gaps []port.Gap, err error) {
+func each[T any](targets []netns.Namespace, do func(netns.Namespace) (T, error)) (done []T, gaps []host.Gap, err error) {
 	var failures []error
 	for _, target := range targets {
 		one, err := do(target)
 		if err != nil {
 			failures = append(failures, err)
-			gaps = append(gaps, port.Gap{What: "settings of " + target.Name, Namespace: target.ID, Why: err.Error()})
+			gaps = append(gaps, host.Gap{Part: host.PartSettings, Object: "settings of " + target.Name, NetNS: target.ID, Why: err.Error()})
 			continue
 		}
 		done = append(done, one)
@@ -116,7 +116,7 @@ func each[T any](targets []netns.Namespace, do func(netns.Namespace) (T, error))
 }
 
 // count walks the sockets. That some are not to be seen is a gap.
-func (s *Survey) count(ctx context.Context, sites []*site) (gaps []port.Gap, err error) {
+func (s *Survey) count(ctx context.Context, sites []*site) (gaps []host.Gap, err error) {
 	byID := map[uint64]*site{}
 	var targets []netns.Namespace
 	for _, site := range sites {
@@ -124,7 +124,7 @@ func (s *Survey) count(ctx context.Context, sites []*site) (gaps []port.Gap, err
 		targets = append(targets, site.target)
 	}
 	for row, err := range s.Sockets(ctx, targets) {
-		var gap *port.Gap
+		var gap *host.Gap
 		switch {
 		case errors.As(err, &gap):
 			gaps = append(gaps, *gap)
@@ -132,7 +132,7 @@ func (s *Survey) count(ctx context.Context, sites []*site) (gaps []port.Gap, err
 			return gaps, fmt.Errorf("read sockets: %w", err)
 		default:
 			site := byID[row.Namespace.ID]
-			site.facts.Now.Tally.Add(&row.Socket)
+			site.facts.Now.Usage.Add(&row.Socket)
 			site.census.add(&row)
 		}
 	}
@@ -152,11 +152,11 @@ func (s *Survey) files(facts *act.Facts) error {
 	facts.Boot = tree
 	facts.Gaps = append(facts.Gaps, tree.Report(nil).Gaps...)
 	facts.Files = map[string]*journal.Content{}
-	host := act.System{}
+	system := act.System{}
 	for _, path := range s.administrators() {
-		content, err := host.ReadFile(filepath.Join(s.Root, path))
+		content, err := system.ReadFile(filepath.Join(s.Root, path))
 		if err != nil {
-			facts.Gaps = append(facts.Gaps, port.Gap{What: path, Why: err.Error()})
+			facts.Gaps = append(facts.Gaps, host.Gap{Part: host.PartBootFiles, Object: path, Why: err.Error()})
 			continue
 		}
 		facts.Files[path] = content

@@ -18,6 +18,7 @@ import (
 
 	"portrange/internal/act"
 	"portrange/internal/act/journal"
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/port"
 	"portrange/internal/sample"
@@ -77,7 +78,7 @@ func TestSocketUnits(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if len(gaps) != 1 || gaps[0].What != "socket unit long.socket" {
+	if len(gaps) != 1 || gaps[0].What() != "socket unit long.socket" {
 		t.Errorf("gaps %v, want one for the unit that cannot be parsed", gaps)
 	}
 }
@@ -108,17 +109,17 @@ func TestAClientOnTheUnitsPort(t *testing.T) {
 	unit := func(proto port.Proto) []act.Claim {
 		return []act.Claim{{Code: act.SocketUnit, Ports: port.Range{Low: 7004, High: 7004}.Set(), Proto: proto}}
 	}
-	client, service := port.Process{PID: 44, Command: "dig"}, port.Process{PID: 1, Command: "systemd"}
+	client, service := host.Process{PID: 44, Command: "dig"}, host.Process{PID: 1, Command: "systemd"}
 	for name, tt := range map[string]struct {
 		claims  []act.Claim
 		hold    act.Hold
 		claimed bool
 	}{
-		"a client":              {unit(port.UDP), act.Hold{Proto: port.UDP, Processes: []port.Process{client}}, true},
-		"the unit itself":       {unit(port.UDP), act.Hold{Proto: port.UDP, Processes: []port.Process{client, service}}, false},
+		"a client":              {unit(port.UDP), act.Hold{Proto: port.UDP, Processes: []host.Process{client}}, true},
+		"the unit itself":       {unit(port.UDP), act.Hold{Proto: port.UDP, Processes: []host.Process{client, service}}, false},
 		"nobody can tell":       {unit(port.UDP), act.Hold{Proto: port.UDP}, false},
-		"of the other protocol": {unit(port.TCP), act.Hold{Proto: port.UDP, Processes: []port.Process{service}}, true},
-		"a listener":            {unit(port.TCP), act.Hold{Proto: port.TCP, State: port.Listen, Processes: []port.Process{client}}, false},
+		"of the other protocol": {unit(port.TCP), act.Hold{Proto: port.UDP, Processes: []host.Process{service}}, true},
+		"a listener":            {unit(port.TCP), act.Hold{Proto: port.TCP, State: port.Listen, Processes: []host.Process{client}}, false},
 	} {
 		tt.hold.Port = 7004
 		at := &site{facts: act.Namespace{Holds: []act.Hold{tt.hold}}}
@@ -242,7 +243,7 @@ func TestProxiesSpeakForContainers(t *testing.T) {
 	hold := func(p uint16, commands ...string) act.Hold {
 		h := act.Hold{Port: p}
 		for i, command := range commands {
-			h.Processes = append(h.Processes, port.Process{PID: i + 1, Command: command})
+			h.Processes = append(h.Processes, host.Process{PID: i + 1, Command: command})
 		}
 		return h
 	}
@@ -318,13 +319,13 @@ func tcp(p uint16, state port.State, edit func(*port.Socket)) sample.Row {
 	if edit != nil {
 		edit(&s)
 	}
-	return sample.Row{Socket: s, Processes: []port.Process{{PID: 7, Command: "nginx"}}}
+	return sample.Row{Socket: s, Processes: []host.Process{{PID: 7, Command: "nginx"}}}
 }
 
 func TestCensus(t *testing.T) {
 	c := newCensus()
 	accepted := tcp(80, port.Established, nil)
-	accepted.Processes = []port.Process{{PID: 8, Command: "worker"}}
+	accepted.Processes = []host.Process{{PID: 8, Command: "worker"}}
 	rows := []sample.Row{
 		accepted,
 		tcp(80, port.Listen, nil),
@@ -337,7 +338,7 @@ func TestCensus(t *testing.T) {
 	for i := range rows {
 		c.add(&rows[i])
 	}
-	nginx := []port.Process{{PID: 7, Command: "nginx"}}
+	nginx := []host.Process{{PID: 7, Command: "nginx"}}
 	want := []act.Hold{
 		{Port: 80, Proto: port.TCP, State: port.Listen, Processes: nginx},
 		{Port: 81, Proto: port.TCP, State: port.BoundInactive, Processes: nginx},
@@ -375,7 +376,7 @@ func TestFacts(t *testing.T) {
 						return
 					}
 				}
-				yield(sample.Row{}, &port.Gap{What: "owners", Why: "no"})
+				yield(sample.Row{}, &host.Gap{Part: "owners", Why: "no"})
 			}
 		},
 	}
@@ -384,13 +385,13 @@ func TestFacts(t *testing.T) {
 		t.Fatal(err)
 	}
 	ns := facts.Namespaces[0]
-	if !ns.Booted || len(ns.Holds) != 1 || ns.Holds[0].Port != 20000 || len(ns.Now.Tally.Tuples) != 1 || ns.Now.Settings.Range.Size() == 0 {
+	if !ns.Booted || len(ns.Holds) != 1 || ns.Holds[0].Port != 20000 || len(ns.Now.Usage.Tuples) != 1 || ns.Now.Settings.Range.Size() == 0 {
 		t.Errorf("facts %+v", ns)
 	}
 	if facts.Files["/etc/sysctl.d/50-a.conf"] == nil || facts.Files["/etc/elsewhere.conf"] == nil || facts.Boot == nil {
 		t.Errorf("files %v, forecast %v", facts.Files, facts.Boot)
 	}
-	if !slices.ContainsFunc(facts.Gaps, func(g port.Gap) bool { return g.What == "owners" }) {
+	if !slices.ContainsFunc(facts.Gaps, func(g host.Gap) bool { return g.What() == "owners" }) {
 		t.Errorf("gaps %v", facts.Gaps)
 	}
 	s.Sockets = func(context.Context, []netns.Namespace) iter.Seq2[sample.Row, error] {

@@ -14,6 +14,7 @@ import (
 	"github.com/coreos/go-systemd/v22/unit"
 
 	"portrange/internal/act"
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -33,13 +34,13 @@ type units struct {
 	path map[string]string
 }
 
-func readUnits(root string) (units, []port.Gap) {
+func readUnits(root string) (units, []host.Gap) {
 	u := units{root: root, path: map[string]string{}}
-	var gaps []port.Gap
+	var gaps []host.Gap
 	for _, dir := range unitDirs() {
 		entries, err := os.ReadDir(filepath.Join(root, dir))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			gaps = append(gaps, port.Gap{What: "units in " + dir, Why: err.Error()})
+			gaps = append(gaps, host.Gap{Part: host.PartUnits, Object: "units in " + dir, Why: err.Error()})
 		}
 		for _, entry := range entries {
 			if _, known := u.path[entry.Name()]; !known && !entry.IsDir() {
@@ -67,11 +68,11 @@ func (u units) names(suffix string) []string {
 }
 
 // sockets finds the ports of socket units.
-func (u units) sockets() (claims []act.Claim, gaps []port.Gap) {
+func (u units) sockets() (claims []act.Claim, gaps []host.Gap) {
 	for _, name := range u.names(".socket") {
 		listens, err := u.listens(name)
 		if err != nil {
-			gaps = append(gaps, port.Gap{What: "socket unit " + name, Why: err.Error()})
+			gaps = append(gaps, host.Gap{Part: host.PartUnits, Object: "socket unit " + name, Why: err.Error()})
 			continue
 		}
 		for _, proto := range []port.Proto{port.TCP, port.UDP} {

@@ -15,52 +15,15 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
-
-// Answer is the answer of a probe.
-type Answer int8
-
-// The answers. The zero value is an open question.
-const (
-	Unknown Answer = iota
-	No
-	Yes
-)
-
-// String is the answer in one word.
-func (a Answer) String() string { return [...]string{"unknown", "no", "yes"}[a] }
-
-func answer(yes bool) Answer {
-	if yes {
-		return Yes
-	}
-	return No
-}
-
-// Set is what was found out.
-type Set struct {
-	// SocketRange: a socket may have a port range of its own, with
-	// IP_LOCAL_PORT_RANGE (Linux 6.3).
-	SocketRange Answer
-	// WholeSearch: connect() on such a socket searches odd and even ports alike,
-	// without the cliff at one half (207184853dbd, Linux 6.8).
-	WholeSearch Answer
-	// RCULookup: connect() passes over taken ports without a lock (86c2bc293b81,
-	// Linux 6.15).
-	RCULookup Answer
-	// BucketRecalculation: a port whose last bound socket went becomes free for
-	// connect() again, although other connections still use it (d57f4b874946,
-	// Linux 6.18).
-	BucketRecalculation Answer
-}
 
 // Probe asks the running kernel. What could not be asked is a gap.
-func Probe() (Set, []port.Gap) {
-	var s Set
-	var gaps []port.Gap
+func Probe() (host.Features, []host.Gap) {
+	var s host.Features
+	var gaps []host.Gap
 	miss := func(what string, err error) {
-		gaps = append(gaps, port.Gap{What: what, Why: err.Error()})
+		gaps = append(gaps, host.Gap{Part: host.PartFeatures, Object: what, Why: err.Error()})
 	}
 	var err error
 	if s.SocketRange, err = probeSocketRange(); err != nil {
@@ -82,47 +45,50 @@ const ipLocalPortRange = 51
 
 // probeSocketRange sets the option on a socket that is then closed. Zero means
 // no range of its own.
-func probeSocketRange() (Answer, error) {
+func probeSocketRange() (host.Answer, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return Unknown, fmt.Errorf("open a socket: %w", err)
+		return host.Unknown, fmt.Errorf("open a socket: %w", err)
 	}
 	defer unix.Close(fd)
 	switch err := unix.SetsockoptInt(fd, unix.SOL_IP, ipLocalPortRange, 0); {
 	case err == nil:
-		return Yes, nil
+		return host.Yes, nil
 	case errors.Is(err, unix.ENOPROTOOPT):
-		return No, nil
+		return host.No, nil
 	default:
-		return Unknown, fmt.Errorf("set IP_LOCAL_PORT_RANGE: %w", err)
+		return host.Unknown, fmt.Errorf("set IP_LOCAL_PORT_RANGE: %w", err)
 	}
 }
 
 // returnsValue reports whether a kernel function returns anything. Since the
 // search asks inet_sk_get_local_port_range whether the socket has a range of
 // its own, it does.
-func returnsValue(types *btf.Spec, name string) Answer {
+func returnsValue(types *btf.Spec, name string) host.Answer {
 	var function *btf.Func
 	if err := types.TypeByName(name, &function); err != nil {
-		return Unknown // it may be inlined
+		return host.Unknown // it may be inlined
 	}
 	prototype, is := function.Type.(*btf.FuncProto)
 	if !is {
-		return Unknown
+		return host.Unknown
 	}
 	_, nothing := prototype.Return.(*btf.Void)
-	return answer(!nothing)
+	if nothing {
+		return host.No
+	}
+	return host.Yes
 }
 
-func hasMember(types *btf.Spec, structure, member string) Answer {
+func hasMember(types *btf.Spec, structure, member string) host.Answer {
 	var found *btf.Struct
 	if err := types.TypeByName(structure, &found); err != nil {
-		return Unknown
+		return host.Unknown
 	}
 	for _, m := range found.Members {
 		if m.Name == member {
-			return Yes
+			return host.Yes
 		}
 	}
-	return No
+	return host.No
 }

@@ -4,17 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/prometheus/procfs"
-)
 
-// Unlimited is a limit that is none.
-const Unlimited = math.MaxUint64
+	"portrange/internal/host"
+)
 
 // proc is where the files are. Tests have a directory of their own.
 type proc struct{ root string }
@@ -22,75 +20,48 @@ type proc struct{ root string }
 // live is the running kernel's directory.
 func live() proc { return proc{root: "/proc"} }
 
-// Process is how many files one process may have open, and has.
-type Process struct {
-	PID  int
-	Open uint64
-	// Soft is the limit that holds (RLIMIT_NOFILE); [Unlimited] for none.
-	Soft uint64
-}
-
 // ReadProcess reads the file limit of a process. Another user's takes
 // CAP_SYS_PTRACE. A process that ended is fs.ErrNotExist.
-func ReadProcess(pid int) (Process, error) { return live().process(pid) }
+func ReadProcess(pid int) (host.ProcessFiles, error) { return live().process(pid) }
 
-func (p proc) process(pid int) (Process, error) {
+func (p proc) process(pid int) (host.ProcessFiles, error) {
 	dir, err := procfs.NewFS(p.root)
 	if err != nil {
-		return Process{}, fmt.Errorf("read file limit of process %d: %w", pid, err)
+		return host.ProcessFiles{}, fmt.Errorf("read file limit of process %d: %w", pid, err)
 	}
 	task, err := dir.Proc(pid)
 	if err != nil {
-		return Process{}, fmt.Errorf("read file limit of process %d: %w", pid, bare(err))
+		return host.ProcessFiles{}, fmt.Errorf("read file limit of process %d: %w", pid, bare(err))
 	}
 	limits, err := task.Limits()
 	if err != nil {
-		return Process{}, fmt.Errorf("read file limit of process %d: %w", pid, bare(err))
+		return host.ProcessFiles{}, fmt.Errorf("read file limit of process %d: %w", pid, bare(err))
 	}
 	open, err := task.FileDescriptorsLen()
 	if err != nil {
-		return Process{}, fmt.Errorf("count open files of process %d: %w", pid, bare(err))
+		return host.ProcessFiles{}, fmt.Errorf("count open files of process %d: %w", pid, bare(err))
 	}
-	return Process{PID: pid, Open: uint64(open), Soft: limits.OpenFiles}, nil
-}
-
-// Files is how many open files the machine may have, and has.
-type Files struct {
-	Allocated uint64 // first number of fs.file-nr
-	Max       uint64 // fs.file-max
-	// PerProcess is fs.nr_open, above which no RLIMIT_NOFILE can be set.
-	PerProcess uint64
+	return host.ProcessFiles{Process: host.Process{PID: pid}, Open: uint64(open), Soft: limits.OpenFiles}, nil
 }
 
 // ReadFiles reads the machine's limits of open files.
-func ReadFiles() (Files, error) { return live().files() }
+func ReadFiles() (host.Files, error) { return live().files() }
 
-func (p proc) files() (Files, error) {
+func (p proc) files() (host.Files, error) {
 	used, err := p.numbers("sys/fs/file-nr", 3)
 	if err != nil {
-		return Files{}, err
+		return host.Files{}, err
 	}
 	perProcess, err := p.number("sys/fs/nr_open")
-	return Files{Allocated: used[0], Max: used[2], PerProcess: perProcess}, err
-}
-
-// Conntrack is how many connections netfilter tracks in one namespace.
-type Conntrack struct {
-	Count uint64 // of the namespace
-	Max   uint64 // of each namespace; only the host's can set it
-	// Dropped counts packets dropped because the table was full, InsertFailed
-	// entries that clashed with another: both since the namespace began
-	// (struct ip_conntrack_stat).
-	Dropped      uint64
-	InsertFailed uint64
+	return host.Files{Allocated: used[0], Max: used[2], PerProcess: perProcess}, err
 }
 
 // ReadConntrack reads the calling thread's namespace. Where the kernel tracks
 // no connections the error is fs.ErrNotExist.
-func ReadConntrack() (Conntrack, error) { return live().conntrack() }
+func ReadConntrack() (host.Conntrack, error) { return live().conntrack() }
 
-func (p proc) conntrack() (Conntrack, error) {
-	var c Conntrack
+func (p proc) conntrack() (host.Conntrack, error) {
+	var c host.Conntrack
 	var err error
 	if c.Count, err = p.number("sys/net/netfilter/nf_conntrack_count"); err != nil {
 		return c, err

@@ -10,24 +10,16 @@ import (
 	"strings"
 
 	"github.com/prometheus/procfs"
-)
 
-// Machine is what all network namespaces share of TCP.
-type Machine struct {
-	Orphans    uint64 // connections that no process holds any more
-	MaxOrphans uint64 // net.ipv4.tcp_max_orphans
-	Pages      uint64 // of memory that TCP sockets use
-	// PressurePages and MaxPages are the last two numbers of net.ipv4.tcp_mem.
-	PressurePages uint64
-	MaxPages      uint64
-}
+	"portrange/internal/host"
+)
 
 // ReadMachine reads TCP's share of the machine. The limits are visible from the
 // host's network namespace alone; elsewhere the error is fs.ErrNotExist.
-func ReadMachine() (Machine, error) { return live().machine() }
+func ReadMachine() (host.TCP, error) { return live().machine() }
 
-func (p proc) machine() (Machine, error) {
-	var m Machine
+func (p proc) machine() (host.TCP, error) {
+	var m host.TCP
 	mem, err := p.numbers("sys/net/ipv4/tcp_mem", 3)
 	if err != nil {
 		return m, err
@@ -44,35 +36,16 @@ func (p proc) machine() (Machine, error) {
 	return m, nil
 }
 
-// TimeWait is how many timewait sockets one namespace may keep, and keeps.
-type TimeWait struct {
-	Sockets uint64
-	Max     uint64 // net.ipv4.tcp_max_tw_buckets
-	// Overflows counts the connections that got no timewait socket because of
-	// Max, since the namespace began (TcpExt TCPTimeWaitOverflow).
-	Overflows  uint64
-	FinTimeout uint64 // net.ipv4.tcp_fin_timeout in seconds
-}
-
 // ReadTimeWait reads the calling thread's namespace.
-func ReadTimeWait() (TimeWait, error) { return live().timeWait() }
+func ReadTimeWait() (host.TimeWait, error) { return live().timeWait() }
 
-func (p proc) timeWait() (TimeWait, error) {
-	var w TimeWait
-	var err error
-	if w.Max, err = p.number("sys/net/ipv4/tcp_max_tw_buckets"); err != nil {
-		return w, err
-	}
-	if w.FinTimeout, err = p.number("sys/net/ipv4/tcp_fin_timeout"); err != nil {
-		return w, err
-	}
+func (p proc) timeWait() (host.TimeWait, error) {
 	tcp, err := p.sockstat()
 	if err != nil {
-		return w, err
+		return host.TimeWait{}, err
 	}
-	w.Sockets = count(tcp.TW)
-	w.Overflows, err = p.overflows()
-	return w, err
+	overflows, err := p.overflows()
+	return host.TimeWait{Sockets: count(tcp.TW), Overflows: overflows}, err
 }
 
 func (p proc) sockstat() (procfs.NetSockstatProtocol, error) {

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/host"
 )
 
 // legacy is one family of iptables-legacy.
@@ -53,15 +55,15 @@ func legacies() []legacy {
 	}
 }
 
-func listLegacy(context.Context) ([]Rules, error) {
-	var found []Rules
+func listLegacy(context.Context) ([]host.NATRules, error) {
+	var found []host.NATRules
 	for _, l := range legacies() {
 		n, err := l.count()
 		if err != nil {
 			return found, fmt.Errorf("read table nat of family %s: %w", l.family, err)
 		}
 		if n > 0 {
-			found = append(found, Rules{Backend: "iptables-legacy", Family: l.family, Table: natTable, Count: n})
+			found = append(found, host.NATRules{Backend: "iptables-legacy", Family: l.family, Table: natTable, Count: n})
 		}
 	}
 	return found, nil

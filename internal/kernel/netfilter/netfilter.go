@@ -9,46 +9,28 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
-
-// Rules are the source NAT rules of one chain.
-type Rules struct {
-	Backend string // nftables or iptables-legacy
-	Family  string // ip, ip6, inet, ...
-	Table   string
-	Chain   string // empty for iptables-legacy, where a rule does not tell
-	Count   int
-}
-
-// String names the chain as its own program does.
-func (r Rules) String() string {
-	text := r.Backend + " " + r.Family + " " + r.Table
-	if r.Chain != "" {
-		text += " " + r.Chain
-	}
-	return text
-}
 
 // SourceNAT lists the chains with rules that rewrite source addresses. What
 // could not be read is a gap.
-func SourceNAT(ctx context.Context) ([]Rules, []port.Gap) {
-	var found []Rules
-	var gaps []port.Gap
+func SourceNAT(ctx context.Context) ([]host.NATRules, []host.Gap) {
+	var found []host.NATRules
+	var gaps []host.Gap
 	for _, backend := range []struct {
 		what, hint string
-		list       func(context.Context) ([]Rules, error)
+		list       func(context.Context) ([]host.NATRules, error)
 	}{
 		{"nftables rules", "run as root or with CAP_NET_ADMIN", listNFT},
 		{"iptables-legacy rules", "run as root", listLegacy},
 	} {
 		rules, err := backend.list(ctx)
 		if err != nil {
-			gaps = append(gaps, port.Gap{What: backend.what, Why: explain(err, backend.hint)})
+			gaps = append(gaps, host.Gap{Part: host.PartNAT, Object: backend.what, Why: explain(err, backend.hint)})
 		}
 		found = append(found, rules...)
 	}
-	slices.SortFunc(found, func(a, b Rules) int { return cmp.Compare(a.String(), b.String()) })
+	slices.SortFunc(found, func(a, b host.NATRules) int { return cmp.Compare(a.String(), b.String()) })
 	return found, gaps
 }
 

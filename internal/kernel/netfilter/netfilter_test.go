@@ -11,6 +11,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/nettest"
 )
 
@@ -65,7 +66,7 @@ func TestParseRule(t *testing.T) {
 		if err != nil || rewrites != tt.rewrites {
 			t.Errorf("%s: rewrites %v, %v", name, rewrites, err)
 		}
-		if want := (Rules{Backend: "nftables", Family: "ip", Table: "nat", Chain: "postrouting"}); chain != want {
+		if want := (host.NATRules{Backend: "nftables", Family: "ip", Table: "nat", Chain: "postrouting"}); chain != want {
 			t.Errorf("%s: chain %+v, want %+v", name, chain, want)
 		}
 	}
@@ -130,21 +131,21 @@ func FuzzCountEntries(f *testing.F) {
 }
 
 // run runs a command inside the host.
-func run(t *testing.T, host *nettest.Host, name string, args ...string) {
+func run(t *testing.T, box *nettest.Host, name string, args ...string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
 		t.Fatalf("%v; the Debian packages nftables and iptables have it", err)
 	}
-	if out, err := host.Command(name, args...).CombinedOutput(); err != nil {
+	if out, err := box.Command(name, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 }
 
 // look lists the rules of the host.
-func look(t *testing.T, host *nettest.Host) []Rules {
+func look(t *testing.T, box *nettest.Host) []host.NATRules {
 	t.Helper()
-	var rules []Rules
-	host.Do(func() {
+	var rules []host.NATRules
+	box.Do(func() {
 		found, gaps := SourceNAT(t.Context())
 		if len(gaps) > 0 {
 			t.Errorf("gaps %+v", gaps)
@@ -155,33 +156,33 @@ func look(t *testing.T, host *nettest.Host) []Rules {
 }
 
 func TestRulesOfEveryProgram(t *testing.T) {
-	host := nettest.New(t)
-	if found := look(t, host); len(found) != 0 {
+	box := nettest.New(t)
+	if found := look(t, box); len(found) != 0 {
 		t.Fatalf("a fresh namespace has %+v", found)
 	}
-	run(t, host, "nft", "add table inet mine; add chain inet mine out { type nat hook postrouting priority 100; };"+
+	run(t, box, "nft", "add table inet mine; add chain inet mine out { type nat hook postrouting priority 100; };"+
 		"add rule inet mine out ip saddr 10.0.0.0/8 masquerade; add rule inet mine out ip saddr 172.16.0.0/12 snat ip to 192.0.2.1;"+
 		"add rule inet mine out counter accept")
-	run(t, host, "iptables-nft", "-t", "nat", "-A", "POSTROUTING", "-s", "10.0.0.0/8", "-j", "MASQUERADE")
-	run(t, host, "iptables-legacy", "-t", "nat", "-A", "POSTROUTING", "-p", "tcp", "--dport", "80", "-j", "SNAT", "--to-source", "192.0.2.1")
-	run(t, host, "iptables-legacy", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", "192.0.2.1")
-	run(t, host, "ip6tables-legacy", "-t", "nat", "-A", "POSTROUTING", "-j", "MASQUERADE")
-	want := []Rules{
+	run(t, box, "iptables-nft", "-t", "nat", "-A", "POSTROUTING", "-s", "10.0.0.0/8", "-j", "MASQUERADE")
+	run(t, box, "iptables-legacy", "-t", "nat", "-A", "POSTROUTING", "-p", "tcp", "--dport", "80", "-j", "SNAT", "--to-source", "192.0.2.1")
+	run(t, box, "iptables-legacy", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", "192.0.2.1")
+	run(t, box, "ip6tables-legacy", "-t", "nat", "-A", "POSTROUTING", "-j", "MASQUERADE")
+	want := []host.NATRules{
 		{Backend: "iptables-legacy", Family: "ip", Table: "nat", Count: 1},
 		{Backend: "iptables-legacy", Family: "ip6", Table: "nat", Count: 1},
 		{Backend: "nftables", Family: "inet", Table: "mine", Chain: "out", Count: 2},
 		{Backend: "nftables", Family: "ip", Table: "nat", Chain: "POSTROUTING", Count: 1},
 	}
-	if diff := cmp.Diff(want, look(t, host)); diff != "" {
+	if diff := cmp.Diff(want, look(t, box)); diff != "" {
 		t.Error(diff)
 	}
 }
 
 // TestLookingLeavesNoTable: asking iptables-legacy for its table would create it.
 func TestLookingLeavesNoTable(t *testing.T) {
-	host := nettest.New(t)
-	look(t, host)
-	host.Do(func() {
+	box := nettest.New(t)
+	look(t, box)
+	box.Do(func() {
 		names, err := os.ReadFile("/proc/thread-self/net/ip_tables_names")
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/host"
 )
 
 // nfgenmsg is the length of struct nfgenmsg (linux/netfilter/nfnetlink.h).
@@ -22,7 +24,7 @@ var errInterrupted = errors.New("the rules kept changing while they were read")
 
 // listNFT dumps the rules of all tables at once. github.com/google/nftables
 // asks for one chain at a time, and Kubernetes has tens of thousands of those.
-func listNFT(ctx context.Context) ([]Rules, error) {
+func listNFT(ctx context.Context) ([]host.NATRules, error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if errors.Is(err, unix.EPROTONOSUPPORT) {
 		return nil, nil // a kernel without netfilter
@@ -46,7 +48,7 @@ func listNFT(ctx context.Context) ([]Rules, error) {
 	return nil, errInterrupted
 }
 
-func dumpNFT(conn *netlink.Conn) ([]Rules, error) {
+func dumpNFT(conn *netlink.Conn) ([]host.NATRules, error) {
 	request := netlink.Message{
 		Header: netlink.Header{
 			Type:  unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE,
@@ -57,7 +59,7 @@ func dumpNFT(conn *netlink.Conn) ([]Rules, error) {
 	if _, err := conn.Send(request); err != nil {
 		return nil, fmt.Errorf("ask for nftables rules: %w", err)
 	}
-	chains := map[Rules]int{}
+	chains := map[host.NATRules]int{}
 	interrupted := false
 	for message, err := range conn.ReceiveIter() {
 		if err != nil {
@@ -78,8 +80,8 @@ func dumpNFT(conn *netlink.Conn) ([]Rules, error) {
 	return counted(chains), nil
 }
 
-func counted(chains map[Rules]int) []Rules {
-	var list []Rules
+func counted(chains map[host.NATRules]int) []host.NATRules {
+	var list []host.NATRules
 	for chain, n := range chains {
 		chain.Count = n
 		list = append(list, chain)
@@ -89,14 +91,14 @@ func counted(chains map[Rules]int) []Rules {
 
 // parseRule reads one NFT_MSG_NEWRULE: the chain it is in, and whether it
 // rewrites source addresses.
-func parseRule(data []byte) (chain Rules, rewrites bool, err error) {
+func parseRule(data []byte) (chain host.NATRules, rewrites bool, err error) {
 	if len(data) < nfgenmsg {
-		return Rules{}, false, fmt.Errorf("a rule of %d bytes is cut off", len(data))
+		return host.NATRules{}, false, fmt.Errorf("a rule of %d bytes is cut off", len(data))
 	}
-	chain = Rules{Backend: "nftables", Family: families[data[0]]}
+	chain = host.NATRules{Backend: "nftables", Family: families[data[0]]}
 	attributes, err := netlink.NewAttributeDecoder(data[nfgenmsg:])
 	if err != nil {
-		return Rules{}, false, err
+		return host.NATRules{}, false, err
 	}
 	for attributes.Next() {
 		switch attributes.Type() {
@@ -118,7 +120,7 @@ func parseRule(data []byte) (chain Rules, rewrites bool, err error) {
 		}
 	}
 	if err := attributes.Err(); err != nil {
-		return Rules{}, false, err
+		return host.NATRules{}, false, err
 	}
 	return chain, rewrites, nil
 }

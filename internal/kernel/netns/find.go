@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -106,7 +107,7 @@ type survey struct {
 	found  map[uint64]*candidate
 	hidden []int // processes whose namespace may not be read
 	host   uint64
-	gaps   []port.Gap
+	gaps   []host.Gap
 }
 
 // candidate is what is known of a namespace so far.
@@ -124,10 +125,10 @@ func (f finder) newSurvey() (*survey, error) {
 	return &survey{finder: f, procs: procs, found: map[uint64]*candidate{}}, nil
 }
 
-func (f finder) find(ctx context.Context) ([]Namespace, []port.Gap) {
+func (f finder) find(ctx context.Context) ([]Namespace, []host.Gap) {
 	s, err := f.newSurvey()
 	if err != nil {
-		return nil, []port.Gap{{What: "network namespaces", Why: err.Error()}}
+		return nil, []host.Gap{{Part: "network namespaces", Why: err.Error()}}
 	}
 	if _, err := s.addOwn(); err != nil {
 		s.gap("own network namespace", err)
@@ -157,7 +158,7 @@ func (f finder) current() (Namespace, error) {
 }
 
 func (s *survey) gap(what string, err error) {
-	s.gaps = append(s.gaps, port.Gap{What: what, Why: err.Error()})
+	s.gaps = append(s.gaps, host.Gap{Part: host.PartNamespaces, Object: what, Why: err.Error()})
 }
 
 func (s *survey) at(id uint64) *candidate {
@@ -365,7 +366,7 @@ func (s *survey) list() []Namespace {
 // name prefers a process to Docker's name of a namespace, which is random.
 func (s *survey) name(c *candidate) {
 	if c.ID == s.host {
-		c.Name = HostName
+		c.Name = port.Host
 		return
 	}
 	if c.PID != 0 {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // machine is a made-up /proc and /run. Its namespaces are small numbers.
@@ -111,7 +111,7 @@ func (m machine) self(pid int) {
 	m.symlink(thread, "proc/thread-self")
 }
 
-func (m machine) find() ([]Namespace, []port.Gap) {
+func (m machine) find() ([]Namespace, []host.Gap) {
 	namespaces, gaps := m.finder().find(context.Background())
 	for i := range namespaces {
 		namespaces[i].Path = strings.TrimPrefix(namespaces[i].Path, m.root)
@@ -119,7 +119,7 @@ func (m machine) find() ([]Namespace, []port.Gap) {
 	return namespaces, gaps
 }
 
-func (m machine) check(want []Namespace, wantGaps ...port.Gap) {
+func (m machine) check(want []Namespace, wantGaps ...host.Gap) {
 	m.t.Helper()
 	got, gaps := m.find()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -168,7 +168,7 @@ func TestFindReportsWhatIsNoNamespace(t *testing.T) {
 	m.self(1)
 	m.write("run/netns/stale", "no number")
 	m.check([]Namespace{{ID: 10, Name: "host", Path: "/proc/1/ns/net", PID: 1, Command: "init"}},
-		port.Gap{What: "network namespace stale", Why: `strconv.ParseUint: parsing "no number": invalid syntax`})
+		host.Gap{Part: host.PartNamespaces, Object: "network namespace stale", Why: `strconv.ParseUint: parsing "no number": invalid syntax`})
 }
 
 func TestHiddenProcessesAreAGapOnlyWhereNobodyElseIsSeen(t *testing.T) {
@@ -177,14 +177,14 @@ func TestHiddenProcessesAreAGapOnlyWhereNobodyElseIsSeen(t *testing.T) {
 	m.process(50, "sshd", 5, 10, true)
 	m.process(100, "portrange", 99, 10, false)
 	m.self(100)
-	host := Namespace{ID: 10, Name: "host", Path: "/proc/100/ns/net", PID: 100, Command: "portrange"}
-	m.check([]Namespace{host})
+	box := Namespace{ID: 10, Name: "host", Path: "/proc/100/ns/net", PID: 100, Command: "portrange"}
+	m.check([]Namespace{box})
 
 	m.process(60, "nginx", 6, 20, true)
 	m.process(61, "nginx", 7, 20, true)
-	m.check([]Namespace{host}, port.Gap{
-		What: "network namespaces",
-		Why:  "missing may be those of nginx (60) and 1 more processes: permission denied; run as root or with CAP_SYS_PTRACE",
+	m.check([]Namespace{box}, host.Gap{
+		Part: host.PartNamespaces, Object: "network namespaces",
+		Why: "missing may be those of nginx (60) and 1 more processes: permission denied; run as root or with CAP_SYS_PTRACE",
 	})
 }
 

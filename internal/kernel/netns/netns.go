@@ -18,11 +18,9 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
-
-// HostName is the name of the namespace that process 1 lives in.
-const HostName = "host"
 
 // ErrGone says that a namespace ended between being found and being entered.
 var ErrGone = errors.New("network namespace is gone")
@@ -56,7 +54,7 @@ func (n Namespace) String() string {
 // Ref is what [Open] takes for the namespace: its name where that is enough,
 // else its path.
 func (n Namespace) Ref() string {
-	if n.Name == HostName || n.Name == filepath.Base(n.Path) && !isNumber(n.Name) {
+	if n.Name == port.Host || n.Name == filepath.Base(n.Path) && !isNumber(n.Name) {
 		return n.Name
 	}
 	return n.Path
@@ -65,7 +63,7 @@ func (n Namespace) Ref() string {
 // Find lists the network namespaces that are named in /run/netns or
 // /var/run/docker/netns or in which a process lives, each once, the host's
 // first, the others by name. Gaps say which namespaces may be missing, and why.
-func Find(ctx context.Context) ([]Namespace, []port.Gap) {
+func Find(ctx context.Context) ([]Namespace, []host.Gap) {
 	return newFinder().find(ctx)
 }
 

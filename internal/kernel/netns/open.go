@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/port"
 )
 
 // Handle is an open namespace, which stays there until it is closed.
@@ -110,7 +112,7 @@ func (f finder) resolve(ref string) (string, error) {
 			return "", fmt.Errorf("find network namespace %s: %w; run as root", ref, err)
 		}
 	}
-	if ref == HostName {
+	if ref == port.Host {
 		return f.resolveHost()
 	}
 	return "", f.unknownName(ref)
@@ -132,7 +134,7 @@ func (f finder) resolvePID(ref string) (string, error) {
 func (f finder) resolveHost() (string, error) {
 	namespaces, _ := f.find(context.Background())
 	for _, n := range namespaces {
-		if n.Name == HostName {
+		if n.Name == port.Host {
 			return n.Path, nil
 		}
 	}

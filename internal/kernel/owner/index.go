@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // Index finds the holders of a socket by its inode number. The zero value is
@@ -15,14 +15,14 @@ type Index struct {
 	// inode number of 32 bits (get_next_ino in fs/inode.c).
 	pairs     []uint64
 	sorted    bool
-	processes []port.Process
-	places    map[port.Process]uint32
+	processes []host.Process
+	places    map[host.Process]uint32
 }
 
 // Add notes that p holds the socket. To note it again changes nothing. Inode 0,
 // which stands for a socket that no process can hold, is left out, as are
 // numbers that no socket has.
-func (ix *Index) Add(inode uint64, p port.Process) {
+func (ix *Index) Add(inode uint64, p host.Process) {
 	if inode == 0 || inode > math.MaxUint32 {
 		return
 	}
@@ -31,8 +31,8 @@ func (ix *Index) Add(inode uint64, p port.Process) {
 }
 
 // Holders yields the processes that hold the socket, each once.
-func (ix *Index) Holders(inode uint64) iter.Seq[port.Process] {
-	return func(yield func(port.Process) bool) {
+func (ix *Index) Holders(inode uint64) iter.Seq[host.Process] {
+	return func(yield func(host.Process) bool) {
 		ix.sort()
 		at, _ := slices.BinarySearch(ix.pairs, inode<<32)
 		for ; at < len(ix.pairs) && ix.pairs[at]>>32 == inode; at++ {
@@ -45,7 +45,7 @@ func (ix *Index) Holders(inode uint64) iter.Seq[port.Process] {
 
 // place is where the process stands in processes. Sources go through the files
 // of one process after another.
-func (ix *Index) place(p port.Process) uint32 {
+func (ix *Index) place(p host.Process) uint32 {
 	if n := len(ix.processes); n > 0 && ix.processes[n-1] == p {
 		return uint32(n - 1)
 	}
@@ -54,7 +54,7 @@ func (ix *Index) place(p port.Process) uint32 {
 		return place
 	}
 	if ix.places == nil {
-		ix.places = map[port.Process]uint32{}
+		ix.places = map[host.Process]uint32{}
 	}
 	place = uint32(len(ix.processes))
 	ix.processes = append(ix.processes, p)

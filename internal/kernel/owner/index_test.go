@@ -8,24 +8,24 @@ import (
 	"slices"
 	"testing"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/owner"
-	"portrange/internal/port"
 )
 
 var (
-	nginx  = port.Process{PID: 812, Command: "nginx"}
-	worker = port.Process{PID: 813, Command: "nginx"}
-	redis  = port.Process{PID: 99, Command: "redis-server"}
+	nginx  = host.Process{PID: 812, Command: "nginx"}
+	worker = host.Process{PID: 813, Command: "nginx"}
+	redis  = host.Process{PID: 99, Command: "redis-server"}
 )
 
-func holders(ix *owner.Index, inode uint64) []port.Process {
+func holders(ix *owner.Index, inode uint64) []host.Process {
 	return slices.Collect(ix.Holders(inode))
 }
 
-func expectHolders(t *testing.T, ix *owner.Index, inode uint64, want ...port.Process) {
+func expectHolders(t *testing.T, ix *owner.Index, inode uint64, want ...host.Process) {
 	t.Helper()
 	got := holders(ix, inode)
-	slices.SortFunc(got, func(a, b port.Process) int { return a.PID - b.PID })
+	slices.SortFunc(got, func(a, b host.Process) int { return a.PID - b.PID })
 	if !slices.Equal(got, want) {
 		t.Errorf("holders of inode %d are %v, want %v", inode, got, want)
 	}
@@ -74,14 +74,14 @@ func TestHoldersStopsEarly(t *testing.T) {
 
 // TestIndexAgainstMap compares with the obvious way to do it.
 func TestIndexAgainstMap(t *testing.T) {
-	ix, want := &owner.Index{}, map[uint64]map[port.Process]bool{}
+	ix, want := &owner.Index{}, map[uint64]map[host.Process]bool{}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 5000 {
 		inode := uint64(1 + random.IntN(500))
-		p := port.Process{PID: 1 + random.IntN(20), Command: fmt.Sprint("c", random.IntN(2))}
+		p := host.Process{PID: 1 + random.IntN(20), Command: fmt.Sprint("c", random.IntN(2))}
 		ix.Add(inode, p)
 		if want[inode] == nil {
-			want[inode] = map[port.Process]bool{}
+			want[inode] = map[host.Process]bool{}
 		}
 		want[inode][p] = true
 	}
@@ -107,7 +107,7 @@ func BenchmarkIndex(b *testing.B) {
 		runtime.ReadMemStats(&before)
 		ix := &owner.Index{}
 		for i := range uint64(sockets) {
-			ix.Add(1+i*7919%sockets, port.Process{PID: int(i / (sockets / processes)), Command: "server"})
+			ix.Add(1+i*7919%sockets, host.Process{PID: int(i / (sockets / processes)), Command: "server"})
 		}
 		found := 0
 		for i := range uint64(sockets) {

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/owner"
 	"portrange/internal/nettest"
-	"portrange/internal/port"
 )
 
 // scanEnv makes the test binary scan /proc for the holders of one socket.
@@ -23,8 +23,8 @@ const scanEnv = "OWNER_TEST_SCAN"
 
 // report is what such a run prints.
 type report struct {
-	Holders []port.Process
-	Gaps    []port.Gap
+	Holders []host.Process
+	Gaps    []host.Gap
 }
 
 func TestMain(m *testing.M) {
@@ -70,13 +70,13 @@ func listener(t *testing.T) (*os.File, uint64) {
 	return file, stat.Ino
 }
 
-func self(t *testing.T) port.Process {
+func self(t *testing.T) host.Process {
 	t.Helper()
 	command, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return port.Process{PID: os.Getpid(), Command: strings.TrimSuffix(string(command), "\n")}
+	return host.Process{PID: os.Getpid(), Command: strings.TrimSuffix(string(command), "\n")}
 }
 
 func liveIndex(t *testing.T) *owner.Index {
@@ -109,15 +109,15 @@ func TestLiveSharedSocket(t *testing.T) {
 		child.Process.Kill()
 		child.Wait()
 	}()
-	sleep := port.Process{PID: child.Process.Pid, Command: "sleep"}
+	sleep := host.Process{PID: child.Process.Pid, Command: "sleep"}
 	expectHolders(t, liveIndex(t), inode, inOrder(self(t), sleep)...)
 }
 
-func inOrder(a, b port.Process) []port.Process {
+func inOrder(a, b host.Process) []host.Process {
 	if a.PID > b.PID {
 		a, b = b, a
 	}
-	return []port.Process{a, b}
+	return []host.Process{a, b}
 }
 
 // TestLiveCapabilities scans as an ordinary user with a choice of capabilities.
@@ -182,7 +182,7 @@ func scanAs(t *testing.T, inode uint64, caps []uintptr) report {
 	return got
 }
 
-func expectDenied(t *testing.T, gap port.Gap) {
+func expectDenied(t *testing.T, gap host.Gap) {
 	t.Helper()
 	var denied, all int
 	if _, err := fmt.Sscanf(gap.Why, "%d of %d processes: permission denied;", &denied, &all); err != nil {
@@ -191,7 +191,7 @@ func expectDenied(t *testing.T, gap port.Gap) {
 	if denied < 1 || all <= denied {
 		t.Errorf("%d of %d processes are denied; the reader itself is not", denied, all)
 	}
-	if gap.What != "owners" || !strings.Contains(gap.Why, "CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH") {
+	if gap.Part != "owners" || !strings.Contains(gap.Why, "CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH") {
 		t.Errorf("gap %v does not name the capabilities", gap)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // Proc is where the proc file system is mounted.
@@ -35,7 +35,7 @@ const namesAtOnce = 1024
 // a third more time and four times the allocations. The most part is the
 // kernel's, which makes an inode for every entry of /proc/PID/fd, about 10 µs
 // each. So processes are read side by side.
-func Scan(ctx context.Context, root string) (*Index, []port.Gap, error) {
+func Scan(ctx context.Context, root string) (*Index, []host.Gap, error) {
 	pids, err := processIDs(root)
 	if err != nil {
 		return nil, nil, err
@@ -122,7 +122,7 @@ func (s *scan) process(ctx context.Context, pid int) error {
 	if err != nil {
 		return unlessGone(err)
 	}
-	p := port.Process{PID: pid, Command: string(bytes.TrimSuffix(command, []byte("\n")))}
+	p := host.Process{PID: pid, Command: string(bytes.TrimSuffix(command, []byte("\n")))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if files > 0 {
@@ -229,14 +229,14 @@ func (s *scan) hasFiles(pid int) bool {
 	return err != nil || flags&kernelThread == 0 && fields[0][0] != 'Z'
 }
 
-func (s *scan) gaps(pids []int) []port.Gap {
-	var gaps []port.Gap
+func (s *scan) gaps(pids []int) []host.Gap {
+	var gaps []host.Gap
 	if s.denied > 0 {
-		gaps = append(gaps, port.Gap{What: "owners", Why: fmt.Sprintf(
+		gaps = append(gaps, host.Gap{Part: host.PartOwners, Why: fmt.Sprintf(
 			"%d of %d processes: permission denied; %s", s.denied, s.denied+s.read, remedy())})
 	}
 	if pids[0] != 1 {
-		gaps = append(gaps, port.Gap{What: "owners", Why: "processes of other users are hidden (hidepid in proc(5)); " + remedy()})
+		gaps = append(gaps, host.Gap{Part: host.PartOwners, Why: "processes of other users are hidden (hidepid in proc(5)); " + remedy()})
 	}
 	return gaps
 }

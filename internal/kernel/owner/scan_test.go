@@ -140,7 +140,7 @@ func TestScanTellsOfHiddenProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectHolders(t, index, 4711, nginx)
-	if len(gaps) != 1 || gaps[0].What != "owners" || !strings.Contains(gaps[0].Why, "hidepid") {
+	if len(gaps) != 1 || gaps[0].Part != "owners" || !strings.Contains(gaps[0].Why, "hidepid") {
 		t.Errorf("gaps %v, want one of owners that names hidepid", gaps)
 	}
 }

@@ -20,9 +20,6 @@ const (
 	attrV6Only   = 11 // INET_DIAG_SKV6ONLY, of IPv6 sockets that listen or are closed
 )
 
-// timeWaitLength is TCP_TIMEWAIT_LEN (include/net/tcp.h).
-const timeWaitLength = 60 * time.Second
-
 // decode fills in the socket from one struct inet_diag_msg and its attributes.
 func decode(s *port.Socket, b []byte) error {
 	if len(b) < messageLen {
@@ -75,7 +72,7 @@ func decodeTimer(s *port.Socket, b []byte) {
 	}
 	s.Mini = s.Timer.Kind == port.TimerTimeWait
 	if s.Mini && s.State == port.TimeWait {
-		s.Quiet = max(0, timeWaitLength-s.Timer.Expires)
+		s.Quiet = max(0, port.TimeWaitLength-s.Timer.Expires)
 	}
 }
 

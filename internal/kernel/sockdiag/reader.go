@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -38,9 +39,9 @@ func NewOn(kernel Kernel) *Reader {
 // namespace, TCP listeners first. The goroutine must stay on its thread while
 // the stream runs.
 //
-// An error that is a *port.Gap tells of a part that could not be read, any
+// An error that is a *host.Gap tells of a part that could not be read, any
 // other ends the stream. A dump that is interrupted starts over, and so a socket
-// may come more than once: count sockets by tuple and port, as [port.Tally] does.
+// may come more than once: count sockets by tuple and port, as [host.Usage] does.
 func (r *Reader) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
 	return func(yield func(port.Socket, error) bool) {
 		w := &walk{Reader: r, ctx: ctx, yield: yield, bound: map[uint32]*port.Set{}}
@@ -82,7 +83,7 @@ type walk struct {
 	bound map[uint32]*port.Set
 	// sawIdle is set once an idle bound socket came by.
 	sawIdle bool
-	lastGap port.Gap
+	lastGap host.Gap
 }
 
 // serial asks one query.
@@ -129,7 +130,7 @@ func (w *walk) fail(err error) bool {
 
 // gap yields a gap, once where several dumps leave the same.
 func (w *walk) gap(what, why string) bool {
-	gap := port.Gap{What: what, Why: why}
+	gap := host.Gap{Part: host.PartSockets, Object: what, Why: why}
 	if gap == w.lastGap {
 		return true
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/sockdiag"
 	"portrange/internal/kernel/sockdiag/sockdiagtest"
 	"portrange/internal/port"
@@ -24,7 +25,7 @@ import (
 // outcome is what a stream left behind.
 type outcome struct {
 	sockets []port.Socket
-	gaps    []port.Gap
+	gaps    []host.Gap
 	err     error // what ended the stream
 }
 
@@ -32,7 +33,7 @@ func collect(t *testing.T, stream iter.Seq2[port.Socket, error]) outcome {
 	t.Helper()
 	var got outcome
 	for s, err := range stream {
-		var gap *port.Gap
+		var gap *host.Gap
 		switch {
 		case got.err != nil:
 			t.Fatalf("stream went on after %v", got.err)
@@ -229,15 +230,15 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-func sameGaps(t *testing.T, name string, want []string, got []port.Gap) {
+func sameGaps(t *testing.T, name string, want []string, got []host.Gap) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: gaps %v, want %v", name, got, want)
 	}
 	for i, gap := range got {
 		what, why, _ := strings.Cut(want[i], ": ")
-		if gap.What != what || !strings.Contains(gap.Why, why) {
-			t.Errorf("%s: gap %q: %q, want %q", name, gap.What, gap.Why, want[i])
+		if gap.What() != what || !strings.Contains(gap.Why, why) {
+			t.Errorf("%s: gap %q: %q, want %q", name, gap.What(), gap.Why, want[i])
 		}
 	}
 }

@@ -10,10 +10,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
-// whatHolders names the stream in a [port.Gap].
+// whatHolders names the stream in a [host.Gap].
 const whatHolders = "socket owners through BPF"
 
 // Holders yields each TCP and UDP socket that has a local port once for each
@@ -22,16 +23,16 @@ const whatHolders = "socket owners through BPF"
 //
 // TCP sockets that are bound but neither connected nor listening are
 // [port.BoundInactive] here. An MPTCP socket yields the TCP sockets it is made
-// of, eight at most (since Linux 6.2; a [port.Gap] before). A socket in flight
+// of, eight at most (since Linux 6.2; a [host.Gap] before). A socket in flight
 // between two processes, or held by the kernel alone, belongs to no process.
 // UID is the number of the initial user namespace.
 //
-// A [port.Gap] is yielded where something cannot be seen; any other error ends
+// A [host.Gap] is yielded where something cannot be seen; any other error ends
 // the walk.
-func (p *Programs) Holders(ctx context.Context) iter.Seq2[port.Holder, error] {
-	return func(yield func(port.Holder, error) bool) {
+func (p *Programs) Holders(ctx context.Context) iter.Seq2[host.Holder, error] {
+	return func(yield func(host.Holder, error) bool) {
 		if p.taskFile == nil {
-			yield(port.Holder{}, &port.Gap{What: whatHolders, Why: p.refused.Error()})
+			yield(host.Holder{}, &host.Gap{Part: host.PartOwners, Object: whatHolders, Why: p.refused.Error()})
 			return
 		}
 		p.walks.Add(1)
@@ -42,7 +43,7 @@ func (p *Programs) Holders(ctx context.Context) iter.Seq2[port.Holder, error] {
 			if err == errNoHolder {
 				return nil
 			}
-			if _, isGap := errors.AsType[*port.Gap](err); err != nil && !isGap {
+			if _, isGap := errors.AsType[*host.Gap](err); err != nil && !isGap {
 				return err
 			}
 			if !yield(holder, err) {
@@ -51,7 +52,7 @@ func (p *Programs) Holders(ctx context.Context) iter.Seq2[port.Holder, error] {
 			return nil
 		})
 		if err != nil && err != errStop {
-			yield(port.Holder{}, fmt.Errorf("read socket owners through BPF: %w", err))
+			yield(host.Holder{}, fmt.Errorf("read socket owners through BPF: %w", err))
 		}
 	}
 }
@@ -64,30 +65,30 @@ var errNoHolder = errors.New("no holder")
 // about one process.
 type files struct {
 	tick    time.Duration
-	process port.Process
+	process host.Process
 	shared  map[uint64]uint32 // first descriptor of a file that may have more, by inode
 	blind   bool              // the gap about MPTCP was given
 }
 
-func (f *files) holder(r *bpfHeldRecord) (port.Holder, error) {
+func (f *files) holder(r *bpfHeldRecord) (host.Holder, error) {
 	if r.Socket.Proto == 0 {
-		return port.Holder{}, f.unresolved()
+		return host.Holder{}, f.unresolved()
 	}
 	f.enter(r)
 	if r.Socket.Flags&flagShared != 0 && f.seen(r.Socket.Inode, r.Fd) {
-		return port.Holder{}, errNoHolder
+		return host.Holder{}, errNoHolder
 	}
 	socket, err := r.Socket.socket(f.tick)
 	if err != nil {
-		return port.Holder{}, err
+		return host.Holder{}, err
 	}
 	if socket.Proto == port.TCP && socket.State == port.Close {
 		if socket.Hold == port.NotHeld {
-			return port.Holder{}, errNoHolder
+			return host.Holder{}, errNoHolder
 		}
 		socket.State = port.BoundInactive
 	}
-	return port.Holder{Socket: socket, Process: f.process, NetNS: uint64(r.Netns)}, nil
+	return host.Holder{Socket: socket, Process: f.process, NetNS: uint64(r.Netns)}, nil
 }
 
 func (f *files) unresolved() error {
@@ -95,7 +96,7 @@ func (f *files) unresolved() error {
 		return errNoHolder
 	}
 	f.blind = true
-	return &port.Gap{What: "owners of MPTCP sockets", Why: "the kernel shows them to BPF only since Linux 6.2"}
+	return &host.Gap{Part: host.PartOwners, Object: "owners of MPTCP sockets", Why: "the kernel shows them to BPF only since Linux 6.2"}
 }
 
 // enter takes note of the process that the record is about.
@@ -103,7 +104,7 @@ func (f *files) enter(r *bpfHeldRecord) {
 	if f.process.PID == int(r.Pid) {
 		return
 	}
-	f.process = port.Process{PID: int(r.Pid), Command: r.command()}
+	f.process = host.Process{PID: int(r.Pid), Command: r.command()}
 	clear(f.shared)
 }
 

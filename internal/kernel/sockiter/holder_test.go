@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -23,7 +24,7 @@ func TestHolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Process != (port.Process{PID: 812, Command: "nginx"}) || got.NetNS != 4026531840 || got.Socket.Inode != 77 {
+	if got.Process != (host.Process{PID: 812, Command: "nginx"}) || got.NetNS != 4026531840 || got.Socket.Inode != 77 {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -93,7 +94,7 @@ func TestClosedHolder(t *testing.T) {
 // gap, told once.
 func TestUnresolvedMPTCP(t *testing.T) {
 	f := &files{}
-	var gap *port.Gap
+	var gap *host.Gap
 	if _, err := f.holder(&bpfHeldRecord{}); !errors.As(err, &gap) {
 		t.Errorf("first: %v, want a gap", err)
 	}
@@ -108,7 +109,7 @@ func TestHoldersNotLoaded(t *testing.T) {
 	n := 0
 	for _, err := range p.Holders(t.Context()) {
 		n++
-		if gap, ok := errors.AsType[*port.Gap](err); !ok || gap.Why != errNotAskedFor.Error() {
+		if gap, ok := errors.AsType[*host.Gap](err); !ok || gap.Why != errNotAskedFor.Error() {
 			t.Errorf("got %v, want a gap", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/host"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 )
@@ -192,7 +193,7 @@ func TestNoSubflows(t *testing.T) {
 	local, _ := sc.ends(plain)
 	gaps, found := 0, 0
 	for h, err := range sc.p.Holders(t.Context()) {
-		if _, isGap := errors.AsType[*port.Gap](err); isGap {
+		if _, isGap := errors.AsType[*host.Gap](err); isGap {
 			gaps++
 		} else if err != nil {
 			t.Fatal(err)

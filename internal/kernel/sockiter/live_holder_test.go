@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 )
@@ -24,9 +25,9 @@ func nobody(capabilities ...uintptr) *syscall.SysProcAttr {
 }
 
 // holders is all that is held in the scene's namespace.
-func (sc *scene) holders() []port.Holder {
+func (sc *scene) holders() []host.Holder {
 	sc.t.Helper()
-	var all []port.Holder
+	var all []host.Holder
 	for h, err := range sc.p.Holders(sc.t.Context()) {
 		if err != nil {
 			sc.t.Fatal(err)
@@ -99,7 +100,7 @@ func TestHoldersAgree(t *testing.T) {
 	held := sc.holders()
 	for _, s := range all {
 		want := sc.of(s)
-		got := only(t, want.Local.String(), held, func(h port.Holder) bool { return h.Socket.Inode == want.Inode })
+		got := only(t, want.Local.String(), held, func(h host.Holder) bool { return h.Socket.Inode == want.Inode })
 		if want.Timer.Kind == got.Socket.Timer.Kind {
 			want.Timer = got.Socket.Timer
 		}
@@ -116,7 +117,7 @@ func TestBoundInactive(t *testing.T) {
 	sc := newScene(t)
 	sc.must(sc.Socket(nettest.TCP4))
 	idle := sc.must(sc.Bind(nettest.TCP4, netip.MustParseAddrPort("10.0.0.1:8000")))
-	got := only(t, "socket with a port", sc.holders(), func(port.Holder) bool { return true }).Socket
+	got := only(t, "socket with a port", sc.holders(), func(host.Holder) bool { return true }).Socket
 	local, _ := sc.ends(idle)
 	if got.Local != local || got.State != port.BoundInactive || got.Hold != port.BindHeld || got.Remote.IsValid() {
 		t.Errorf("got %+v", got)
@@ -166,7 +167,7 @@ func TestPIDNamespace(t *testing.T) {
 	if len(got.Errors) > 0 {
 		t.Fatal(got.Errors)
 	}
-	if first := only(t, "holder from inside", got.Holders, func(port.Holder) bool { return true }); first.Process.PID != 1 {
+	if first := only(t, "holder from inside", got.Holders, func(host.Holder) bool { return true }); first.Process.PID != 1 {
 		t.Errorf("from inside: held by %+v, want process 1", first.Process)
 	}
 }

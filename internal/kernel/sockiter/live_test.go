@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 )
@@ -584,7 +585,7 @@ func TestCapabilities(t *testing.T) {
 		if len(got.Errors) > 0 || len(got.Sockets) != 1 {
 			t.Errorf("%s: %d sockets, errors %q", name, len(got.Sockets), got.Errors)
 		}
-		only(t, name+": holder", got.Holders, func(h port.Holder) bool { return h.NetNS == sc.ID() })
+		only(t, name+": holder", got.Holders, func(h host.Holder) bool { return h.NetNS == sc.ID() })
 	}
 	for missing, few := range map[string][]uintptr{
 		"needs CAP_BPF and CAP_PERFMON": {},

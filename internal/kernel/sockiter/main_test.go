@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"portrange/internal/host"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 )
@@ -24,7 +25,7 @@ const lookBrief = "brief"
 // view is what the program prints.
 type view struct {
 	Sockets []port.Socket
-	Holders []port.Holder
+	Holders []host.Holder
 	Errors  []string
 	Refused bool
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/sockstat"
 	"portrange/internal/nettest"
-	"portrange/internal/port"
 )
 
 var (
@@ -100,7 +100,7 @@ func TestLiveAgreesWithSS(t *testing.T) {
 		t.Errorf("TCP %+v, ss says %s", got.TCP, lines[1])
 	}
 	for i, want := range got.Transports {
-		var line port.Transport
+		var line host.Transport
 		if _, err := fmt.Sscan(lines[4+i], &line.Name, &line.Total, &line.IPv4, &line.IPv6); err != nil {
 			t.Fatalf("%v: %q", err, lines[4+i])
 		}

@@ -20,7 +20,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 // Stats are the kernel's counters.
@@ -154,17 +154,17 @@ func (s *Stats) readSNMP(tasks string, tid int) error {
 // Totals are the figures as ss computes them from the counters (print_summary,
 // misc/ss.c of iproute2). In a namespace other than the only one, TCP.Total and
 // TCP.Closed contain other namespaces' sockets, there as here.
-func (s Stats) Totals() port.Totals {
-	return port.Totals{
+func (s Stats) Totals() host.Totals {
+	return host.Totals{
 		Sockets: s.Sockets,
-		TCP: port.TCPTotals{
+		TCP: host.TCPTotals{
 			Total:       s.Allocated + s.TimeWait,
 			Established: s.Established,
 			Closed:      s.Allocated - s.TCP.sum() + s.TimeWait,
 			Orphaned:    s.Orphaned,
 			TimeWait:    s.TimeWait,
 		},
-		Transports: []port.Transport{
+		Transports: []host.Transport{
 			s.Raw.transport("raw"), s.UDP.transport("udp"), s.TCP.transport("tcp"),
 			s.inet().transport("inet"), s.Frag.transport("frag"),
 		},
@@ -173,8 +173,8 @@ func (s Stats) Totals() port.Totals {
 
 func (f Families) sum() int { return f.IPv4 + f.IPv6 }
 
-func (f Families) transport(name string) port.Transport {
-	return port.Transport{Name: name, Total: f.sum(), IPv4: f.IPv4, IPv6: f.IPv6}
+func (f Families) transport(name string) host.Transport {
+	return host.Transport{Name: name, Total: f.sum(), IPv4: f.IPv4, IPv6: f.IPv6}
 }
 
 func (s Stats) inet() Families {

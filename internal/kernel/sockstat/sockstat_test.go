@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"portrange/internal/port"
+	"portrange/internal/host"
 )
 
 const (
@@ -107,10 +107,10 @@ func TestTotals(t *testing.T) {
 		Sockets: 30, Established: 6, TimeWait: 4, Allocated: 20, Orphaned: 1,
 		Raw: Families{1, 1}, UDP: Families{5, 2}, TCP: Families{9, 3}, Frag: Families{2, 0},
 	}
-	want := port.Totals{
+	want := host.Totals{
 		Sockets: 30,
-		TCP:     port.TCPTotals{Total: 24, Established: 6, Closed: 12, Orphaned: 1, TimeWait: 4},
-		Transports: []port.Transport{
+		TCP:     host.TCPTotals{Total: 24, Established: 6, Closed: 12, Orphaned: 1, TimeWait: 4},
+		Transports: []host.Transport{
 			{Name: "raw", Total: 2, IPv4: 1, IPv6: 1},
 			{Name: "udp", Total: 7, IPv4: 5, IPv6: 2},
 			{Name: "tcp", Total: 12, IPv4: 9, IPv6: 3},

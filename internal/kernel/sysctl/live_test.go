@@ -11,12 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 )
 
-func read(t *testing.T) port.Settings {
+func read(t *testing.T) host.Settings {
 	t.Helper()
 	settings, err := sysctl.Read()
 	if err != nil {
@@ -35,18 +36,18 @@ func set(t *testing.T, key, value string) {
 func TestLiveSettingsBelongToTheThread(t *testing.T) {
 	changed, fresh := nettest.New(t), nettest.New(t)
 	changed.Do(func() {
-		set(t, sysctl.KeyUnprivilegedStart, "100")
-		set(t, sysctl.KeyRange, "200 64001")
-		set(t, sysctl.KeyReserved, "8080,9148-9150")
-		set(t, sysctl.KeyTWReuse, "1")
-		set(t, sysctl.KeyTimestamps, "0")
+		set(t, port.KeyUnprivilegedStart, "100")
+		set(t, port.KeyRange, "200 64001")
+		set(t, port.KeyReserved, "8080,9148-9150")
+		set(t, port.KeyTWReuse, "1")
+		set(t, port.KeyTimestamps, "0")
 
 		got := read(t)
 		if got.Range != (port.Range{Low: 200, High: 64001}) || got.UnprivilegedStart != 100 ||
 			got.Reserved.String() != "8080,9148-9150" || got.TWReuse != 1 || got.Timestamps != 0 {
 			t.Errorf("changed: %+v", got)
 		}
-		if value, err := sysctl.Get(sysctl.KeyRange); err != nil || value != "200 64001" {
+		if value, err := sysctl.Get(port.KeyRange); err != nil || value != "200 64001" {
 			t.Errorf("get: %q, %v", value, err)
 		}
 	})
@@ -62,16 +63,16 @@ func TestLiveRefusalsAreExplained(t *testing.T) {
 	tests := []struct {
 		key, value, want string
 	}{
-		{sysctl.KeyRange, "60999 32768", "low not above high"},
-		{sysctl.KeyRange, "900 2000", "not below net.ipv4.ip_unprivileged_port_start, which is 1024"},
-		{sysctl.KeyRange, "2000 70000", "up to 65535"},
-		{sysctl.KeyRange, "2000", "takes two numbers"},
-		{sysctl.KeyRange, "2000 3000 4000", "takes two numbers"},
-		{sysctl.KeyRange, "low high", "takes two numbers"},
-		{sysctl.KeyRange, "0 2000", "not below net.ipv4.ip_unprivileged_port_start, which is 1024"},
-		{sysctl.KeyUnprivilegedStart, "40000", "not above the low end of net.ipv4.ip_local_port_range, which is 32768 60999"},
-		{sysctl.KeyReserved, "8080,70000", "not a port number from 0 to 65535"},
-		{sysctl.KeyTWReuse, "7", "ip-sysctl.rst"},
+		{port.KeyRange, "60999 32768", "low not above high"},
+		{port.KeyRange, "900 2000", "not below net.ipv4.ip_unprivileged_port_start, which is 1024"},
+		{port.KeyRange, "2000 70000", "up to 65535"},
+		{port.KeyRange, "2000", "takes two numbers"},
+		{port.KeyRange, "2000 3000 4000", "takes two numbers"},
+		{port.KeyRange, "low high", "takes two numbers"},
+		{port.KeyRange, "0 2000", "not below net.ipv4.ip_unprivileged_port_start, which is 1024"},
+		{port.KeyUnprivilegedStart, "40000", "not above the low end of net.ipv4.ip_local_port_range, which is 32768 60999"},
+		{port.KeyReserved, "8080,70000", "not a port number from 0 to 65535"},
+		{port.KeyTWReuse, "7", "ip-sysctl.rst"},
 	}
 	h := nettest.New(t)
 	h.Do(func() {
@@ -112,7 +113,7 @@ func TestLiveLongReservedLists(t *testing.T) {
 			every(40000, 3, 20000),
 			{},
 		} {
-			if err := sysctl.Set(sysctl.KeyReserved, want.String()); err != nil {
+			if err := sysctl.Set(port.KeyReserved, want.String()); err != nil {
 				t.Fatal(err)
 			}
 			got := read(t).Reserved
@@ -127,12 +128,12 @@ func TestLiveLongReservedLists(t *testing.T) {
 func TestLiveReserveHasNoGap(t *testing.T) {
 	h := nettest.New(t)
 	small, large := every(30000, 1, 9), every(30000, 1, 4)
-	h.Do(func() { set(t, sysctl.KeyReserved, small.String()) })
+	h.Do(func() { set(t, port.KeyReserved, small.String()) })
 
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := h.Try(func() error { return sysctl.Set(sysctl.KeyReserved, large.String()) })
+		err := h.Try(func() error { return sysctl.Set(port.KeyReserved, large.String()) })
 		if err != nil {
 			t.Error(err)
 		}
@@ -184,7 +185,7 @@ func TestLiveReadOnlyProcSys(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		err = sysctl.Set(sysctl.KeyRange, "15000 64001")
+		err = sysctl.Set(port.KeyRange, "15000 64001")
 		if !errors.Is(err, unix.EROFS) || !strings.Contains(err.Error(), "change it from the host") {
 			t.Errorf("set: %v", err)
 		}
@@ -203,7 +204,7 @@ func TestLiveWithoutProcSys(t *testing.T) {
 		if _, err := sysctl.Read(); !errors.Is(err, sysctl.ErrNoSysctl) {
 			t.Errorf("read: %v", err)
 		}
-		if err := sysctl.Set(sysctl.KeyRange, "15000 64001"); !errors.Is(err, sysctl.ErrNoSysctl) {
+		if err := sysctl.Set(port.KeyRange, "15000 64001"); !errors.Is(err, sysctl.ErrNoSysctl) {
 			t.Errorf("set: %v", err)
 		}
 		return nil
@@ -220,7 +221,7 @@ func TestLiveWithoutPrivileges(t *testing.T) {
 		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
 			return os.NewSyscallError("setresuid", errno)
 		}
-		for key, value := range map[string]string{sysctl.KeyRange: "15000 64001", sysctl.KeyReserved: "8080"} {
+		for key, value := range map[string]string{port.KeyRange: "15000 64001", port.KeyReserved: "8080"} {
 			err := sysctl.Set(key, value)
 			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "run as root or with CAP_NET_ADMIN") {
 				t.Errorf("set %s: %v", key, err)

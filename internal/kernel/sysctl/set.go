@@ -23,9 +23,9 @@ func Set(key, value string) error { return live().set(key, value) }
 
 func (t tree) set(key, value string) error {
 	switch key {
-	case KeyReserved:
+	case port.KeyReserved:
 		return t.setReserved(value)
-	case KeyRange:
+	case port.KeyRange:
 		return t.setRange(value)
 	}
 	return t.change(key, func(file *os.File) error { return writeOnce(file, value, 0) })
@@ -35,9 +35,9 @@ func (t tree) set(key, value string) error {
 // passes over a third one.
 func (t tree) setRange(value string) error {
 	if _, err := port.ParseRange(value); err != nil {
-		return fmt.Errorf("write %s: %w: %w; %s", KeyRange, ErrRefused, err, t.whyRefused(KeyRange))
+		return fmt.Errorf("write %s: %w: %w; %s", port.KeyRange, ErrRefused, err, t.whyRefused(port.KeyRange))
 	}
-	return t.change(KeyRange, func(file *os.File) error { return writeOnce(file, value, 0) })
+	return t.change(port.KeyRange, func(file *os.File) error { return writeOnce(file, value, 0) })
 }
 
 func (t tree) change(key string, write func(*os.File) error) error {
@@ -80,7 +80,7 @@ const addOffset = 1
 func (t tree) setReserved(list string) error {
 	want, err := port.ParseSet(list)
 	if err != nil {
-		return fmt.Errorf("write %s: %w: %w", KeyReserved, ErrRefused, err)
+		return fmt.Errorf("write %s: %w: %w", port.KeyReserved, ErrRefused, err)
 	}
 	before, err := t.reserved()
 	if err != nil {
@@ -101,7 +101,7 @@ func (t tree) setReserved(list string) error {
 }
 
 func (t tree) reserved() (*port.Set, error) {
-	text, err := t.read(KeyReserved)
+	text, err := t.read(port.KeyReserved)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (t tree) writeReserved(want, before *port.Set) error {
 	if len(chunks) > 1 && includes(want, before) {
 		first = addOffset
 	}
-	err := t.change(KeyReserved, func(file *os.File) error {
+	err := t.change(port.KeyReserved, func(file *os.File) error {
 		if err := writeOnce(file, chunks[0], first); err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (t tree) writeReserved(want, before *port.Set) error {
 	}
 	got, err := t.reserved()
 	if err == nil && *got != *want {
-		return fmt.Errorf("write %s: reads back as %q; does another program write it?", KeyReserved, got)
+		return fmt.Errorf("write %s: reads back as %q; does another program write it?", port.KeyReserved, got)
 	}
 	return err
 }
@@ -175,20 +175,20 @@ func (t tree) explainWrite(key string, err error) error {
 // whyRefused tells the rule that stands behind EINVAL (net/ipv4/sysctl_net_ipv4.c).
 func (t tree) whyRefused(key string) string {
 	switch key {
-	case KeyRange:
-		start, err := t.get(KeyUnprivilegedStart)
+	case port.KeyRange:
+		start, err := t.get(port.KeyUnprivilegedStart)
 		if err != nil {
 			start = fmt.Sprint(oldUnprivilegedStart)
 		}
 		return fmt.Sprintf("it takes two numbers up to 65535, low not above high, and low not below %s, which is %s",
-			KeyUnprivilegedStart, start)
-	case KeyUnprivilegedStart:
-		ports, err := t.get(KeyRange)
+			port.KeyUnprivilegedStart, start)
+	case port.KeyUnprivilegedStart:
+		ports, err := t.get(port.KeyRange)
 		if err != nil {
 			ports = "not known"
 		}
-		return fmt.Sprintf("it takes one number up to 65535, not above the low end of %s, which is %s", KeyRange, ports)
-	case KeyReserved:
+		return fmt.Sprintf("it takes one number up to 65535, not above the low end of %s, which is %s", port.KeyRange, ports)
+	case port.KeyReserved:
 		return "it takes ports and ranges joined by commas, as 8080,9148-9150"
 	}
 	return "see ip-sysctl.rst of the kernel's documentation for what it takes"

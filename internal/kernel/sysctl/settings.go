@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -22,26 +23,28 @@ const (
 
 // Read returns the port settings of the calling thread's network namespace. The
 // error names the setting that could not be read or understood.
-func Read() (port.Settings, error) { return live().settings() }
+func Read() (host.Settings, error) { return live().settings() }
 
-func (t tree) settings() (port.Settings, error) {
+func (t tree) settings() (host.Settings, error) {
 	r := reader{tree: t}
-	var s port.Settings
-	s.Range, _ = value(&r, KeyRange, port.ParseRange)
-	s.Reserved, _ = value(&r, KeyReserved, port.ParseSet)
-	s.TWReuse, _ = value(&r, KeyTWReuse, numberUpTo(2))
-	s.Timestamps, _ = value(&r, KeyTimestamps, numberUpTo(math.MaxUint8))
+	var s host.Settings
+	s.Range, _ = value(&r, port.KeyRange, port.ParseRange)
+	s.Reserved, _ = value(&r, port.KeyReserved, port.ParseSet)
+	s.TWReuse, _ = value(&r, port.KeyTWReuse, numberUpTo(2))
+	s.Timestamps, _ = value(&r, port.KeyTimestamps, numberUpTo(math.MaxUint8))
 
 	var found bool
-	if s.UnprivilegedStart, found = optional(&r, KeyUnprivilegedStart, numberUpTo(math.MaxUint16)); !found {
+	if s.UnprivilegedStart, found = optional(&r, port.KeyUnprivilegedStart, numberUpTo(math.MaxUint16)); !found {
 		s.UnprivilegedStart = oldUnprivilegedStart
 	}
-	if s.TWReuseDelay, s.HasTWReuseDelay = optional(&r, KeyTWReuseDelay, parseMilliseconds); !s.HasTWReuseDelay {
+	if s.TWReuseDelay, s.HasTWReuseDelay = optional(&r, port.KeyTWReuseDelay, parseMilliseconds); !s.HasTWReuseDelay {
 		s.TWReuseDelay = oldTWReuseDelay
 	}
-	s.StepWidth, _ = optional(&r, KeyStepWidth, numberUpTo(math.MaxInt32))
+	s.StepWidth, s.HasStepWidth = optional(&r, port.KeyStepWidth, numberUpTo(math.MaxInt32))
+	s.MaxTWBuckets, _ = value(&r, port.KeyMaxTWBuckets, numberUpTo(math.MaxInt32))
+	s.FinTimeout, _ = value(&r, port.KeyFinTimeout, parseSeconds)
 	if r.err != nil {
-		return port.Settings{}, r.err
+		return host.Settings{}, r.err
 	}
 	return s, nil
 }
@@ -89,6 +92,12 @@ func numberUpTo(high int) func(string) (int, error) {
 		}
 		return n, nil
 	}
+}
+
+// parseSeconds reads tcp_fin_timeout.
+func parseSeconds(text string) (time.Duration, error) {
+	n, err := numberUpTo(math.MaxInt32)(text)
+	return time.Duration(n) * time.Second, err
 }
 
 // parseMilliseconds reads tcp_tw_reuse_delay, which the kernel keeps below

@@ -21,17 +21,6 @@ import (
 	"strings"
 )
 
-// The keys that decide how local ports are handed out (ip-sysctl.rst).
-const (
-	KeyRange             = "net.ipv4.ip_local_port_range"
-	KeyReserved          = "net.ipv4.ip_local_reserved_ports"
-	KeyUnprivilegedStart = "net.ipv4.ip_unprivileged_port_start"
-	KeyTWReuse           = "net.ipv4.tcp_tw_reuse"
-	KeyTWReuseDelay      = "net.ipv4.tcp_tw_reuse_delay"
-	KeyTimestamps        = "net.ipv4.tcp_timestamps"
-	KeyStepWidth         = "net.ipv4.ip_local_port_step_width"
-)
-
 // ErrNoSysctl says that the sandbox the program runs in has no /proc/sys/net.
 var ErrNoSysctl = errors.New("there is no /proc/sys/net; is this a sandbox, or a chroot without /proc?")
 

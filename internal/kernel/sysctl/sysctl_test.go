@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -20,12 +21,12 @@ import (
 func fixture(t *testing.T, changed map[string]string) tree {
 	t.Helper()
 	values := map[string]string{
-		KeyRange:             "32768\t60999\n",
-		KeyReserved:          "\n",
-		KeyUnprivilegedStart: "1024\n",
-		KeyTWReuse:           "2\n",
-		KeyTWReuseDelay:      "1000\n",
-		KeyTimestamps:        "1\n",
+		port.KeyRange:             "32768\t60999\n",
+		port.KeyReserved:          "\n",
+		port.KeyUnprivilegedStart: "1024\n",
+		port.KeyTWReuse:           "2\n",
+		port.KeyTWReuseDelay:      "1000\n",
+		port.KeyTimestamps:        "1\n",
 	}
 	for key, value := range changed {
 		values[key] = value
@@ -56,8 +57,8 @@ func reserved(t *testing.T, list string) *port.Set {
 }
 
 func TestSettings(t *testing.T) {
-	modern := func() port.Settings {
-		return port.Settings{
+	modern := func() host.Settings {
+		return host.Settings{
 			Range: port.DefaultRange, Reserved: &port.Set{}, UnprivilegedStart: 1024,
 			TWReuse: 2, TWReuseDelay: time.Second, HasTWReuseDelay: true, Timestamps: 1,
 		}
@@ -65,13 +66,13 @@ func TestSettings(t *testing.T) {
 	tests := []struct {
 		name    string
 		changed map[string]string
-		want    func(*port.Settings)
+		want    func(*host.Settings)
 	}{
-		{"a fresh namespace", nil, func(*port.Settings) {}},
+		{"a fresh namespace", nil, func(*host.Settings) {}},
 		{"everything changed", map[string]string{
-			KeyRange: "15000\t64001\n", KeyReserved: "8080,9148-9150\n", KeyUnprivilegedStart: "0\n",
-			KeyTWReuse: "1\n", KeyTWReuseDelay: "250\n", KeyTimestamps: "0\n", KeyStepWidth: "64\n",
-		}, func(s *port.Settings) {
+			port.KeyRange: "15000\t64001\n", port.KeyReserved: "8080,9148-9150\n", port.KeyUnprivilegedStart: "0\n",
+			port.KeyTWReuse: "1\n", port.KeyTWReuseDelay: "250\n", port.KeyTimestamps: "0\n", port.KeyStepWidth: "64\n",
+		}, func(s *host.Settings) {
 			s.Range = port.Range{Low: 15000, High: 64001}
 			s.Reserved = reserved(t, "8080,9148-9150")
 			s.UnprivilegedStart = 0
@@ -80,7 +81,7 @@ func TestSettings(t *testing.T) {
 			s.Timestamps = 0
 			s.StepWidth = 64
 		}},
-		{"an old kernel", map[string]string{KeyUnprivilegedStart: "", KeyTWReuseDelay: ""}, func(s *port.Settings) {
+		{"an old kernel", map[string]string{port.KeyUnprivilegedStart: "", port.KeyTWReuseDelay: ""}, func(s *host.Settings) {
 			s.HasTWReuseDelay = false
 		}},
 	}
@@ -101,14 +102,14 @@ func TestSettings(t *testing.T) {
 
 func TestSettingsErrorsNameTheFile(t *testing.T) {
 	tests := []struct{ key, value, want string }{
-		{KeyRange, "", "read net.ipv4.ip_local_port_range: no such file or directory; this kernel does not have the setting"},
-		{KeyRange, "32768\n", `read net.ipv4.ip_local_port_range: parse port range "32768\n": want two numbers, low and high`},
-		{KeyReserved, "8080,x\n", `read net.ipv4.ip_local_reserved_ports: parse port list: "x" is not a port number from 0 to 65535`},
-		{KeyUnprivilegedStart, "70000\n", `read net.ipv4.ip_unprivileged_port_start: "70000" is not a number from 0 to 65535`},
-		{KeyTWReuse, "3\n", `read net.ipv4.tcp_tw_reuse: "3" is not a number from 0 to 2`},
-		{KeyTWReuseDelay, "soon\n", `read net.ipv4.tcp_tw_reuse_delay: "soon" is not a number from 0 to 3600000`},
-		{KeyTimestamps, "\n", `read net.ipv4.tcp_timestamps: "" is not a number from 0 to 255`},
-		{KeyStepWidth, "-1\n", `read net.ipv4.ip_local_port_step_width: "-1" is not a number from 0 to 2147483647`},
+		{port.KeyRange, "", "read net.ipv4.ip_local_port_range: no such file or directory; this kernel does not have the setting"},
+		{port.KeyRange, "32768\n", `read net.ipv4.ip_local_port_range: parse port range "32768\n": want two numbers, low and high`},
+		{port.KeyReserved, "8080,x\n", `read net.ipv4.ip_local_reserved_ports: parse port list: "x" is not a port number from 0 to 65535`},
+		{port.KeyUnprivilegedStart, "70000\n", `read net.ipv4.ip_unprivileged_port_start: "70000" is not a number from 0 to 65535`},
+		{port.KeyTWReuse, "3\n", `read net.ipv4.tcp_tw_reuse: "3" is not a number from 0 to 2`},
+		{port.KeyTWReuseDelay, "soon\n", `read net.ipv4.tcp_tw_reuse_delay: "soon" is not a number from 0 to 3600000`},
+		{port.KeyTimestamps, "\n", `read net.ipv4.tcp_timestamps: "" is not a number from 0 to 255`},
+		{port.KeyStepWidth, "-1\n", `read net.ipv4.ip_local_port_step_width: "-1" is not a number from 0 to 2147483647`},
 	}
 	for _, test := range tests {
 		_, err := fixture(t, map[string]string{test.key: test.value}).settings()
@@ -126,7 +127,7 @@ func TestSandboxWithoutProcSys(t *testing.T) {
 	if _, err := at.get("net.core.somaxconn"); !errors.Is(err, ErrNoSysctl) {
 		t.Errorf("get: %v", err)
 	}
-	if err := at.set(KeyRange, "1 2"); !errors.Is(err, ErrNoSysctl) {
+	if err := at.set(port.KeyRange, "1 2"); !errors.Is(err, ErrNoSysctl) {
 		t.Errorf("set: %v", err)
 	}
 }
@@ -148,7 +149,7 @@ func TestPath(t *testing.T) {
 }
 
 func TestGetHasOneSpaceBetweenNumbers(t *testing.T) {
-	got, err := fixture(t, nil).get(KeyRange)
+	got, err := fixture(t, nil).get(port.KeyRange)
 	if err != nil || got != "32768 60999" {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -248,12 +249,12 @@ func FuzzSettings(f *testing.F) {
 	f.Add("32768\t60999\n", "8080\n", "1000\n")
 	f.Add("", "", "-1")
 	f.Fuzz(func(t *testing.T, portRange, list, delay string) {
-		got, err := fixture(t, map[string]string{KeyRange: portRange, KeyReserved: list, KeyTWReuseDelay: delay}).settings()
+		got, err := fixture(t, map[string]string{port.KeyRange: portRange, port.KeyReserved: list, port.KeyTWReuseDelay: delay}).settings()
 		if err != nil {
 			return
 		}
 		again, err := fixture(t, map[string]string{
-			KeyRange: got.Range.String(), KeyReserved: got.Reserved.String() + "\n", KeyTWReuseDelay: delay,
+			port.KeyRange: got.Range.String(), port.KeyReserved: got.Reserved.String() + "\n", port.KeyTWReuseDelay: delay,
 		}).settings()
 		if err != nil {
 			t.Fatal(err)

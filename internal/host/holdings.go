@@ -1,11 +1,15 @@
-package port
+package host
 
-import "fmt"
+import (
+	"fmt"
+
+	"portrange/internal/port"
+)
 
 // Process is one process, as the reader's PID namespace numbers it.
 type Process struct {
-	PID     int    `json:"pid"`
-	Command string `json:"command"`
+	PID     int    `json:"pid" doc:"process id"`
+	Command string `json:"command" doc:"command name"`
 }
 
 // String is the name and the id.
@@ -14,7 +18,7 @@ func (p Process) String() string { return fmt.Sprintf("%s (pid %d)", p.Command, 
 // Holder is a socket together with one process that has it open. A socket
 // shared by several processes yields one Holder for each.
 type Holder struct {
-	Socket  Socket
+	Socket  port.Socket
 	Process Process
 	NetNS   uint64 // inode number of the socket's network namespace
 }
@@ -22,21 +26,21 @@ type Holder struct {
 // Holdings are the processes that hold ports, as a walk over open files finds them.
 type Holdings struct {
 	// Owners counts the sockets of a tuple by PID.
-	Owners map[Tuple]map[int]int
+	Owners map[port.Tuple]map[int]int
 	// Bound are the bind-held TCP ports by PID, listening and idle ones included.
-	Bound map[int]*Ports
+	Bound map[int]*port.Ports
 	// Commands names the processes.
 	Commands map[int]string
 
-	counts *Set
+	counts *port.Set
 }
 
 // NewHoldings returns empty holdings; only sockets on the given ports count as
 // a tuple's owners.
-func NewHoldings(counts *Set) *Holdings {
+func NewHoldings(counts *port.Set) *Holdings {
 	return &Holdings{
-		Owners:   map[Tuple]map[int]int{},
-		Bound:    map[int]*Ports{},
+		Owners:   map[port.Tuple]map[int]int{},
+		Bound:    map[int]*port.Ports{},
 		Commands: map[int]string{},
 		counts:   counts,
 	}
@@ -45,11 +49,11 @@ func NewHoldings(counts *Set) *Holdings {
 // Add counts one socket of one process.
 func (h *Holdings) Add(held *Holder) {
 	s := &held.Socket
-	if s.Proto != TCP || s.Hold != BindHeld && !s.Connected() {
+	if s.Proto != port.TCP || s.Hold != port.BindHeld && !s.Connected() {
 		return
 	}
 	h.Commands[held.Process.PID] = held.Process.Command
-	if s.Hold == BindHeld {
+	if s.Hold == port.BindHeld {
 		h.addBound(held.Process.PID, s.Local.Port())
 		return
 	}
@@ -61,13 +65,13 @@ func (h *Holdings) Add(held *Holder) {
 func (h *Holdings) addBound(pid int, p uint16) {
 	ports, known := h.Bound[pid]
 	if !known {
-		ports = &Ports{}
+		ports = &port.Ports{}
 		h.Bound[pid] = ports
 	}
 	ports.Add(p)
 }
 
-func (h *Holdings) addOwner(tuple Tuple, pid int) {
+func (h *Holdings) addOwner(tuple port.Tuple, pid int) {
 	owners, known := h.Owners[tuple]
 	if !known {
 		owners = make(map[int]int, 1)
@@ -75,3 +79,6 @@ func (h *Holdings) addOwner(tuple Tuple, pid int) {
 	}
 	owners[pid]++
 }
+
+// Process is the process with an id, as far as it was seen.
+func (h *Holdings) Process(pid int) Process { return Process{PID: pid, Command: h.Commands[pid]} }

@@ -1,0 +1,83 @@
+package host
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
+
+// Part is a part of a look that can be missing. It is a stable name, fit for a
+// metric's label.
+type Part string
+
+// The parts.
+const (
+	PartNamespaces  Part = "network namespaces"
+	PartSettings    Part = "settings"
+	PartSockets     Part = "sockets"
+	PartBuckets     Part = "bind buckets"
+	PartTableWalk   Part = "walk of the bind table"
+	PartIdle        Part = "idle bound sockets"
+	PartVRF         Part = "pools within VRFs"
+	PartOwners      Part = "owners"
+	PartDevices     Part = "interface names"
+	PartTotals      Part = "totals"
+	PartFeatures    Part = "kernel features"
+	PartFiles       Part = "limits of open files"
+	PartProcess     Part = "file limit of a process"
+	PartTCP         Part = "limits of orphans and TCP memory"
+	PartTimeWait    Part = "limit of timewait sockets"
+	PartConntrack   Part = "conntrack"
+	PartNAT         Part = "netfilter rules"
+	PartProcesses   Part = "processes"
+	PartUnits       Part = "systemd units"
+	PartDocker      Part = "published ports of Docker"
+	PartBootFiles   Part = "settings after a reboot"
+	PartJournal     Part = "journal"
+	PartConnectCost Part = "what connect() takes"
+	PartRoute       Part = "routes"
+)
+
+// Gap is something that could not be read, and why. Numbers beside a gap may be
+// too small by what it hides.
+type Gap struct {
+	Part Part `json:"part" doc:"what is missing"`
+	// Object is what of the part, in words: a file, a unit, a process.
+	Object string `json:"object,omitempty" doc:"what of it, such as a file; absent for the whole part"`
+	NetNS  uint64 `json:"netns,omitempty" doc:"inode number of the network namespace; absent for the whole host"`
+	Why    string `json:"why" doc:"why"`
+}
+
+// Gaps collects what a look misses. The zero value is ready to use, by several
+// goroutines at once.
+type Gaps struct {
+	mu   sync.Mutex
+	list []Gap
+}
+
+// Missing notes that a part of the namespace netns, 0 for the whole host, could
+// not be read because of err. A nil err is nothing, and so is what is known.
+func (g *Gaps) Missing(part Part, netns uint64, err error) {
+	if err == nil {
+		return
+	}
+	gap := Gap{Part: part, NetNS: netns, Why: err.Error()}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !slices.Contains(g.list, gap) {
+		g.list = append(g.list, gap)
+	}
+}
+
+// List is what is missing so far, in the order in which it was noted.
+func (g *Gaps) List() []Gap {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.list)
+}
+
+// What names the gap in a sentence: its object, else its part.
+func (g *Gap) What() string { return cmp.Or(g.Object, string(g.Part)) }
+
+// Error makes a gap something that a stream of sockets can yield.
+func (g *Gap) Error() string { return "read " + g.What() + ": " + g.Why }

@@ -1,0 +1,68 @@
+package host
+
+import "time"
+
+// State is one look at the host.
+type State struct {
+	TakenAt    time.Time
+	Host       string
+	Kernel     string // release, as uname -r prints it
+	Namespaces []Namespace
+	Features   Features
+	Files      *Files // nil where they were not asked for or could not be read
+	TCP        *TCP   // the same
+	Gaps       []Gap
+}
+
+// Find is the namespace with an inode number, nil where it was not read.
+func (s *State) Find(id uint64) *Namespace {
+	for i := range s.Namespaces {
+		if s.Namespaces[i].ID == id {
+			return &s.Namespaces[i]
+		}
+	}
+	return nil
+}
+
+// Namespace is what was read of one network namespace.
+type Namespace struct {
+	ID   uint64 // inode number of the namespace
+	Name string // [port.Host], the name given by ip netns, or its first process
+	// Ref is what --netns takes for it, empty for the caller's own.
+	Ref string
+	// Source names the door the sockets came through: "bpf" or "netlink".
+	Source string
+	// Partial is set when a part of the sockets could not be read: a gap says which.
+	Partial  bool
+	Settings Settings
+	Usage    *Usage    // nil where sockets were not asked for
+	Holdings *Holdings // nil where owners were not asked for
+	// Devices names the interfaces that sockets are bound to, by index.
+	Devices map[uint32]string
+	Walk    Walk
+
+	// Holds are the ports that sockets took through bind() and, of UDP, all
+	// ports in use, each once for a protocol.
+	Holds []Hold
+	// Claims are ports that somebody needs although no socket may show it.
+	Claims []Claim
+
+	// Busiest is the process with most ports of the range, nil where none was seen.
+	Busiest   *ProcessFiles
+	TimeWait  *TimeWait
+	Conntrack *Conntrack
+	NAT       []NATRules
+	Totals    *Totals
+	// Opened counts the TCP connections opened from here since the namespace
+	// exists (Tcp: ActiveOpens); nil where it was not asked for.
+	Opened *int
+}
+
+// Walk tells how often the walk of the kernel's table of bind buckets met a list
+// that changed below it.
+type Walk struct {
+	// Restarts counts the lists that were read again.
+	Restarts uint64 `json:"restarts"`
+	// Skipped counts the sockets that could not be checked against their list.
+	Skipped uint64 `json:"skipped"`
+}
