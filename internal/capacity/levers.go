@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"portrange/internal/judge"
 )
 
 // LeverName names something that can be changed to make a load fit.
@@ -22,30 +24,30 @@ const (
 
 // Lever is one thing to change, alone, everything else as planned.
 type Lever struct {
-	Name LeverName `json:"lever"`
+	Name LeverName `json:"lever" doc:"range, tcp_tw_reuse, keep-alive (requests per connection), sources, destinations or closes"`
 	// Now is the planned value.
-	Now string `json:"now"`
+	Now string `json:"now" doc:"planned value"`
 	// Fit makes ports enough; nil where they are. Fast also keeps the need
 	// below the half.
-	Fit  *Change `json:"to_fit"`
-	Fast *Change `json:"to_stay_fast"`
+	Fit  *Change `json:"to_fit" doc:"least change with which ports are enough; null where they are"`
+	Fast *Change `json:"to_stay_fast" doc:"least change with which needed <= half"`
 	// Note says what the lever means and what it asks for.
-	Note string `json:"note"`
+	Note string `json:"note" doc:"what the lever means and what it asks for"`
 }
 
 // Change is the least value of a lever that does.
 type Change struct {
 	// Possible is false where no value does.
-	Possible bool `json:"possible"`
+	Possible bool `json:"possible" doc:"whether any value does"`
 	// Value is the new value in the form of the flag or setting, or the nearest
 	// that can be had where that is not enough.
-	Value string `json:"value,omitempty"`
+	Value string `json:"value,omitempty" doc:"the least that does, else the nearest to it; absent where the lever changes nothing"`
 	// Needed are the ports each tuple then needs, Share of the ports it then has.
-	Needed int     `json:"needed"`
-	Share  float64 `json:"share"`
+	Needed int     `json:"needed" doc:"ports each tuple then needs"`
+	Share  float64 `json:"share" doc:"needed / the ports each tuple then has"`
 	// Reserve are the listeners in the new range that are to be reserved before
 	// it is set, in the kernel's list form.
-	Reserve string `json:"reserve,omitempty"`
+	Reserve string `json:"reserve,omitempty" doc:"listeners in the new range to be reserved before, in the kernel's form; absent for none"`
 }
 
 // levers are the least changes for the load; none where it fits.
@@ -56,7 +58,7 @@ func (p *Plan) levers() []Lever {
 	}
 	for _, lever := range []struct {
 		Lever
-		change func(ports int, enough func(Pool) bool) *Change
+		change func(ports int, enough func(judge.Count) bool) *Change
 	}{
 		{Lever{Name: LeverRange, Now: p.Ports.Range.String(), Note: noteRange}, p.widened},
 		{Lever{Name: LeverTWReuse, Now: strconv.Itoa(p.Load.TWReuse), Note: noteTWReuse}, p.reusing},
@@ -65,9 +67,9 @@ func (p *Plan) levers() []Lever {
 		{Lever{Name: LeverDestinations, Now: strconv.Itoa(p.Load.Destinations), Note: noteDestinations}, p.moreDestinations},
 		{Lever{Name: LeverCloses, Now: closesText(p.Load.ClientCloses), Note: noteCloses}, p.closedByServer},
 	} {
-		lever.Fast = lever.change(p.Pool.Half, func(pool Pool) bool { return pool.judge(p.Needed) == Fits })
+		lever.Fast = lever.change(p.Pool.Half, func(pool judge.Count) bool { return verdictOf(pool, p.Needed) == Fits })
 		if p.Verdict == Short {
-			lever.Fit = lever.change(p.Pool.Usable, func(pool Pool) bool { return pool.judge(p.Needed) != Short })
+			lever.Fit = lever.change(p.Pool.Usable, func(pool judge.Count) bool { return verdictOf(pool, p.Needed) != Short })
 		}
 		list = append(list, lever.Lever)
 	}
@@ -102,16 +104,16 @@ func (p *Plan) Least() (Lever, Change, bool) {
 	return Lever{}, Change{}, false
 }
 
-func (p *Plan) widened(_ int, enough func(Pool) bool) *Change {
-	wider, found := p.Ports.widen(enough)
+func (p *Plan) widened(_ int, enough func(judge.Count) bool) *Change {
+	wider, found := p.Ports.Widen(enough)
 	return &Change{
-		Possible: found, Value: wider.Range.String(), Reserve: wider.unreserved().String(),
-		Needed: p.Needed, Share: share(p.Needed, wider.Pool().Usable),
+		Possible: found, Value: wider.Range.String(), Reserve: wider.Unreserved().String(),
+		Needed: p.Needed, Share: share(p.Needed, wider.Count().Usable),
 	}
 }
 
 // reusing switches reuse on where it does not apply yet.
-func (p *Plan) reusing(ports int, _ func(Pool) bool) *Change {
+func (p *Plan) reusing(ports int, _ func(judge.Count) bool) *Change {
 	load := p.Load
 	load.TWReuse, load.NoTimestamps = 1, false
 	value := "1"
@@ -121,7 +123,7 @@ func (p *Plan) reusing(ports int, _ func(Pool) bool) *Change {
 	return p.altered(load, ports, value, p.Load.ClientCloses > 0 && !p.Load.Reuses())
 }
 
-func (p *Plan) closedByServer(ports int, _ func(Pool) bool) *Change {
+func (p *Plan) closedByServer(ports int, _ func(judge.Count) bool) *Change {
 	load := p.Load
 	load.ClientCloses = 0
 	return p.altered(load, ports, closesText(0), p.Load.ClientCloses > 0)
@@ -129,7 +131,7 @@ func (p *Plan) closedByServer(ports int, _ func(Pool) bool) *Change {
 
 // keptAlive sends several requests over each connection, which is open longer by
 // as much, but lingers once for all of them.
-func (p *Plan) keptAlive(ports int, _ func(Pool) bool) *Change {
+func (p *Plan) keptAlive(ports int, _ func(judge.Count) bool) *Change {
 	busy, lingering := p.TupleRate*p.Load.Hold, p.TupleRate*p.Load.ClientCloses*p.Load.Lingers()
 	room := maxMean(ports, p.Confidence) - busy
 	if room <= 0 || lingering == 0 {
@@ -139,13 +141,13 @@ func (p *Plan) keptAlive(ports int, _ func(Pool) bool) *Change {
 	return p.change(busy+lingering/requests, ports, strconv.FormatFloat(requests, 'f', 0, 64), true)
 }
 
-func (p *Plan) moreSources(ports int, _ func(Pool) bool) *Change {
+func (p *Plan) moreSources(ports int, _ func(judge.Count) bool) *Change {
 	load := p.Load
 	load.Sources = p.multiplied(ports, load.Destinations)
 	return p.altered(load, ports, strconv.Itoa(load.Sources), true)
 }
 
-func (p *Plan) moreDestinations(ports int, _ func(Pool) bool) *Change {
+func (p *Plan) moreDestinations(ports int, _ func(judge.Count) bool) *Change {
 	load := p.Load
 	load.Destinations = p.multiplied(ports, load.Sources)
 	return p.altered(load, ports, strconv.Itoa(load.Destinations), true)

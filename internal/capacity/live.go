@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portrange/internal/host"
+	"portrange/internal/judge"
 	"portrange/internal/port"
 )
 
@@ -33,12 +34,10 @@ type Watch struct {
 
 // track is one tuple over time.
 type track struct {
-	open, waiting *port.Set // in the latest sample
-	opened        int       // connections first seen after the first sample
-	byClient      int
-	byServer      int
-	sumOpen       int
-	sumWaiting    int
+	latest     *host.TupleUsage // in the latest sample, nil where it had no port
+	turnover   judge.Turnover   // since the first sample
+	sumOpen    int
+	sumWaiting int
 }
 
 // Add takes in one sample, later than those before.
@@ -46,11 +45,11 @@ func (w *Watch) Add(at time.Time, ns *host.Namespace) {
 	if w.samples == 0 {
 		w.first, w.tuples = at, map[port.Tuple]*track{}
 	}
-	ports := PortsOf(ns)
-	usable := ports.usable()
-	for tuple, uses := range ns.Usage.Tuples {
-		if _, known := w.tuples[tuple]; !known && uses.CountIn(usable) > 0 {
-			w.tuples[tuple] = &track{open: &port.Set{}, waiting: &port.Set{}}
+	ports := judge.PortsOf(ns)
+	usable := ports.Usable()
+	for tuple, usage := range ns.Usage.Tuples {
+		if _, known := w.tuples[tuple]; !known && usage.CountIn(usable) > 0 {
+			w.tuples[tuple] = &track{}
 		}
 	}
 	for tuple, t := range w.tuples {
@@ -60,64 +59,39 @@ func (w *Watch) Add(at time.Time, ns *host.Namespace) {
 	w.samples++
 }
 
-// add compares one tuple's ports with those of the sample before. uses is nil
-// where the tuple has none any more.
-func (t *track) add(uses *host.TupleUsage, usable *port.Set, first bool) {
-	open, waiting := split(uses, usable)
+// add compares one tuple with the sample before. usage is nil where the tuple
+// has no port any more.
+func (t *track) add(usage *host.TupleUsage, usable *port.Set, first bool) {
 	if !first {
-		fresh := open.Clone()
-		fresh.Subtract(t.open)
-		passed := waiting.Clone() // opened and closed since
-		passed.Subtract(t.open)
-		passed.Subtract(t.waiting)
-		gone := t.open.Clone()
-		gone.Subtract(open)
-		gone.Subtract(waiting)
-		t.opened += fresh.Len() + passed.Len()
-		t.byClient += passed.Len() + t.open.CountIn(waiting)
-		t.byServer += gone.Len()
+		since := judge.Compare(t.latest, usage, usable)
+		t.turnover.Opened += since.Opened
+		t.turnover.ClosedHere += since.ClosedHere
+		t.turnover.ClosedAway += since.ClosedAway
 	}
-	t.open, t.waiting = open, waiting
+	open, waiting := judge.Split(usage, usable)
+	t.latest = usage
 	t.sumOpen += open.Len()
 	t.sumWaiting += waiting.Len()
-}
-
-// split tells ports of connections from ports in TIME_WAIT.
-func split(uses *host.TupleUsage, usable *port.Set) (open, waiting *port.Set) {
-	open, waiting = &port.Set{}, &port.Set{}
-	if uses == nil {
-		return open, waiting
-	}
-	for i := range uses.States {
-		into := open
-		if uses.States[i].State == port.TimeWait {
-			into = waiting
-		}
-		uses.States[i].Ports.AddTo(into)
-	}
-	open.Intersect(usable)
-	waiting.Intersect(usable)
-	return open, waiting
 }
 
 // Observed is the load of one tuple as samples show it.
 type Observed struct {
 	Tuple  port.Tuple `json:"-"`
-	Local  string     `json:"local"`
-	Remote string     `json:"remote"`
+	Local  string     `json:"local" doc:"local address"`
+	Remote string     `json:"remote" doc:"remote address:port"`
 	// New is how many connections began, Rate how many a second.
-	New  int     `json:"new_connections"`
-	Rate float64 `json:"rate"`
+	New  int     `json:"new_connections" doc:"connections that began between the first sample and the last"`
+	Rate float64 `json:"rate" doc:"the same per second"`
 	// Open and TimeWait are averages over the samples.
-	Open     float64 `json:"open"`
-	TimeWait float64 `json:"time_wait"`
+	Open     float64 `json:"open" doc:"connections open, on average"`
+	TimeWait float64 `json:"time_wait" doc:"ports in TIME_WAIT, on average"`
 	// Hold follows from Open and Rate; 0 where no connection began.
-	Hold float64 `json:"hold_seconds"`
+	Hold float64 `json:"hold_seconds" doc:"how long a connection lasts on average: open / rate (Little's law); 0 where none began"`
 	// ByClient and ByServer are how many connections each side closed first.
-	ByClient int `json:"closed_by_client"`
-	ByServer int `json:"closed_by_server"`
+	ByClient int `json:"closed_by_client" doc:"connections that the client closed first"`
+	ByServer int `json:"closed_by_server" doc:"connections that the server closed first, or that were reset"`
 	// Plan is what this load needs; nil where no connection began.
-	Plan *Plan `json:"plan"`
+	Plan *Plan `json:"plan" doc:"what this load needs, with the fields of plan --json but schema_version, simulation and gaps; null where no connection began"`
 }
 
 // Elapsed is the time between the first sample and the last.
@@ -138,12 +112,12 @@ func (w *Watch) Observed() []Observed {
 
 func (w *Watch) observed(tuple port.Tuple, t *track) Observed {
 	o := Observed{
-		Tuple: tuple, Local: tuple.Local.String(), Remote: tuple.Remote.String(), New: t.opened,
+		Tuple: tuple, Local: tuple.Local.String(), Remote: tuple.Remote.String(), New: t.turnover.Opened,
 		Open: float64(t.sumOpen) / float64(w.samples), TimeWait: float64(t.sumWaiting) / float64(w.samples),
-		ByClient: t.byClient, ByServer: t.byServer,
+		ByClient: t.turnover.ClosedHere, ByServer: t.turnover.ClosedAway,
 	}
-	if seconds := w.Elapsed().Seconds(); seconds > 0 && t.opened > 0 {
-		o.Rate = float64(t.opened) / seconds
+	if seconds := w.Elapsed().Seconds(); seconds > 0 && t.turnover.Opened > 0 {
+		o.Rate = float64(t.turnover.Opened) / seconds
 		o.Hold = o.Open / o.Rate
 	}
 	return o
@@ -162,7 +136,7 @@ func (o *Observed) Load(settings *host.Settings) Load {
 	}
 	load := Load{
 		Rate: o.Rate, Hold: max(o.Hold, shortestHold), ClientCloses: share, Destinations: 1, Sources: 1,
-		Loopback: o.Tuple.Local.IsLoopback() || o.Tuple.Remote.Addr().IsLoopback(),
+		Loopback: judge.OnLoopback(o.Tuple),
 	}
 	load.Under(settings)
 	return load

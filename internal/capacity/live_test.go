@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portrange/internal/host"
+	"portrange/internal/judge"
 	"portrange/internal/port"
 )
 
@@ -148,7 +149,7 @@ func TestWatchRecoversALoad(t *testing.T) {
 			switch age := now - float64(n)*each; {
 			case age < life:
 				s[port.Established] = append(s[port.Established], p)
-			case age < life+TimeWait && n%3 > 0:
+			case age < life+port.TimeWaitLength.Seconds() && n%3 > 0:
 				s[port.TimeWait] = append(s[port.TimeWait], p)
 			}
 		}
@@ -174,5 +175,24 @@ func TestObservedLoadAssumesTheWorst(t *testing.T) {
 	l := o.Load(&host.Settings{TWReuse: 2, TWReuseDelay: time.Second, Timestamps: 1})
 	if l.ClientCloses != 1 || l.Hold <= 0 || !l.Loopback || !l.Reuses() {
 		t.Errorf("load %+v", l)
+	}
+}
+
+// TestTheRuleOfReuseIsTheKernelsOwn has a plan and the count of ports agree on
+// the tuples that tcp_tw_reuse speaks of, and on settings without timestamps.
+func TestTheRuleOfReuseIsTheKernelsOwn(t *testing.T) {
+	for name, tt := range map[string]struct {
+		device     uint32
+		timestamps int
+		lingers    float64
+	}{"bound to lo": {1, 1, 1}, "bound to lo, without timestamps": {1, 0, 60}, "bound to eth0": {2, 1, 60}} {
+		settings := host.Settings{TWReuse: judge.ReuseLoopback, TWReuseDelay: time.Second, Timestamps: tt.timestamps}
+		o := Observed{Tuple: port.Tuple{
+			Proto: port.TCP, Local: netip.MustParseAddr("10.0.0.2"), Remote: netip.MustParseAddrPort("10.0.0.5:80"), Device: tt.device,
+		}, Rate: 1}
+		load := o.Load(&settings)
+		if kept := judge.ReuseUnder(&settings).Kept(judge.OnLoopback(o.Tuple)).Seconds(); load.Lingers() != tt.lingers || kept != tt.lingers {
+			t.Errorf("%s: a plan has ports linger for %v s, a rate for %v s, want %v", name, load.Lingers(), kept, tt.lingers)
+		}
 	}
 }

@@ -6,34 +6,32 @@ import (
 	"time"
 
 	"portrange/internal/host"
+	"portrange/internal/judge"
+	"portrange/internal/port"
 )
-
-// TimeWait is how long the kernel keeps a connection in TIME_WAIT, in seconds.
-// It is compiled in (TCP_TIMEWAIT_LEN, include/net/tcp.h).
-const TimeWait = 60.0
 
 // Load is a number of connections a second, and what becomes of each.
 type Load struct {
 	// Rate is new connections per second, to all destinations together.
-	Rate float64 `json:"rate"`
+	Rate float64 `json:"rate" doc:"new connections per second, all tuples together"`
 	// Hold is for how many seconds a connection is open, on average.
-	Hold float64 `json:"hold_seconds"`
+	Hold float64 `json:"hold_seconds" doc:"how long a connection is open"`
 	// ClientCloses is the share of connections, from 0 to 1, that the client
 	// closes first. It then has the TIME_WAIT.
-	ClientCloses float64 `json:"client_closes"`
+	ClientCloses float64 `json:"client_closes" doc:"share of the connections that the client closes first, 0 to 1"`
 	// Destinations are address:port pairs that share the load evenly.
-	Destinations int `json:"destinations"`
+	Destinations int `json:"destinations" doc:"address:port pairs that share the load"`
 	// Sources are local addresses that share the load evenly.
-	Sources int `json:"sources"`
+	Sources int `json:"sources" doc:"local addresses that share the load"`
 	// TWReuse is tcp_tw_reuse: 0 off, 1 on, 2 loopback only.
-	TWReuse int `json:"tcp_tw_reuse"`
+	TWReuse int `json:"tcp_tw_reuse" doc:"0 off, 1 on, 2 loopback only"`
 	// TWReuseDelayMS is tcp_tw_reuse_delay.
-	TWReuseDelayMS int64 `json:"tcp_tw_reuse_delay_ms"`
+	TWReuseDelayMS int64 `json:"tcp_tw_reuse_delay_ms" doc:"after so many ms without a packet a TIME_WAIT port may be taken over"`
 	// NoTimestamps says that tcp_timestamps is 0, without which TWReuse does
 	// nothing.
-	NoTimestamps bool `json:"no_timestamps"`
+	NoTimestamps bool `json:"no_timestamps" doc:"whether tcp_timestamps is 0, without which tcp_tw_reuse does nothing"`
 	// Loopback says that the destinations are on the host itself.
-	Loopback bool `json:"loopback"`
+	Loopback bool `json:"loopback" doc:"whether the destinations are on the host itself"`
 }
 
 // Limits beyond which an input is a mistake rather than a load.
@@ -74,7 +72,7 @@ func (l *Load) checkClosing() error {
 		return fmt.Errorf("share of connections that the client closes first %v: want 0 to 1", l.ClientCloses)
 	case l.TWReuse < 0 || l.TWReuse > 2:
 		return fmt.Errorf("tcp_tw_reuse %d: want 0 (off), 1 (on) or 2 (loopback only)", l.TWReuse)
-	case l.TWReuseDelayMS < 1 || l.TWReuseDelayMS > TimeWait*1000:
+	case l.TWReuseDelayMS < 1 || l.TWReuseDelayMS > port.TimeWaitLength.Milliseconds():
 		return fmt.Errorf("tcp_tw_reuse_delay %d: want milliseconds from 1 to 60000", l.TWReuseDelayMS)
 	}
 	return nil
@@ -87,28 +85,25 @@ func (l *Load) Tuples() int { return l.Destinations * l.Sources }
 // its tuple at random the arrivals of a tuple are Poisson again.
 func (l *Load) TupleRate() float64 { return l.Rate / float64(l.Tuples()) }
 
-// Reuses reports whether connect() may take over a port in TIME_WAIT
-// (tcp_twsk_unique, net/ipv4/tcp_ipv4.c). It needs TCP timestamps on both ends;
-// those of the other end are taken for granted.
-func (l *Load) Reuses() bool {
-	return !l.NoTimestamps && (l.TWReuse == 1 || l.TWReuse == 2 && l.Loopback)
+// reuse are the rules of TIME_WAIT for the load.
+func (l *Load) reuse() judge.Reuse {
+	return judge.Reuse{Mode: l.TWReuse, Delay: time.Duration(l.TWReuseDelayMS) * time.Millisecond, Timestamps: !l.NoTimestamps}
 }
+
+// Reuses reports whether connect() may take over a port that a connection of the
+// load left in TIME_WAIT.
+func (l *Load) Reuses() bool { return l.reuse().Lasts(l.Loopback) }
 
 // Under are the host's settings that matter to the load.
 func (l *Load) Under(settings *host.Settings) {
-	l.TWReuse, l.TWReuseDelayMS = settings.TWReuse, settings.TWReuseDelay.Milliseconds()
-	l.NoTimestamps = settings.Timestamps == 0
+	reuse := judge.ReuseUnder(settings)
+	l.TWReuse, l.TWReuseDelayMS, l.NoTimestamps = reuse.Mode, reuse.Delay.Milliseconds(), !reuse.Timestamps
 }
 
 // Lingers is for how many seconds a port stays withheld after the client has
 // closed first. A reusable port is not released, but it is not in the way
 // either: connect() takes it over as it takes a free one.
-func (l *Load) Lingers() float64 {
-	if l.Reuses() {
-		return (time.Duration(l.TWReuseDelayMS) * time.Millisecond).Seconds()
-	}
-	return TimeWait
-}
+func (l *Load) Lingers() float64 { return l.reuse().Kept(l.Loopback).Seconds() }
 
 // Blocks is for how many seconds a connection withholds its port from the
 // others of its tuple, on average.
@@ -122,4 +117,4 @@ func (l *Load) openSockets() float64 { return l.Rate * l.Hold }
 
 // timeWaits is the average number of sockets in TIME_WAIT, all tuples together,
 // while nothing takes them over.
-func (l *Load) timeWaits() float64 { return l.Rate * l.ClientCloses * TimeWait }
+func (l *Load) timeWaits() float64 { return l.Rate * l.ClientCloses * port.TimeWaitLength.Seconds() }

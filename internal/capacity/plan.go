@@ -1,6 +1,10 @@
 package capacity
 
-import "cmp"
+import (
+	"cmp"
+
+	"portrange/internal/judge"
+)
 
 // Verdict says how a load and a pool go together.
 type Verdict string
@@ -18,64 +22,64 @@ const (
 
 // Plan is a load held against the ports there are.
 type Plan struct {
-	Load Load `json:"load"`
-	Pool Pool `json:"pool"`
+	Load Load        `json:"load"`
+	Pool judge.Count `json:"pool"`
 	// Confidence is the probability, at any one moment, that no more than
 	// Needed ports are withheld.
-	Confidence float64 `json:"confidence"`
+	Confidence float64 `json:"confidence" doc:"probability at any one moment that needed ports are enough"`
 	// Tuples is the number of pools that share the load evenly.
-	Tuples int `json:"tuples"`
+	Tuples int `json:"tuples" doc:"pools that share the load: destinations x sources"`
 	// TupleRate is new connections per second for each of them.
-	TupleRate float64 `json:"tuple_rate"`
+	TupleRate float64 `json:"tuple_rate" doc:"new connections per second for each"`
 	// Blocks is for how many seconds one connection withholds its port.
-	Blocks float64 `json:"blocked_seconds"`
+	Blocks float64 `json:"blocked_seconds" doc:"for how long a connection withholds its port, on average"`
 	Need
-	Verdict Verdict `json:"verdict"`
+	Verdict Verdict `json:"verdict" doc:"fits (needed <= half), slow (needed <= usable) or short"`
 	// SlowRate and WallRate are the largest rates, all tuples together, that
 	// stay below the half and below the wall at the same confidence.
-	SlowRate float64 `json:"slow_rate"`
-	WallRate float64 `json:"wall_rate"`
+	SlowRate float64 `json:"slow_rate" doc:"largest rate, all tuples together, with needed <= half"`
+	WallRate float64 `json:"wall_rate" doc:"largest rate with needed <= usable"`
 	// Also is what the same load takes of other things, on average.
 	Also Also `json:"also"`
 	// Levers are the least changes that would do, the easiest first; none where
 	// the load fits.
-	Levers []Lever `json:"levers"`
+	Levers []Lever `json:"levers" doc:"what would do, each alone and all else as planned; none where the load fits"`
 
-	Ports Ports `json:"-"`
+	Ports judge.Ports `json:"-"`
 }
 
 // Need is the ports of one tuple that are withheld from further connections.
 type Need struct {
 	// Mean is their average, Needed their percentile.
-	Mean   float64 `json:"mean"`
-	Needed int     `json:"needed"`
+	Mean   float64 `json:"mean" doc:"ports of each tuple withheld, on average"`
+	Needed int     `json:"needed" doc:"the same with the stated confidence"`
 	// Share is Needed of the usable ports.
-	Share float64 `json:"share"`
+	Share float64 `json:"share" doc:"needed / usable"`
 	// Lost is the share of connect() calls that would fail for want of a port.
-	Lost float64 `json:"lost"`
+	Lost float64 `json:"lost" doc:"share of the connect() calls that find no port"`
 }
 
 // Also is what runs out beside ports.
 type Also struct {
 	// OpenSockets are file descriptors of the client.
-	OpenSockets int `json:"open_sockets"`
+	OpenSockets int `json:"open_sockets" doc:"sockets the client has open, on average"`
 	// TimeWait are sockets in TIME_WAIT; tcp_max_tw_buckets bounds them.
-	TimeWait int `json:"time_wait"`
+	TimeWait int `json:"time_wait" doc:"sockets in TIME_WAIT, unless tcp_tw_reuse takes them over before"`
 }
 
 // Make holds the load against the ports. The error explains what is wrong with
 // the input.
-func Make(load Load, ports Ports, confidence float64) (*Plan, error) {
+func Make(load Load, ports judge.Ports, confidence float64) (*Plan, error) {
 	if err := cmp.Or(load.Check(), ports.Check(), checkConfidence(confidence)); err != nil {
 		return nil, err
 	}
 	plan := &Plan{
-		Load: load, Pool: ports.Pool(), Ports: ports, Confidence: confidence,
+		Load: load, Pool: ports.Count(), Ports: ports, Confidence: confidence,
 		Tuples: load.Tuples(), TupleRate: load.TupleRate(), Blocks: load.Blocks(),
 		Also: Also{OpenSockets: ceil(load.openSockets()), TimeWait: ceil(load.timeWaits())},
 	}
 	plan.Need = plan.need(load.Mean(), plan.Pool.Usable)
-	plan.Verdict = plan.Pool.judge(plan.Needed)
+	plan.Verdict = verdictOf(plan.Pool, plan.Needed)
 	perMean := load.Rate / load.Mean()
 	plan.SlowRate = perMean * maxMean(plan.Pool.Half, confidence)
 	plan.WallRate = perMean * maxMean(plan.Pool.Usable, confidence)
@@ -93,7 +97,7 @@ func (p *Plan) NeedAt(rate float64) Need {
 	return p.need(p.Mean*rate/p.Load.Rate, p.Pool.Usable)
 }
 
-func (pool *Pool) judge(needed int) Verdict {
+func verdictOf(pool judge.Count, needed int) Verdict {
 	switch {
 	case needed <= pool.Half:
 		return Fits

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/judge"
 	"portrange/internal/port"
 )
 
@@ -26,7 +27,7 @@ func server(l *Load)             { l.ClientCloses = 0 }
 func reuse(l *Load)              { l.TWReuse = 1 }
 func unstamped(l *Load)          { l.NoTimestamps = true }
 
-func mustMake(t *testing.T, l Load, ports Ports) *Plan {
+func mustMake(t *testing.T, l Load, ports judge.Ports) *Plan {
 	t.Helper()
 	plan, err := Make(l, ports, sure)
 	if err != nil {
@@ -63,7 +64,7 @@ func TestVerdicts(t *testing.T) {
 		rate float64
 		want Verdict
 	}{{100, Fits}, {228, Fits}, {230, Slow}, {461, Slow}, {463, Short}, {2000, Short}} {
-		plan := mustMake(t, load(rate(tt.rate), func(l *Load) { l.Hold = 0.001 }), PlainPorts(port.DefaultRange))
+		plan := mustMake(t, load(rate(tt.rate), func(l *Load) { l.Hold = 0.001 }), judge.PlainPorts(port.DefaultRange))
 		if plan.Verdict != tt.want {
 			t.Errorf("%v/s: %s with %d of %d needed, want %s", tt.rate, plan.Verdict, plan.Needed, plan.Pool.Usable, tt.want)
 		}
@@ -80,8 +81,8 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestTuplesShareTheLoad(t *testing.T) {
-	one := mustMake(t, load(rate(100)), PlainPorts(port.DefaultRange))
-	twelve := mustMake(t, load(rate(1200), func(l *Load) { l.Destinations, l.Sources = 4, 3 }), PlainPorts(port.DefaultRange))
+	one := mustMake(t, load(rate(100)), judge.PlainPorts(port.DefaultRange))
+	twelve := mustMake(t, load(rate(1200), func(l *Load) { l.Destinations, l.Sources = 4, 3 }), judge.PlainPorts(port.DefaultRange))
 	if one.Need != twelve.Need || twelve.Tuples != 12 || twelve.TupleRate != 100 {
 		t.Errorf("one tuple needs %+v, each of %d needs %+v", one.Need, twelve.Tuples, twelve.Need)
 	}
@@ -101,7 +102,7 @@ func TestLeversDo(t *testing.T) {
 		"the server does":  load(rate(100), server, func(l *Load) { l.Hold = 400 }),
 		"reuse not enough": load(rate(6000), reuse),
 	} {
-		plan := mustMake(t, l, PlainPorts(port.DefaultRange))
+		plan := mustMake(t, l, judge.PlainPorts(port.DefaultRange))
 		if len(plan.Levers) != 6 {
 			t.Fatalf("%s: %d levers, want all six", name, len(plan.Levers))
 		}
@@ -176,7 +177,7 @@ func pull(t *testing.T, plan *Plan, lever LeverName, value string, step int) Ver
 }
 
 func TestLeverValues(t *testing.T) {
-	plan := mustMake(t, load(rate(600)), PlainPorts(port.DefaultRange))
+	plan := mustMake(t, load(rate(600)), judge.PlainPorts(port.DefaultRange))
 	got := map[LeverName][2]string{}
 	for _, lever := range plan.Levers {
 		got[lever.Name] = [2]string{lever.Fit.Value, lever.Fast.Value}
@@ -199,7 +200,7 @@ func TestLeverValues(t *testing.T) {
 }
 
 func TestReuseTakesTimestamps(t *testing.T) {
-	plan := mustMake(t, load(rate(600), reuse, unstamped), PlainPorts(port.DefaultRange))
+	plan := mustMake(t, load(rate(600), reuse, unstamped), judge.PlainPorts(port.DefaultRange))
 	at := slices.IndexFunc(plan.Levers, func(l Lever) bool { return l.Name == LeverTWReuse })
 	if at < 0 {
 		t.Fatalf("levers %+v without tcp_tw_reuse", plan.Levers)
@@ -211,7 +212,7 @@ func TestReuseTakesTimestamps(t *testing.T) {
 }
 
 func TestRangeLeverAvoidsWhatIsTaken(t *testing.T) {
-	ports := PlainPorts(port.Range{Low: 40000, High: 49999})
+	ports := judge.PlainPorts(port.Range{Low: 40000, High: 49999})
 	ports.Reserved.AddRange(50000, 65000)
 	ports.BindHeld.AddRange(40000, 40099) // connections bound to their ports: they will go
 	ports.BindHeld.Add(39999)
@@ -227,7 +228,7 @@ func TestRangeLeverAvoidsWhatIsTaken(t *testing.T) {
 }
 
 func TestRangeLeverStaysAboveUnprivilegedStart(t *testing.T) {
-	ports := PlainPorts(port.Range{Low: 40000, High: 60000})
+	ports := judge.PlainPorts(port.Range{Low: 40000, High: 60000})
 	ports.UnprivilegedStart = 30001
 	plan := mustMake(t, load(rate(5000)), ports)
 	if fit := plan.Levers[0].Fit; fit.Possible || fit.Value != "30002 65535" {
@@ -235,49 +236,13 @@ func TestRangeLeverStaysAboveUnprivilegedStart(t *testing.T) {
 	}
 }
 
-func TestPoolCountsParities(t *testing.T) {
-	ports := PlainPorts(port.Range{Low: 1001, High: 1010})
-	for _, p := range []uint16{1001, 1003, 1006} {
-		ports.Reserved.Add(p)
-	}
-	ports.BindHeld.AddRange(1005, 1006) // 1006 is both
-	want := Pool{Low: 1001, High: 1010, Size: 10, ReservedInRange: 3, BindHeld: 1, Usable: 6, Half: 2}
-	if diff := cmp.Diff(want, ports.Pool()); diff != "" {
-		t.Errorf("pool (-want +got):\n%s", diff)
-	}
-	if got := ports.Withheld().String(); got != "1001,1003,1005-1006" {
-		t.Errorf("withheld %s", got)
-	}
-}
-
-// TestWidenCountsAsPool holds the counting while widening against counting anew.
-func TestWidenCountsAsPool(t *testing.T) {
-	ports := PlainPorts(port.Range{Low: 50001, High: 65000})
-	ports.Reserved.AddRange(65100, 65133)
-	ports.Reserved.AddRange(30000, 32767)
-	ports.Listening.Add(20001)
-	for _, usable := range []int{1, 15000, 15400, 20000, 40000, 61711, 61712} {
-		var seen Pool
-		wider, found := ports.widen(func(pool Pool) bool { seen = pool; return pool.Usable >= usable })
-		if diff := cmp.Diff(wider.Pool(), seen); diff != "" {
-			t.Errorf("%d usable ports (-counted anew +counted along):\n%s", usable, diff)
-		}
-		if most := 64512 - 34 - 2768 - 1; found != (usable <= most) {
-			t.Errorf("%d usable ports: found is %v, %d can be had", usable, found, most)
-		}
-		if wider.Range.SameParity() {
-			t.Errorf("range %v has ends of the same parity", wider.Range)
-		}
-	}
-}
-
 func TestMakeExplainsBadInput(t *testing.T) {
-	all := PlainPorts(port.DefaultRange)
-	full := PlainPorts(port.Range{Low: 5000, High: 5001})
+	all := judge.PlainPorts(port.DefaultRange)
+	full := judge.PlainPorts(port.Range{Low: 5000, High: 5001})
 	full.Reserved.AddRange(5000, 5001)
 	for want, tt := range map[string]struct {
 		load       Load
-		ports      Ports
+		ports      judge.Ports
 		confidence float64
 	}{
 		"rate -5: want a number above 0 and up to 100000000 (connections per second)":                          {load(rate(-5)), all, sure},
@@ -290,7 +255,7 @@ func TestMakeExplainsBadInput(t *testing.T) {
 		"tcp_tw_reuse 3: want 0 (off), 1 (on) or 2 (loopback only)":                                            {load(func(l *Load) { l.TWReuse = 3 }), all, sure},
 		"tcp_tw_reuse_delay 0: want milliseconds from 1 to 60000":                                              {load(func(l *Load) { l.TWReuseDelayMS = 0 }), all, sure},
 		"port range 5000 5001: no port is left in it, all are reserved or held by bind()":                      {load(), full, sure},
-		"port range starts at port 0: want 1 or more":                                                          {load(), PlainPorts(port.Range{High: 9}), sure},
+		"port range starts at port 0: want 1 or more":                                                          {load(), judge.PlainPorts(port.Range{High: 9}), sure},
 		"confidence 100%: want a percentage from 50% up to 99.9999999%; no number of ports is enough for 100%": {load(), all, 1},
 		"confidence NaN%: want a percentage from 50% up to 99.9999999%; no number of ports is enough for 100%": {load(), all, math.NaN()},
 	} {
@@ -302,7 +267,7 @@ func TestMakeExplainsBadInput(t *testing.T) {
 }
 
 func TestNeedAtFollowsTheRate(t *testing.T) {
-	plan := mustMake(t, load(rate(300)), PlainPorts(port.DefaultRange))
+	plan := mustMake(t, load(rate(300)), judge.PlainPorts(port.DefaultRange))
 	if got := plan.NeedAt(300); got != plan.Need {
 		t.Errorf("at the planned rate %+v, in the plan %+v", got, plan.Need)
 	}

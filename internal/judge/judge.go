@@ -4,32 +4,27 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
-// Namespace judges one namespace: every pool, and what is wrong.
+// Namespace judges one namespace: every pool, and how far the numbers are to be
+// trusted. Its sockets must have been read.
 func Namespace(ns *host.Namespace) Verdict {
 	r := newRules(ns)
-	verdict := Verdict{
-		NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: Exact(ns), Inexact: Inexact(ns),
-		Range: Range{
-			Low: ns.Settings.Range.Low, High: ns.Settings.Range.High, Size: ns.Settings.Range.Size(),
-			Default: ns.Settings.Range == port.DefaultRange,
-		},
+	return Verdict{
+		NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: Exact(ns), Doubts: Doubts(ns),
+		Range:           RangeOf(ns.Settings.Range),
 		Reserved:        ns.Settings.Reserved.String(),
 		ReservedInRange: ns.Settings.Range.Size() - r.open.Len(),
 		BindHeld:        r.bindHeld.Len(), Usable: r.size, OutsideRange: r.outside(),
-		Settings: Settings{
+		Settings: SettingsInfo{
 			TWReuse: ns.Settings.TWReuse, TWReuseDelayMS: ns.Settings.TWReuseDelay.Milliseconds(),
 			UnprivilegedStart: ns.Settings.UnprivilegedStart,
 		},
 		Pools: r.pools(), LocalPools: r.localPools(), InUse: r.connections(r.usable),
 	}
-	verdict.Findings = r.findings(&verdict)
-	return verdict
 }
 
 // Left judges the pool that one connect() of a TCP socket without a port draws
@@ -44,32 +39,49 @@ func LeftLocal(ns *host.Namespace, proto port.Proto, addr netip.Addr) LocalPool 
 	return newRules(ns).localPool(proto, addr)
 }
 
-// Exact reports whether every number that follows from ns is the kernel's own,
-// ErrorBound of the single pools aside.
-func Exact(ns *host.Namespace) bool { return Inexact(ns) == "" }
+// Doubt is a reason for which numbers are not the kernel's own.
+type Doubt string
 
-// Inexact says why the numbers are not exact, and which way they may be off.
-// It is empty where they are.
-func Inexact(ns *host.Namespace) string {
-	var reasons []string
+// The doubts.
+const (
+	// DoubtPartial: some sockets could not be read. Fewer ports may be left.
+	DoubtPartial Doubt = "partial"
+	// DoubtBuckets: the source does not show bind buckets. Ports bound before
+	// connect() cannot be told apart, so fewer may be left; nor can TIME_WAIT
+	// ports that connect() may take over, so more may be.
+	DoubtBuckets Doubt = "buckets"
+	// DoubtV6Only: the source does not show IPV6_V6ONLY of connected sockets.
+	// More ports may be left for bind() to 0.0.0.0.
+	DoubtV6Only Doubt = "v6only"
+	// DoubtStepWidth: ip_local_port_step_width makes a search pass over ports.
+	DoubtStepWidth Doubt = "step-width"
+)
+
+// Doubts are the reasons for which the numbers that follow from ns are not
+// exact; none where they are.
+func Doubts(ns *host.Namespace) []Doubt {
+	var doubts []Doubt
 	if ns.Partial {
-		reasons = append(reasons, "some sockets could not be read, so fewer ports may be left, by how many is not known")
+		doubts = append(doubts, DoubtPartial)
 	}
 	if ns.Usage.Blind {
-		reasons = append(reasons, "ports bound before connect() cannot be told apart, so fewer may be left; "+
-			"nor can TIME_WAIT ports that connect() may take over, so more may be")
+		doubts = append(doubts, DoubtBuckets)
 	}
 	if v6Unknown(ns.Usage) {
-		reasons = append(reasons, "IPV6_V6ONLY of connected sockets does not show, so more may be left for bind() to 0.0.0.0")
+		doubts = append(doubts, DoubtV6Only)
 	}
 	if ns.Settings.StepWidth > 1 {
-		reasons = append(reasons, "ip_local_port_step_width makes a search pass over ports, so fewer may be left, by how many is not known")
+		doubts = append(doubts, DoubtStepWidth)
 	}
-	return strings.Join(reasons, "; ")
+	return doubts
 }
 
-func v6Unknown(tally *host.Usage) bool {
-	for local := range tally.Locals {
+// Exact reports whether every number that follows from ns is the kernel's own,
+// ErrorBound of the single pools aside.
+func Exact(ns *host.Namespace) bool { return len(Doubts(ns)) == 0 }
+
+func v6Unknown(usage *host.Usage) bool {
+	for local := range usage.Locals {
 		if local.V6Unknown {
 			return true
 		}

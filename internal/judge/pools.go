@@ -12,13 +12,11 @@ import (
 	"portrange/internal/port"
 )
 
-// loopbackIndex is the interface index of lo in every namespace
-// (LOOPBACK_IFINDEX, include/net/flow.h).
-const loopbackIndex = 1
-
 // rules are the sets that every pool of one namespace is measured against.
 type rules struct {
-	ns *host.Namespace
+	ns    *host.Namespace
+	ports Ports
+	reuse Reuse
 	// open is the range without its reserved ports, usable what of it connect() may draw.
 	open     *port.Set
 	usable   *port.Set
@@ -28,13 +26,12 @@ type rules struct {
 }
 
 func newRules(ns *host.Namespace) *rules {
-	open := ns.Settings.Range.Set()
-	open.Subtract(ns.Settings.Reserved)
-	held := ns.Usage.BindHeld.Clone()
-	held.Intersect(open)
-	usable := open.Clone()
-	usable.Subtract(held)
-	return &rules{ns: ns, open: open, usable: usable, bindHeld: held, size: usable.Len(), unseen: unseen(ns, usable)}
+	r := &rules{ns: ns, ports: PortsOf(ns), reuse: ReuseUnder(&ns.Settings)}
+	r.open, r.usable = r.ports.Open(), r.ports.Usable()
+	r.bindHeld = r.open.Clone()
+	r.bindHeld.Subtract(r.usable)
+	r.size, r.unseen = r.usable.Len(), unseen(ns, r.usable)
+	return r
 }
 
 // unseen counts the usable ports with a connection, where the source does not
@@ -44,8 +41,8 @@ func unseen(ns *host.Namespace, usable *port.Set) int {
 		return 0
 	}
 	used := &port.Set{}
-	for _, uses := range ns.Usage.Tuples {
-		uses.AddTo(used)
+	for _, usage := range ns.Usage.Tuples {
+		usage.AddTo(used)
 	}
 	return used.CountIn(usable)
 }
@@ -54,12 +51,12 @@ func unseen(ns *host.Namespace, usable *port.Set) int {
 func (r *rules) pool(tuple port.Tuple) Pool {
 	met := r.met(tuple)
 	used, states := met.count(r.usable)
-	size, recyclable := r.size, met.countRipe(r.usable)
+	reusable := met.countReusable(r.usable)
 	return Pool{
 		Proto: tuple.Proto.String(), Local: tuple.Local.String(), Remote: tuple.Remote.String(),
 		Device: r.device(tuple.Device),
-		Size:   size, Used: used, Left: size - used + recyclable, Reusable: recyclable,
-		UsedRatio: ratio(used, size), ErrorBound: r.errorBound(met, used),
+		Size:   r.size, Used: used, Left: r.size - used + reusable, Reusable: reusable,
+		UsedRatio: ratio(used, r.size), ErrorBound: r.errorBound(met, used),
 		States: states, Owners: r.owners(tuple), Tuple: tuple,
 	}
 }
@@ -69,7 +66,7 @@ func (r *rules) pool(tuple port.Tuple) Pool {
 // every port in TIME_WAIT may be one that connect() takes over.
 func (r *rules) errorBound(met met, used int) int {
 	parity := r.parityBound(func(p uint16) bool {
-		return r.usable.Contains(p) && (!met.contains(p) || met.ripe(p))
+		return r.usable.Contains(p) && (!met.contains(p) || met.reusable(p))
 	})
 	if !r.ns.Usage.Blind {
 		return parity
@@ -90,8 +87,8 @@ func (r *rules) met(tuple port.Tuple) met {
 }
 
 func (r *rules) group(m met, tuple port.Tuple) met {
-	if uses, known := r.ns.Usage.Tuples[tuple]; known {
-		return append(m, group{TupleUsage: uses, reuses: Reuses(r.ns, tuple)})
+	if usage, known := r.ns.Usage.Tuples[tuple]; known {
+		return append(m, group{TupleUsage: usage, reuses: r.reuse.Applies(OnLoopback(tuple))})
 	}
 	return m
 }
@@ -109,9 +106,9 @@ func (m met) contains(p uint16) bool {
 	return slices.ContainsFunc(m, func(g group) bool { return g.Contains(p) })
 }
 
-// ripe reports whether the port is in use, and only by sockets in TIME_WAIT
+// reusable reports whether the port is in use, and only by sockets in TIME_WAIT
 // that connect() takes over.
-func (m met) ripe(p uint16) bool {
+func (m met) reusable(p uint16) bool {
 	held := false
 	for _, g := range m {
 		if g.reuses && g.Reusable.Contains(p) {
@@ -154,11 +151,11 @@ func (m met) countWaiting(usable *port.Set) int {
 	return n
 }
 
-func (m met) countRipe(usable *port.Set) int {
+func (m met) countReusable(usable *port.Set) int {
 	n := 0
 	for i, g := range m {
 		if g.reuses {
-			n += countWhere(&g.Reusable, usable, func(p uint16) bool { return m.ripe(p) && !m[:i].contains(p) })
+			n += countWhere(&g.Reusable, usable, func(p uint16) bool { return m.reusable(p) && !m[:i].contains(p) })
 		}
 	}
 	return n
@@ -172,19 +169,6 @@ func countWhere(ports *port.Ports, usable *port.Set, where func(uint16) bool) in
 		}
 	}
 	return n
-}
-
-// Reuses reports whether tcp_tw_reuse applies to the tuple's own sockets. Mode
-// 2 asks for a loopback address or for sockets bound to lo, and looks at those
-// in TIME_WAIT, not at the one that wants a port (tcp_twsk_unique).
-func Reuses(ns *host.Namespace, tuple port.Tuple) bool {
-	switch ns.Settings.TWReuse {
-	case 1:
-		return true
-	case 2:
-		return tuple.Device == loopbackIndex || tuple.Local.IsLoopback() || tuple.Remote.Addr().IsLoopback()
-	}
-	return false
 }
 
 // parityBound is the number of free ports that a scan may pass over: with both
@@ -204,8 +188,7 @@ func (r *rules) owners(tuple port.Tuple) []Owner {
 		return owners
 	}
 	for pid, used := range r.ns.Holdings.Owners[tuple] {
-		process := host.Process{PID: pid, Command: r.ns.Holdings.Commands[pid]}
-		owners = append(owners, Owner{Process: process, Used: used})
+		owners = append(owners, Owner{Process: r.ns.Holdings.Process(pid), Used: used})
 	}
 	sortOwners(owners)
 	return owners
@@ -242,8 +225,8 @@ func (r *rules) pools() []Pool {
 // connections counts those on the given ports.
 func (r *rules) connections(on *port.Set) int {
 	n := 0
-	for _, uses := range r.ns.Usage.Tuples {
-		n += uses.CountIn(on)
+	for _, usage := range r.ns.Usage.Tuples {
+		n += usage.CountIn(on)
 	}
 	return n
 }
@@ -341,10 +324,3 @@ func ratio(part, whole int) float64 {
 	}
 	return math.Round(float64(part)/float64(whole)*1000) / 1000
 }
-
-// Taken is the share of the pool that a connect() finds taken, rounded to three
-// digits: ports in TIME_WAIT that it may take over do not count.
-func (p *Pool) Taken() float64 { return ratio(p.Size-p.Left, p.Size) }
-
-// taken is the share of the pool in use, rounded to three digits.
-func (p *LocalPool) taken() float64 { return ratio(p.Used, p.Size) }

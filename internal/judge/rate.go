@@ -8,9 +8,6 @@ import (
 	"portrange/internal/port"
 )
 
-// timeWaitLength is TCP_TIMEWAIT_LEN (include/net/tcp.h), compiled in.
-const timeWaitLength = 60 * time.Second
-
 // Rate is how fast one pool was drawn on between two looks.
 type Rate struct {
 	Pool Pool // as it is at the second look
@@ -49,15 +46,7 @@ func Rates(earlier, now *host.Namespace, elapsed time.Duration) []Rate {
 	before, after := newRules(earlier), newRules(now)
 	var rates []Rate
 	for _, pool := range after.pools() {
-		rate := Rate{Pool: pool, PerSecond: float64(opened(earlier, now, pool.Tuple, after.usable)) / elapsed.Seconds()}
-		earlierPool := before.pool(pool.Tuple)
-		rate.Growth = float64(earlierPool.Left-pool.Left) / elapsed.Seconds()
-		if pool.States[port.TimeWait.String()] > 0 {
-			rate.Kept = after.kept(pool.Tuple)
-			rate.Ceiling = float64(pool.Size) / rate.Kept.Seconds()
-			rate.Settled = rate.PerSecond * rate.Kept.Seconds()
-		}
-		rate.ToWall = rate.wall(float64(pool.open()-earlierPool.open()) / elapsed.Seconds())
+		rate := after.rate(pool, before, elapsed.Seconds())
 		if rate.PerSecond > 0 || rate.Growth > 0 {
 			rates = append(rates, rate)
 		}
@@ -65,8 +54,24 @@ func Rates(earlier, now *host.Namespace, elapsed time.Duration) []Rate {
 	return rates
 }
 
+func (r *rules) rate(pool Pool, before *rules, seconds float64) Rate {
+	earlier := before.pool(pool.Tuple)
+	turnover := Compare(before.ns.Usage.Tuples[pool.Tuple], r.ns.Usage.Tuples[pool.Tuple], r.usable)
+	rate := Rate{
+		Pool: pool, PerSecond: float64(turnover.Opened) / seconds,
+		Growth: float64(earlier.Left-pool.Left) / seconds,
+	}
+	if pool.In(port.TimeWait) > 0 {
+		rate.Kept = r.reuse.Kept(OnLoopback(pool.Tuple))
+		rate.Ceiling = float64(pool.Size) / rate.Kept.Seconds()
+		rate.Settled = rate.PerSecond * rate.Kept.Seconds()
+	}
+	rate.ToWall = rate.wall(float64(pool.open()-earlier.open()) / seconds)
+	return rate
+}
+
 // open is how many ports of the pool are in use and not in TIME_WAIT.
-func (p *Pool) open() int { return p.Used - p.States[port.TimeWait.String()] }
+func (p *Pool) open() int { return p.Used - p.In(port.TimeWait) }
 
 // wall is the time to a full pool, where so many ports a second more are open.
 // After a start the ports in TIME_WAIT grow, and no longer than the first of
@@ -90,38 +95,4 @@ func (r *Rate) wall(opening float64) time.Duration {
 // wallIn is never 0, which would say that there is no wall.
 func wallIn(seconds float64) time.Duration {
 	return max(time.Nanosecond, time.Duration(min(seconds, math.MaxInt32)*float64(time.Second)))
-}
-
-// opened counts the ports of a tuple that are in use for another connection
-// than before: ports that were free, and ports that left TIME_WAIT for a state
-// that only a new connection has.
-func opened(earlier, now *host.Namespace, tuple port.Tuple, usable *port.Set) int {
-	before := earlier.Usage.Tuples[tuple]
-	n := 0
-	for i := range now.Usage.Tuples[tuple].States {
-		group := &now.Usage.Tuples[tuple].States[i]
-		for p := range group.Ports.All() {
-			if usable.Contains(p) && (before == nil || isNew(before, p, group.State)) {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-func isNew(before *host.TupleUsage, p uint16, state port.State) bool {
-	for i := range before.States {
-		if before.States[i].Ports.Contains(p) {
-			return before.States[i].State == port.TimeWait && state != port.TimeWait
-		}
-	}
-	return true
-}
-
-// kept is how long a port stays taken after this side closed its connection.
-func (r *rules) kept(tuple port.Tuple) time.Duration {
-	if Reuses(r.ns, tuple) && r.ns.Settings.Timestamps != 0 {
-		return min(timeWaitLength, max(r.ns.Settings.TWReuseDelay, time.Millisecond))
-	}
-	return timeWaitLength
 }

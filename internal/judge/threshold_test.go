@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"portrange/internal/finding"
 	"portrange/internal/port"
 )
 
@@ -59,10 +60,10 @@ func TestStrains(t *testing.T) {
 	ns := box(slices.Concat(crowd(46, "10.0.0.5:80"), crowd(3, "10.0.0.6:80"), udpCrowd)...)
 	got := Strains(ns, thresholds(t, "50%", "85%"))
 	want := []Strain{
-		{Proto: "udp", Local: "10.0.0.2", Size: 90, Left: 10, Severity: Critical},
-		{Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:80", Size: 90, Left: 44, Severity: Warning},
-		{Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.6:80", Size: 90, Left: 87, Severity: Info},
-		{Proto: "tcp", Size: 90, Left: 90, Severity: Info},
+		{Proto: "udp", Local: "10.0.0.2", Size: 90, Left: 10, Severity: finding.Critical},
+		{Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:80", Size: 90, Left: 44, Severity: finding.Warning},
+		{Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.6:80", Size: 90, Left: 87, Severity: finding.Info},
+		{Proto: "tcp", Size: 90, Left: 90, Severity: finding.Info},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("strains\n%+v, want\n%+v", got, want)
@@ -73,13 +74,13 @@ func TestStrainOfBoundPorts(t *testing.T) {
 	worst := func(sockets ...*port.Socket) Strain {
 		return Strains(box(sockets...), thresholds(t, "50%", "0"))[0]
 	}
-	if got := worst(crowd(90, "10.0.0.5:80", bound)...); got.Severity != Critical || got.Left != 0 {
+	if got := worst(crowd(90, "10.0.0.5:80", bound)...); got.Severity != finding.Critical || got.Left != 0 {
 		t.Errorf("every port bound: %+v, want a critical strain with none left", got)
 	}
-	if got := worst(crowd(45, "10.0.0.5:80", bound)...); got.Severity != Warning {
+	if got := worst(crowd(45, "10.0.0.5:80", bound)...); got.Severity != finding.Warning {
 		t.Errorf("half of the ports bound: %+v, want a warning", got)
 	}
-	if got := worst(); got.Severity != Info || got.Size != 90 || got.Left != 90 {
+	if got := worst(); got.Severity != finding.Info || got.Size != 90 || got.Left != 90 {
 		t.Errorf("nothing in use: %+v", got)
 	}
 }
@@ -87,7 +88,7 @@ func TestStrainOfBoundPorts(t *testing.T) {
 func TestStrainCountsReusablePortsAsLeft(t *testing.T) {
 	ns := box(crowd(90, "10.0.0.5:80", ripe)...)
 	ns.Settings.TWReuse = 1
-	if got := Strains(ns, thresholds(t, "50%", "85%"))[0]; got.Severity != Info || got.Taken() != 0 {
+	if got := Strains(ns, thresholds(t, "50%", "85%"))[0]; got.Severity != finding.Info || got.Taken() != 0 {
 		t.Errorf("all ports may be taken over, yet %+v", got)
 	}
 }

@@ -9,8 +9,17 @@ import (
 	"strconv"
 	"strings"
 
+	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/port"
+)
+
+// The shares of a pool taken from which it is worth a word. Past one half
+// connect() has used up the parity that it tries first, and walks all of it
+// before it finds a port of the other; near the wall a burst is enough.
+const (
+	SlowRatio = 0.5
+	NearRatio = 0.85
 )
 
 // Threshold is how far a pool may be used up: a share in use, or a number of
@@ -72,29 +81,29 @@ func (t Thresholds) Check() error {
 }
 
 // reached is the severity of a pool of size with so many ports taken.
-func (t Thresholds) reached(taken, size int) Severity {
+func (t Thresholds) reached(taken, size int) finding.Severity {
 	switch {
 	case taken >= t.Critical.Trigger(size):
-		return Critical
+		return finding.Critical
 	case taken >= t.Warning.Trigger(size):
-		return Warning
+		return finding.Warning
 	}
-	return Info
+	return finding.Info
 }
 
 // Strain is one pool, of whatever kind, by what connect() or bind() finds.
 type Strain struct {
-	NetNS uint64 `json:"netns"`
-	Name  string `json:"name"` // of the namespace
-	Proto string `json:"proto"`
-	Local string `json:"local"`
+	NetNS uint64 `json:"netns" doc:"inode number of its network namespace"`
+	Name  string `json:"name" doc:"name of that namespace"` // of the namespace
+	Proto string `json:"proto" doc:"tcp or udp"`
+	Local string `json:"local" doc:"local address; empty for what a new destination would find"`
 	// Remote is the destination. It is empty for a pool shared by all
 	// destinations and, where Local is empty too, for a new destination.
-	Remote string `json:"remote,omitempty"`
-	Size   int    `json:"size"`
-	Left   int    `json:"left"`
+	Remote string `json:"remote,omitempty" doc:"remote address:port; absent for a pool shared by all destinations"`
+	Size   int    `json:"size" doc:"ports of the pool"`
+	Left   int    `json:"left" doc:"ports left in it"`
 	// Severity is the threshold reached: critical, warning, or info for none.
-	Severity Severity `json:"severity"`
+	Severity finding.Severity `json:"severity" doc:"threshold reached: critical, warning, or info for none"`
 }
 
 // Taken is the number of ports that are not left.
@@ -112,10 +121,10 @@ func Strains(ns *host.Namespace, thresholds Thresholds) []Strain {
 	strains := []Strain{{Proto: port.TCP.String(), Size: r.open.Len(), Left: v.Usable}}
 	for i := range v.Pools {
 		p := &v.Pools[i]
-		strains = append(strains, Strain{Proto: p.Proto, Local: p.source(), Remote: p.Remote, Size: p.Size, Left: p.Left})
+		strains = append(strains, Strain{Proto: p.Proto, Local: p.Source(), Remote: p.Remote, Size: p.Size, Left: p.Left})
 	}
 	for i := range v.LocalPools {
-		if p := &v.LocalPools[i]; r.localSeverity(p) == Critical {
+		if p := &v.LocalPools[i]; p.Proto == port.UDP.String() || r.drawnOn() {
 			strains = append(strains, Strain{Proto: p.Proto, Local: p.Local, Size: p.Size, Left: p.Left})
 		}
 	}
@@ -130,6 +139,6 @@ func Strains(ns *host.Namespace, thresholds Thresholds) []Strain {
 // SortStrains puts the worst first: by severity, then by share taken.
 func SortStrains(strains []Strain) {
 	slices.SortStableFunc(strains, func(a, b Strain) int {
-		return cmp.Or(CompareSeverity(a.Severity, b.Severity), cmp.Compare(b.Share(), a.Share()), cmp.Compare(a.Left, b.Left))
+		return cmp.Or(finding.CompareSeverity(a.Severity, b.Severity), cmp.Compare(b.Share(), a.Share()), cmp.Compare(a.Left, b.Left))
 	})
 }

@@ -1,0 +1,74 @@
+package capacity
+
+import (
+	"time"
+
+	"portrange/internal/finding"
+	"portrange/internal/host"
+	"portrange/internal/judge"
+	"portrange/internal/port"
+)
+
+// Present is one pool as it is drawn on now: what predictions about it start
+// from.
+type Present struct {
+	Size int // ports of the pool
+	Open int // of them in connections that are not in TIME_WAIT
+	// Waiting are in TIME_WAIT, whether or not connect() may take them over.
+	Waiting int
+	// Rate is how many connections a second this side closes first, each of which
+	// leaves a port in TIME_WAIT: the measured rate of new connections or, where
+	// none was measured, what the ports in TIME_WAIT show, as each stays there for
+	// 60 s. A pool that is full hides the demand that it refuses.
+	Rate float64
+	// Kept is how long such a port is withheld.
+	Kept time.Duration
+}
+
+// PresentOf is a pool of a namespace. rate is the measured number of new
+// connections a second, 0 where none was measured.
+func PresentOf(ns *host.Namespace, pool *judge.Pool, rate float64) Present {
+	p := Present{
+		Size: pool.Size, Waiting: pool.In(port.TimeWait),
+		Kept: judge.ReuseUnder(&ns.Settings).Kept(judge.OnLoopback(pool.Tuple)),
+	}
+	p.Open = pool.Used - p.Waiting
+	if p.Waiting > 0 {
+		p.Rate = max(rate, float64(p.Waiting)/port.TimeWaitLength.Seconds())
+	}
+	return p
+}
+
+// Remedy is what an action does to a pool. The zero value of each field leaves
+// that as it is.
+type Remedy struct {
+	Size    int           // ports of the pool
+	Kept    time.Duration // how long a port stays withheld after this side closed
+	Freed   int           // connections that end
+	Sources int           // source addresses that share the connections
+	Pooled  bool          // connections are kept open and used again, not closed
+}
+
+// With predicts the pool after a remedy, at the present rate.
+func (p Present) With(c Remedy) *finding.Effect {
+	size, kept := p.Size, p.Kept
+	if c.Size > 0 {
+		size = c.Size
+	}
+	if c.Kept > 0 {
+		kept = c.Kept
+	}
+	used := float64(p.Open-c.Freed) + p.Rate*kept.Seconds()
+	if c.Pooled {
+		used = float64(max(p.Open-c.Freed, 1))
+	}
+	used = min(used/float64(max(c.Sources, 1)), float64(size))
+	effect := &finding.Effect{Size: size, Left: size - ceil(used), Share: share(ceil(used), size)}
+	if p.Rate > 0 {
+		effect.Rate = p.Rate
+		if !c.Pooled {
+			effect.Ceiling = float64(size*max(c.Sources, 1)) / kept.Seconds()
+		}
+	}
+	return effect
+}

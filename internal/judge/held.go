@@ -1,0 +1,53 @@
+package judge
+
+import (
+	"portrange/internal/host"
+	"portrange/internal/port"
+)
+
+// BoundPorts are the open ports that connections took through bind(). With a
+// listener on the same port, or several connections, they are accepted ones.
+func BoundPorts(ns *host.Namespace) *port.Set {
+	r := newRules(ns)
+	bound := r.unserved(&ns.Usage.Bound)
+	bound.Intersect(r.open)
+	return bound
+}
+
+// DrawsOnLocalPools reports whether something was seen to draw on the pools that
+// all destinations share: UDP always does, of TCP only bind(addr, 0), where a
+// port of the range was taken so, listeners aside.
+func DrawsOnLocalPools(ns *host.Namespace, proto port.Proto) bool {
+	if proto == port.UDP {
+		return true
+	}
+	r := newRules(ns)
+	return r.drawnOn()
+}
+
+func (r *rules) drawnOn() bool { return r.unserved(r.bindHeld).Len() > 0 }
+
+// unserved are the ports without a listener and without several connections,
+// which are a listener's.
+func (r *rules) unserved(ports *port.Set) *port.Set {
+	rest := ports.Clone()
+	rest.Subtract(&r.ns.Usage.Listening)
+	rest.Subtract(&r.ns.Usage.Served)
+	return rest
+}
+
+// Binders are the processes behind bound ports, the one with most of them first;
+// none where owners were not asked for.
+func Binders(ns *host.Namespace, bound *port.Set) []Owner {
+	owners := []Owner{}
+	if ns.Holdings == nil {
+		return owners
+	}
+	for pid, ports := range ns.Holdings.Bound {
+		if n := ports.CountIn(bound); n > 0 {
+			owners = append(owners, Owner{Process: ns.Holdings.Process(pid), Used: n})
+		}
+	}
+	sortOwners(owners)
+	return owners
+}

@@ -1,0 +1,57 @@
+package rules
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// All lists the rules, by subject.
+func All() []*Rule {
+	return []*Rule{
+		poolFull(), poolNearFull(), poolPastHalf(),
+		timeWaitShare(),
+	}
+}
+
+// Codes are the codes of all rules, in their order.
+func Codes() []string {
+	var codes []string
+	for _, rule := range All() {
+		codes = append(codes, rule.Code)
+	}
+	return codes
+}
+
+// pages holds one page for each rule.
+//
+//go:embed *.md
+var pages embed.FS
+
+// Explain is the page on a code, in Markdown that reads well as it is. The error
+// of an unknown code names the nearest ones, or else all.
+func Explain(code string) (string, error) {
+	page, err := pages.ReadFile(code + ".md")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+		return "", unknownCode(code)
+	}
+	if err != nil {
+		return "", fmt.Errorf("explain %s: %w", code, err)
+	}
+	return string(page), nil
+}
+
+func unknownCode(code string) error {
+	var near []string
+	for _, known := range Codes() {
+		if code != "" && strings.Contains(known, code) {
+			near = append(near, known)
+		}
+	}
+	if len(near) == 0 {
+		near = Codes()
+	}
+	return fmt.Errorf("no finding has the code %q; there are %s", code, strings.Join(near, ", "))
+}

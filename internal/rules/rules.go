@@ -1,0 +1,203 @@
+package rules
+
+import (
+	"time"
+
+	"portrange/internal/boot"
+	"portrange/internal/capacity"
+	"portrange/internal/finding"
+	"portrange/internal/host"
+	"portrange/internal/judge"
+	"portrange/internal/port"
+)
+
+// Rule is one kind of finding, and how to see it. Exactly one of Namespace,
+// Machine and Change is set, or none for a kind that a command finds itself.
+type Rule struct {
+	finding.Kind
+	// Needs are the parts of a look without which the rule finds nothing.
+	Needs host.Want
+	// Namespace looks at one namespace.
+	Namespace func(p *Place)
+	// Machine looks at what all namespaces share.
+	Machine func(m *Machine)
+	// Change looks at what a change would do to one namespace.
+	Change func(c *Change)
+}
+
+// Facts are what rules look at. A nil part was not asked for or could not be
+// read, and makes no finding.
+type Facts struct {
+	Now *host.State
+	// Earlier is a look some time before, for rates; nil for none.
+	Earlier *host.State
+	// Boot is what will hold after a reboot, in the namespace with the number
+	// Booted, to which the files apply.
+	Boot   *boot.Report
+	Booted uint64
+	// Standing are the findings of the last look; nil where there was none.
+	Standing *finding.Tracker
+}
+
+// Examine lists what is wrong, related and with the worst first.
+func Examine(f *Facts) []finding.Finding { return finding.Relate(f.examine(All())) }
+
+// Needs are the parts of a look that the rules need.
+func Needs(rules []*Rule) (needs host.Want) {
+	for _, rule := range rules {
+		needs |= rule.Needs
+	}
+	return needs
+}
+
+// Pools lists what is wrong with the pools of one namespace: what follows from
+// its sockets and settings alone, of one look.
+func Pools(now *host.State) []finding.Finding {
+	var sockets []*Rule
+	for _, rule := range All() {
+		if rule.Pools() {
+			sockets = append(sockets, rule)
+		}
+	}
+	return finding.Relate((&Facts{Now: now}).examine(sockets))
+}
+
+func (f *Facts) examine(rules []*Rule) []finding.Finding {
+	found := []finding.Finding{}
+	for i := range f.Now.Namespaces {
+		place := newPlace(f, &f.Now.Namespaces[i])
+		for _, rule := range rules {
+			if rule.Namespace != nil {
+				place.rule = rule
+				rule.Namespace(place)
+			}
+		}
+		found = append(found, place.found...)
+	}
+	machine := &Machine{Facts: f}
+	for _, rule := range rules {
+		if rule.Machine != nil {
+			machine.rule = rule
+			rule.Machine(machine)
+		}
+	}
+	return append(found, machine.found...)
+}
+
+// Place is one namespace under examination, with what several rules ask of it.
+type Place struct {
+	*Facts
+	NS      *host.Namespace
+	Verdict judge.Verdict
+	Ports   judge.Ports
+	// Before is the namespace at the earlier look, nil for none; Rates are what
+	// happened since, over Elapsed.
+	Before  *host.Namespace
+	Elapsed time.Duration
+	Rates   []judge.Rate
+
+	rule  *Rule
+	found []finding.Finding
+}
+
+func newPlace(f *Facts, ns *host.Namespace) *Place {
+	p := &Place{Facts: f, NS: ns, Verdict: judge.Namespace(ns), Ports: judge.PortsOf(ns)}
+	if f.Earlier == nil {
+		return p
+	}
+	p.Elapsed = f.Now.TakenAt.Sub(f.Earlier.TakenAt)
+	if p.Before = f.Earlier.Find(ns.ID); p.Before != nil {
+		p.Rates = judge.Rates(p.Before, ns, p.Elapsed)
+	}
+	return p
+}
+
+// add takes in a finding of the rule that is at work.
+func (p *Place) add(severity finding.Severity, subject finding.Subject, values finding.Values, actions ...finding.Action) {
+	p.found = append(p.found, finding.Finding{
+		Kind: &p.rule.Kind, Severity: severity, NetNS: p.NS.ID, Name: p.NS.Name,
+		Subject: subject, Values: values, Actions: actions,
+	})
+}
+
+// present is a pool as it is drawn on now, at the measured rate where there is one.
+func (p *Place) present(pool *judge.Pool) capacity.Present {
+	rate := 0.0
+	for i := range p.Rates {
+		if p.Rates[i].Pool.Tuple == pool.Tuple {
+			rate = p.Rates[i].PerSecond
+		}
+	}
+	return capacity.PresentOf(p.NS, pool, rate)
+}
+
+// fullest is the pool with the largest share taken, nil where there is none.
+func (p *Place) fullest() *judge.Pool {
+	var worst *judge.Pool
+	for i := range p.Verdict.Pools {
+		if pool := &p.Verdict.Pools[i]; worst == nil || pool.Taken() > worst.Taken() {
+			worst = pool
+		}
+	}
+	return worst
+}
+
+// busy is the largest share taken of any pool, 0 where there is none.
+func (p *Place) busy() float64 {
+	if worst := p.fullest(); worst != nil {
+		return worst.Taken()
+	}
+	return 0
+}
+
+// Machine is what all namespaces share, under examination.
+type Machine struct {
+	*Facts
+	rule  *Rule
+	found []finding.Finding
+}
+
+func (m *Machine) add(severity finding.Severity, subject finding.Subject, values finding.Values, actions ...finding.Action) {
+	m.found = append(m.found, finding.Finding{Kind: &m.rule.Kind, Severity: severity, Subject: subject, Values: values, Actions: actions})
+}
+
+// poolSubject is the subject of a pool of connect().
+func poolSubject(pool *judge.Pool) finding.Subject {
+	return finding.OfPool(port.TCP, pool.Source(), pool.Remote)
+}
+
+// Pools reports whether the rule needs nothing but the sockets of one look, so
+// that show can tell of it.
+func (r *Rule) Pools() bool {
+	return r.Namespace != nil && r.Needs.Has(host.WantSockets) && r.Needs&^(host.WantSockets|host.WantOwners) == 0
+}
+
+// Change is what a change would do to one namespace.
+type Change struct {
+	// Before is the namespace as it is, After the same with the settings that it
+	// will have.
+	Before, After *host.Namespace
+
+	rule  *Rule
+	found []finding.Finding
+}
+
+// ExamineChange lists what follows from a change, the worst first.
+func ExamineChange(before, after *host.Namespace) []finding.Finding {
+	c := &Change{Before: before, After: after}
+	for _, rule := range All() {
+		if rule.Change != nil {
+			c.rule = rule
+			rule.Change(c)
+		}
+	}
+	finding.Sort(c.found)
+	return c.found
+}
+
+func (c *Change) add(severity finding.Severity, subject finding.Subject, values finding.Values, actions ...finding.Action) {
+	c.found = append(c.found, finding.Finding{
+		Kind: &c.rule.Kind, Severity: severity, NetNS: c.Before.ID, Name: c.Before.Name,
+		Subject: subject, Values: values, Actions: actions,
+	})
+}

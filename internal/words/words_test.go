@@ -1,0 +1,35 @@
+package words
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNumbers(t *testing.T) {
+	for _, tt := range []struct{ got, want string }{
+		{Thousands(0), "0"}, {Thousands(999), "999"}, {Thousands(1000), "1,000"}, {Thousands(-28232), "-28,232"}, {Thousands(1234567), "1,234,567"},
+		{Count(1, "port"), "1 port"}, {Count(0, "port"), "0 ports"}, {Count(28232, "port"), "28,232 ports"},
+		{Percent(0), "0.0%"}, {Percent(0.8549), "85.5%"}, {Percent(1), "100.0%"},
+		{Rate(0.5), "0.5/s"}, {Rate(99.94), "99.9/s"}, {Rate(470.4), "470/s"}, {Rate(13449), "13,449/s"},
+		{Span(250 * time.Millisecond), "250ms"}, {Span(12 * time.Second), "12 s"}, {Span(1500 * time.Millisecond), "1.5 s"},
+		{Span(90 * time.Second), "2 min"}, {Span(3 * time.Hour), "3.0 h"}, {Span(80 * time.Hour), "3 days"},
+		{Ports(1, "8080"), "port 8080"}, {Ports(5, "40020-40024"), "5 ports (40020-40024)"},
+		{Join(nil, "and"), ""}, {Join([]string{"a"}, "and"), "a"}, {Join([]string{"a", "b", "c"}, "or"), "a, b or c"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
+func TestLongListsAreCutBehindAComma(t *testing.T) {
+	short := strings.Repeat("8080,", 16)[:longestList-1]
+	if got := List(short); got != short || IsLong(short) {
+		t.Errorf("a list of %d characters became %q", len(short), got)
+	}
+	long := strings.Repeat("8080,", 16) + "9"
+	if got := List(long); got != strings.Repeat("8080,", 16)+"…" || !IsLong(long) {
+		t.Errorf("cut to %q", got)
+	}
+}
