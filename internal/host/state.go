@@ -1,6 +1,10 @@
 package host
 
-import "time"
+import (
+	"time"
+
+	"portrange/internal/port"
+)
 
 // State is one look at the host.
 type State struct {
@@ -11,7 +15,13 @@ type State struct {
 	Features   Features
 	Files      *Files // nil where they were not asked for or could not be read
 	TCP        *TCP   // the same
-	Gaps       []Gap
+	// HostRange is the range of the host's namespace, for comparison with others;
+	// nil where it is among Namespaces alone or could not be read.
+	HostRange *port.Range
+	// Cost is what connect() was measured to take on this kernel; nil where it
+	// was not measured.
+	Cost *ConnectCost
+	Gaps []Gap
 }
 
 // Find is the namespace with an inode number, nil where it was not read.

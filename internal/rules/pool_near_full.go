@@ -10,7 +10,7 @@ import (
 func poolNearFull() *Rule {
 	return &Rule{
 		Kind: finding.Kind{
-			Code: "pool-near-full", Title: "Few ports are left to a destination",
+			Code: "pool-near-full", Title: "A pool is more than 85 % full",
 			Causes: causesOfFullPools(), Evidence: poolEvidence,
 		},
 		Needs: host.WantSockets | host.WantOwners,

@@ -10,7 +10,7 @@ import (
 func poolPastHalf() *Rule {
 	return &Rule{
 		Kind: finding.Kind{
-			Code: "pool-past-half", Title: "Every connect() to a destination searches half of the range first",
+			Code: "pool-past-half", Title: "A pool is more than half full, and connect() is slow",
 			Causes: causesOfFullPools(), Evidence: poolEvidence,
 		},
 		Needs: host.WantSockets | host.WantOwners,

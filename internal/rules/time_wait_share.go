@@ -17,7 +17,7 @@ const worthWaiting = 0.1
 func timeWaitShare() *Rule {
 	return &Rule{
 		Kind: finding.Kind{
-			Code: "time-wait-share", Title: "Much of a pool is in TIME_WAIT",
+			Code: "time-wait-share", Title: "Most ports of a pool are in TIME_WAIT",
 			Evidence: func(f *finding.Finding) string {
 				waiting, used := f.Values.Int("time_wait"), f.Values.Int("used")
 				return fmt.Sprintf("%s of %s in use are in TIME_WAIT (%s): this side closes first, and each port stays taken for %s",

@@ -13,7 +13,7 @@ func TestNumbers(t *testing.T) {
 		{Percent(0), "0.0%"}, {Percent(0.8549), "85.5%"}, {Percent(1), "100.0%"},
 		{Rate(0.5), "0.5/s"}, {Rate(99.94), "99.9/s"}, {Rate(470.4), "470/s"}, {Rate(13449), "13,449/s"},
 		{Span(250 * time.Millisecond), "250ms"}, {Span(12 * time.Second), "12 s"}, {Span(1500 * time.Millisecond), "1.5 s"},
-		{Span(90 * time.Second), "2 min"}, {Span(3 * time.Hour), "3.0 h"}, {Span(80 * time.Hour), "3 days"},
+		{Span(time.Minute), "60 s"}, {Span(2 * time.Minute), "2 min"}, {Span(3 * time.Hour), "3.0 h"}, {Span(80 * time.Hour), "3 days"},
 		{Ports(1, "8080"), "port 8080"}, {Ports(5, "40020-40024"), "5 ports (40020-40024)"},
 		{Join(nil, "and"), ""}, {Join([]string{"a"}, "and"), "a"}, {Join([]string{"a", "b", "c"}, "or"), "a, b or c"},
 	} {
