@@ -128,7 +128,7 @@ func (p *play) keepDelay() error {
 	if p.Stands != Kernel {
 		return nil
 	}
-	delay := min(p.clock.realLinger().Round(time.Millisecond), port.TimeWaitLength.Seconds()*time.Second)
+	delay := min(p.clock.realLinger().Round(time.Millisecond), port.TimeWaitLength)
 	if delay == p.delay {
 		return nil
 	}
