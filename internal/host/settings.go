@@ -30,6 +30,17 @@ type Settings struct {
 	// the file (Linux 7.1).
 	StepWidth    int
 	HasStepWidth bool
+	// L3MdevAccept is tcp_l3mdev_accept. HasL3MdevAccept tells a kernel that
+	// knows VRFs.
+	L3MdevAccept    bool
+	HasL3MdevAccept bool
+	// BindV6Only is net.ipv6.bindv6only. HasBindV6Only tells a kernel with IPv6.
+	BindV6Only    bool
+	HasBindV6Only bool
+	// AutobindReuse is ip_autobind_reuse. HasAutobindReuse tells a kernel that
+	// has the file (Linux 5.8).
+	AutobindReuse    bool
+	HasAutobindReuse bool
 }
 
 // Value is a setting by its key, in the kernel's form with one space between
@@ -55,6 +66,19 @@ func (s *Settings) Value(key string) (value string, known bool) {
 		return strconv.Itoa(int(s.FinTimeout / time.Second)), true
 	case port.KeyStepWidth:
 		return strconv.Itoa(s.StepWidth), s.HasStepWidth
+	case port.KeyL3MdevAccept:
+		return flag(s.L3MdevAccept), s.HasL3MdevAccept
+	case port.KeyBindV6Only:
+		return flag(s.BindV6Only), s.HasBindV6Only
+	case port.KeyAutobindReuse:
+		return flag(s.AutobindReuse), s.HasAutobindReuse
 	}
 	return "", false
+}
+
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return "0"
 }

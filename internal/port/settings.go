@@ -19,6 +19,16 @@ const (
 	KeyTWReuseDelay      = "net.ipv4.tcp_tw_reuse_delay"
 	KeyTimestamps        = "net.ipv4.tcp_timestamps"
 	KeyStepWidth         = "net.ipv4.ip_local_port_step_width"
+	// KeyL3MdevAccept makes one bind table of those of all VRFs
+	// (inet_sk_bound_l3mdev, include/net/inet_sock.h). Kernels without VRFs have
+	// no such file.
+	KeyL3MdevAccept = "net.ipv4.tcp_l3mdev_accept"
+	// KeyBindV6Only is what IPV6_V6ONLY is for a new socket (inet6_create,
+	// net/ipv6/af_inet6.c). A kernel without IPv6 has no such file.
+	KeyBindV6Only = "net.ipv6.bindv6only"
+	// KeyAutobindReuse lets TCP's bind() to port 0 share ports between sockets
+	// with SO_REUSEADDR (inet_csk_find_open_port). Since Linux 5.8.
+	KeyAutobindReuse = "net.ipv4.ip_autobind_reuse"
 	// KeyMaxTWBuckets bounds the timewait sockets of a namespace. Beyond it
 	// connections end without TIME_WAIT (inet_twsk_alloc, net/ipv4/inet_timewait_sock.c).
 	KeyMaxTWBuckets = "net.ipv4.tcp_max_tw_buckets"

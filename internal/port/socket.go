@@ -125,6 +125,11 @@ type Socket struct {
 	Device uint32
 	// L3Mdev is the VRF master the socket's bucket belongs to, 0 for none.
 	L3Mdev uint32
+	// Reuse is SO_REUSEADDR, ReusePort SO_REUSEPORT.
+	Reuse, ReusePort bool
+	// Blind is set where L3Mdev, Reuse, ReusePort and Stamped were not to be
+	// seen; they are zero then.
+	Blind bool
 
 	Hold Hold
 	// Chosen is set for a TCP listener that let the kernel choose its port. Only
@@ -139,8 +144,11 @@ type Socket struct {
 	Quiet time.Duration
 
 	Timer Timer
-	UID   uint32
-	Inode uint64 // 0 where no process can hold it: timewait, request and orphaned sockets
+	UID   uint32 // where only ports count, of sockets with ReusePort alone
+	// Cookie is the kernel's name for the socket (sock_gen_cookie), 0 where it
+	// was not asked for. Only sock_diag shows it.
+	Cookie uint64
+	Inode  uint64 // 0 where no process can hold it: timewait, request and orphaned sockets
 }
 
 // Tuple is the pool the socket's port was drawn from, were it drawn by connect().

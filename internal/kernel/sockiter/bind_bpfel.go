@@ -66,7 +66,8 @@ type bindSlot struct {
 		Hold       uint8
 		Timer      uint8
 		Retries    uint8
-		Unused     [2]uint8
+		Options    uint8
+		Unused     uint8
 	}
 }
 

@@ -178,6 +178,15 @@ static __always_inline int belongs(struct bind_walk *w, struct sock_common *skc)
 	return w->count || (__u64)bucket2_of(skc) == w->bucket2;
 }
 
+/* Both are far from the rest of the socket. */
+static __always_inline void fill_full(struct record *r, struct sock *sk)
+{
+	if (r->state == TCP_LISTEN)
+		fill_chosen(r, sk);
+	if (r->options & OPTION_REUSEPORT)
+		r->uid = sk->sk_uid.val;
+}
+
 static __always_inline long visit_owner(struct visit *v)
 {
 	struct bind_walk *w = &v->slot->walk;
@@ -192,8 +201,8 @@ static __always_inline long visit_owner(struct visit *v)
 	fill_tuple(r, skc);
 	if (r->state == TCP_TIME_WAIT)
 		fill_waiting(r, CAST(skc, tcp_timewait_sock));
-	else if (r->state == TCP_LISTEN)
-		fill_chosen(r, CAST(skc, sock));
+	else
+		fill_full(r, CAST(skc, sock));
 	ours = belongs(w, skc);
 	if (!advance(&w->owner) || !ours)
 		return restart_bucket(v);

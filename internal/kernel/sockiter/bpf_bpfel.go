@@ -41,7 +41,8 @@ type bpfRecord struct {
 	Hold       uint8
 	Timer      uint8
 	Retries    uint8
-	Unused     [2]uint8
+	Options    uint8
+	Unused     uint8
 }
 
 // Names of all BPF objects in the ELF.

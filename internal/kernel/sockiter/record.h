@@ -14,6 +14,9 @@
 #define FLAG_SHARED 0x20 /* the file may be open at another descriptor too */
 #define FLAG_CHOSEN 0x40 /* a listener that let the kernel choose its port */
 
+#define OPTION_REUSE 0x01 /* SO_REUSEADDR */
+#define OPTION_REUSEPORT 0x02
+
 /* port.Hold */
 #define CONNECT_HELD 1
 #define BIND_HELD 2
@@ -45,7 +48,8 @@ struct record {
 	__u8 hold;
 	__u8 timer;
 	__u8 retries;
-	__u8 unused[2];
+	__u8 options;
+	__u8 unused;
 };
 
 /* Since 6.2. Makes a pointer of another type out of any pointer; what is read
@@ -68,6 +72,10 @@ static __always_inline void fill_tuple(struct record *r, struct sock_common *skc
 	r->local_port = skc->skc_num;
 	r->remote_port = bpf_ntohs(skc->skc_dport);
 	r->device = skc->skc_bound_dev_if;
+	if (BPF_CORE_READ_BITFIELD(skc, skc_reuse))
+		r->options |= OPTION_REUSE;
+	if (BPF_CORE_READ_BITFIELD(skc, skc_reuseport))
+		r->options |= OPTION_REUSEPORT;
 	if (skc->skc_family != AF_INET6) {
 		*(__u32 *)r->local = skc->skc_rcv_saddr;
 		*(__u32 *)r->remote = skc->skc_daddr;

@@ -24,6 +24,12 @@ const (
 	flagChosen
 )
 
+// The bits of record.options in record.h.
+const (
+	optionReuse = 1 << iota
+	optionReusePort
+)
+
 // Sockets yields the TCP sockets, then the UDP sockets of the network
 // namespace that the calling thread is in when the walk begins. The caller
 // keeps the thread locked until then.
@@ -122,6 +128,9 @@ func (r *bpfRecord) socket(tick time.Duration) (port.Socket, error) {
 		Stamped: r.Flags&flagStamped != 0,
 		Chosen:  r.Flags&flagChosen != 0,
 		UID:     r.Uid,
+
+		Reuse:     r.Options&optionReuse != 0,
+		ReusePort: r.Options&optionReusePort != 0,
 		Inode:   r.Inode,
 	}
 	if r.RemotePort != 0 {

@@ -41,6 +41,9 @@ func (t tree) settings() (host.Settings, error) {
 		s.TWReuseDelay = oldTWReuseDelay
 	}
 	s.StepWidth, s.HasStepWidth = optional(&r, port.KeyStepWidth, numberUpTo(math.MaxInt32))
+	s.L3MdevAccept, s.HasL3MdevAccept = optional(&r, port.KeyL3MdevAccept, parseFlag)
+	s.BindV6Only, s.HasBindV6Only = optional(&r, port.KeyBindV6Only, parseFlag)
+	s.AutobindReuse, s.HasAutobindReuse = optional(&r, port.KeyAutobindReuse, parseFlag)
 	s.MaxTWBuckets, _ = value(&r, port.KeyMaxTWBuckets, numberUpTo(math.MaxInt32))
 	s.FinTimeout, _ = value(&r, port.KeyFinTimeout, parseSeconds)
 	if r.err != nil {
@@ -92,6 +95,13 @@ func numberUpTo(high int) func(string) (int, error) {
 		}
 		return n, nil
 	}
+}
+
+// parseFlag reads a setting that is 0 or not. The kernel lets bindv6only be any
+// number of a byte.
+func parseFlag(text string) (bool, error) {
+	n, err := numberUpTo(math.MaxUint8)(text)
+	return n != 0, err
 }
 
 // parseSeconds reads tcp_fin_timeout.
