@@ -32,53 +32,11 @@ func (sc *scenario) deeds() []deed {
 		{"idle bind", sc.idleBind},
 		{"bind and let go", sc.bindAndClose},
 		{"disconnect", sc.disconnect},
-		{"UDP bind", sc.udpBind},
-		{"UDP connect", sc.udpConnect},
 	}
-}
-
-// dialer is a random client: its kind, where it comes from and goes to.
-type dialer struct {
-	kind     nettest.Kind
-	from, to netip.AddrPort
-	options  []nettest.Option
-}
-
-// dialer picks the ends of a connection over lo.
-func (sc *scenario) dialer() dialer {
-	d := dialer{kind: nettest.TCP4}
-	addrs := addrs4
-	switch sc.IntN(6) {
-	case 0, 1:
-		d.kind, addrs = nettest.TCP6, addrs6
-	case 2:
-		d.kind = nettest.TCP6 // with mapped addresses
-	case 3:
-		if sc.chance(0.3) {
-			d.kind = nettest.MPTCP4
-		}
-	}
-	d.from = netip.AddrPortFrom(pick(sc, addrs), 0)
-	d.to = netip.AddrPortFrom(pick(sc, addrs), uint16(firstServerPort+sc.IntN(serverPorts)))
-	if sc.chance(0.15) {
-		d.options = append(d.options, nettest.Device("lo"))
-	}
-	return d
 }
 
 func (sc *scenario) server(to netip.AddrPort) *nettest.Socket {
 	return sc.servers[to.Port()-firstServerPort]
-}
-
-func (sc *scenario) reuseOptions() []nettest.Option {
-	var options []nettest.Option
-	if sc.chance(0.3) {
-		options = append(options, nettest.ReuseAddr())
-	}
-	if sc.chance(0.2) {
-		options = append(options, nettest.ReusePort())
-	}
-	return options
 }
 
 // unbound is a client whose port connect() picks.
@@ -86,14 +44,14 @@ func (sc *scenario) unbound(d dialer) nettest.Dial {
 	if sc.chance(0.4) {
 		return func() (*nettest.Socket, error) { return sc.Connect(d.kind, d.to, d.options...) }
 	}
-	options := append(sc.reuseOptions(), nettest.BindNoPort())
+	options := append(sc.sharing().options(), nettest.BindNoPort())
 	options = append(options, d.options...)
 	return func() (*nettest.Socket, error) { return sc.BindConnect(d.kind, d.from, d.to, options...) }
 }
 
 // bound is a client whose port bind() picks or is told.
 func (sc *scenario) bound(d dialer) nettest.Dial {
-	options := append(sc.reuseOptions(), d.options...)
+	options := append(sc.sharing().options(), d.options...)
 	return func() (*nettest.Socket, error) { return sc.BindConnect(d.kind, d.from, d.to, options...) }
 }
 
@@ -126,15 +84,13 @@ func (sc *scenario) connectInOwnRange() error {
 }
 
 func (sc *scenario) connectVoid() error {
-	kind, to := nettest.TCP4, pick(sc, void4)
-	if sc.chance(0.4) {
-		kind, to = nettest.TCP6, pick(sc, void6)
-	}
-	options := []nettest.Option{nettest.NonBlock()}
+	d := sc.voidDialer(tcpKinds)
+	d.options = append(d.options, nettest.NonBlock())
 	if sc.chance(0.3) {
-		options = append(options, nettest.Device(blackholeDevice))
+		_, err := sc.BindConnect(d.kind, d.from, d.to, append(sc.sharing().options(), d.options...)...)
+		return err
 	}
-	_, err := sc.Connect(kind, netip.AddrPortFrom(to, 80), options...)
+	_, err := sc.Connect(d.kind, d.to, d.options...)
 	return err
 }
 
@@ -171,27 +127,9 @@ func (sc *scenario) closeWait() error {
 	return err
 }
 
-// place is a random local end in or near the range, with a kind that fits.
-func (sc *scenario) place() (nettest.Kind, netip.AddrPort, []nettest.Option) {
-	options := sc.reuseOptions()
-	p := sc.portNearRange()
-	switch sc.IntN(5) {
-	case 0:
-		return nettest.TCP4, netip.AddrPortFrom(netip.IPv4Unspecified(), p), options
-	case 1:
-		options = append(options, nettest.V6Only(sc.chance(0.5)))
-		return nettest.TCP6, netip.AddrPortFrom(netip.IPv6Unspecified(), p), options
-	case 2:
-		return nettest.TCP6, netip.AddrPortFrom(pick(sc, addrs6), p), options
-	case 3:
-		return nettest.TCP6, netip.AddrPortFrom(pick(sc, addrs4), p), options
-	}
-	return nettest.TCP4, netip.AddrPortFrom(pick(sc, addrs4), p), options
-}
-
 func (sc *scenario) listenInRange() error {
-	kind, at, options := sc.place()
-	_, err := sc.Listen(kind, at, options...)
+	s := sc.spot(tcpKinds)
+	_, err := sc.Listen(s.kind, s.at, s.options...)
 	return err
 }
 
@@ -225,24 +163,24 @@ func (sc *scenario) serveInRange() error {
 }
 
 func (sc *scenario) idleBind() error {
-	kind, at, options := sc.place()
+	s := sc.spot(tcpKinds)
 	if sc.chance(0.5) {
-		at = netip.AddrPortFrom(at.Addr(), 0)
+		s.at = netip.AddrPortFrom(s.at.Addr(), 0)
 	}
-	_, err := sc.Bind(kind, at, options...)
+	_, err := sc.Bind(s.kind, s.at, s.options...)
 	return err
 }
 
 // bindAndClose makes a bucket change hands: a bound socket comes and goes,
 // perhaps beside one that connect() put there.
 func (sc *scenario) bindAndClose() error {
-	kind, at, _ := sc.place()
-	s, err := sc.Bind(kind, at, nettest.ReuseAddr())
+	at := sc.spot(tcpKinds)
+	s, err := sc.Bind(at.kind, at.at, append(at.options, nettest.ReuseAddr())...)
 	if err != nil {
 		return err
 	}
 	d := sc.dialer()
-	d.from = netip.AddrPortFrom(d.from.Addr(), at.Port())
+	d.from = netip.AddrPortFrom(d.from.Addr(), at.at.Port())
 	d.options = append(d.options, nettest.ReuseAddr())
 	err = sc.pair(d, sc.bound(d))
 	return errors.Join(err, s.Close())
@@ -260,33 +198,4 @@ func (sc *scenario) disconnect() error {
 		return err
 	}
 	return errors.Join(client.Disconnect(), server.Reset())
-}
-
-func (sc *scenario) udpPlace() (nettest.Kind, netip.AddrPort, []nettest.Option) {
-	kind, at, options := sc.place()
-	if kind == nettest.TCP4 {
-		return nettest.UDP4, at, options
-	}
-	return nettest.UDP6, at, options
-}
-
-func (sc *scenario) udpBind() error {
-	kind, at, options := sc.udpPlace()
-	if sc.chance(0.4) {
-		at = netip.AddrPortFrom(at.Addr(), 0)
-	}
-	if sc.chance(0.15) {
-		options = append(options, nettest.Device("lo"))
-	}
-	_, err := sc.Bind(kind, at, options...)
-	return err
-}
-
-func (sc *scenario) udpConnect() error {
-	kind, to, options := sc.udpPlace()
-	if to.Addr().IsUnspecified() {
-		return nil
-	}
-	_, err := sc.Connect(kind, netip.AddrPortFrom(to.Addr(), 53), options...)
-	return err
 }

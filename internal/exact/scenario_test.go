@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,16 +20,41 @@ const (
 	firstServerPort = 1100
 	serverPorts     = 3
 	lowestRange     = 2000
-	blackholeDevice = "void0"
+)
+
+// The devices besides lo. Nobody answers behind them: connect() stays in SYN_SENT.
+const (
+	void0 = "void0"
+	void1 = "void1"
 )
 
 var (
 	addrs4 = parseAddrs("127.0.0.1", "10.1.0.1", "10.1.0.2", "10.1.0.3")
 	addrs6 = parseAddrs("::1", "fd00::1", "fd00::2")
-	// Nobody answers behind the blackhole: connect() stays in SYN_SENT.
-	void4 = parseAddrs("192.0.2.77", "192.0.2.78")
-	void6 = parseAddrs("fd01::77")
+	// linkLocal is an address of both voids, and so two.
+	linkLocal = netip.MustParseAddr("fe80::1")
 )
+
+// voids are the networks behind the devices.
+var voids = map[string]network{
+	void0: {
+		locals:  parseAddrs("192.0.2.1", "fd01::1", "fe80::1%void0"),
+		remotes: parseAddrs("192.0.2.77", "fd01::77", "fe80::77%void0", "192.0.2.78"),
+	},
+	void1: {
+		locals:  parseAddrs("198.51.100.1", "fd02::1", "fe80::1%void1"),
+		remotes: parseAddrs("198.51.100.77", "fd02::77", "fe80::77%void1", "198.51.100.78"),
+	},
+}
+
+// network is what is behind a device: the address that connect() takes for the
+// remote one at the same place, the fourth remote being another like the first.
+type network struct{ locals, remotes []netip.Addr }
+
+// source is the local address to a remote one.
+func (n network) source(remote netip.Addr) netip.Addr {
+	return n.locals[slices.Index(n.remotes, remote)%len(n.locals)]
+}
 
 // scenario is one random namespace.
 type scenario struct {
@@ -39,6 +66,9 @@ type scenario struct {
 	delay     time.Duration // tcp_tw_reuse_delay
 	servers   []*nettest.Socket
 	log       []string
+	devices   []string          // the voids of this scenario
+	index     map[string]uint32 // of all devices
+	mostlyUDP bool
 	// freshSince is when the youngest TIME_WAIT socket that is not to count as
 	// ripe came about; the answers hold for delay from then.
 	freshSince time.Time
@@ -79,11 +109,42 @@ func build(nursery *nettest.Namespace, seed uint64) (*scenario, error) {
 }
 
 func (sc *scenario) addAddresses() error {
-	return errors.Join(
+	sc.devices = []string{void0}
+	if sc.chance(0.6) {
+		sc.devices = append(sc.devices, void1)
+	}
+	sc.mostlyUDP = sc.chance(0.4)
+	err := errors.Join(
 		sc.AddAddrs("lo", "10.1.0.1", "10.1.0.2", "10.1.0.3", "fd00::1", "fd00::2"),
-		sc.AddSink(blackholeDevice),
-		sc.AddAddrs(blackholeDevice, "192.0.2.1/24", "fd01::1/64"),
+		// Only addresses that are given: none made of a hardware address.
+		sc.WriteSysctl("net.ipv6.conf.default.addr_gen_mode", "1"),
 	)
+	for _, device := range sc.devices {
+		err = errors.Join(err, sc.addVoid(device))
+	}
+	return errors.Join(err, sc.readIndexes())
+}
+
+func (sc *scenario) addVoid(device string) error {
+	locals := voids[device].locals
+	return errors.Join(
+		sc.AddSink(device),
+		sc.AddAddrs(device, locals[0].String()+"/24", locals[1].String()+"/64", linkLocal.String()+"/64"),
+	)
+}
+
+func (sc *scenario) readIndexes() error {
+	sc.index = map[string]uint32{"": 0}
+	return sc.Do(func() error {
+		for _, name := range append([]string{"lo"}, sc.devices...) {
+			device, err := net.InterfaceByName(name)
+			if err != nil {
+				return err
+			}
+			sc.index[name] = uint32(device.Index)
+		}
+		return nil
+	})
 }
 
 func (sc *scenario) configure() error {
@@ -93,8 +154,14 @@ func (sc *scenario) configure() error {
 		"net.ipv4.tcp_tw_reuse":            fmt.Sprint(sc.pickReuse()),
 		"net.ipv4.tcp_tw_reuse_delay":      fmt.Sprint(sc.pickDelay().Milliseconds()),
 	}
-	if sc.chance(0.15) {
-		settings["net.ipv4.tcp_timestamps"] = "0"
+	for _, unusual := range []struct{ key, value string }{
+		{"net.ipv4.tcp_timestamps", "0"},
+		{"net.ipv6.bindv6only", "1"},
+		{"net.ipv4.ip_autobind_reuse", "1"},
+	} {
+		if sc.chance(0.2) {
+			settings[unusual.key] = unusual.value
+		}
 	}
 	for key, value := range settings {
 		if err := sc.WriteSysctl(key, value); err != nil {
@@ -160,7 +227,7 @@ func (sc *scenario) pickDelay() time.Duration {
 // listen opens the servers, dual-stack, that all connections go to.
 func (sc *scenario) listen() error {
 	for i := range serverPorts {
-		s, err := sc.Listen(nettest.TCP6, netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(firstServerPort+i)))
+		s, err := sc.Listen(nettest.TCP6, netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(firstServerPort+i)), nettest.V6Only(false))
 		if err != nil {
 			return err
 		}
@@ -201,7 +268,11 @@ func (sc *scenario) moveRange() error {
 }
 
 func (sc *scenario) act(times int) error {
-	deeds := sc.deeds()
+	deeds := append(sc.deeds(), sc.udpDeeds()...)
+	if sc.mostlyUDP {
+		deeds = append(sc.udpDeeds(), deeds...)
+		deeds = append(sc.udpDeeds(), deeds...)
+	}
 	for range times {
 		deed := deeds[sc.IntN(len(deeds))]
 		for i := range 1 + sc.IntN(12) {

@@ -18,7 +18,7 @@ const (
 	PartBuckets     Part = "bind buckets"
 	PartTableWalk   Part = "walk of the bind table"
 	PartIdle        Part = "idle bound sockets"
-	PartVRF         Part = "pools within VRFs"
+	PartVRF         Part = "VRFs of devices"
 	PartOwners      Part = "owners"
 	PartDevices     Part = "interface names"
 	PartTotals      Part = "totals"

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"net/netip"
 	"time"
 
 	"portrange/internal/port"
@@ -15,41 +14,30 @@ type Usage struct {
 	// that is bind-held is in no pool, and on a server it may have half a million
 	// clients: Bound has it.
 	Tuples map[port.Tuple]*TupleUsage
-	// Locals are all ports that bind() and UDP would meet, by local address.
+	// Locals are all ports that bind() and UDP would meet, by local end.
 	Locals map[Local]*port.Ports
 
-	// BindHeld are the TCP ports whose bucket is bind-held, VRFs aside.
-	BindHeld port.Set
-	// Listening are the TCP ports with a listener, Chosen those of them that the
-	// kernel chose for it, as far as the source shows.
-	Listening, Chosen port.Set
-	// Bound are the bind-held TCP ports of connected sockets: of accepted
-	// ones, and of those that called bind() before connect().
-	Bound port.Set
-	// Served are those of them with several connections: accepted ones, as one
-	// that called bind() has its port for itself.
-	Served port.Set
-	// InVRF are the TCP ports of sockets within a VRF, which are left out.
-	InVRF port.Set
-	// Blind is set when the bucket of a connected TCP socket was not to be seen.
-	Blind bool
+	// Buckets are those of the sockets outside of VRFs.
+	Buckets
+	// VRFs are the buckets of each VRF with TCP sockets, by the index of its device.
+	VRFs map[uint32]*Buckets
+	// Masters are the VRFs that devices belong to, each VRF's own device included;
+	// nil where there is none. It is set before the first socket is added.
+	Masters map[uint32]uint32
+	// VRFUnsure is set when it is not certain in which VRF's buckets a socket is:
+	// the source does not show it, or the socket is from before its device came
+	// to where it is.
+	VRFUnsure bool
+	// Missed is how many more sockets there may have been all the time, which the
+	// source passed over while others came and went.
+	Missed int
 
-	reuseDelay time.Duration
-	local      Local                 // the key of localPorts: most sockets share one
-	ports      *port.Ports           // Locals[local]
-	bound      map[uint16]port.Tuple // of the first socket on a port of Bound
-	recent     [recentTuples]recentTuple
-}
-
-// Local is the key under which bind() and UDP find their conflicts: a local
-// address, the unspecified ones included. V6Only matters for IPv6 sockets alone;
-// with V6Unknown it may as well be true.
-type Local struct {
-	Proto     port.Proto
-	Addr      netip.Addr
-	Family6   bool
-	V6Only    bool
-	V6Unknown bool
+	l3mdevAccept bool
+	reuseDelay   time.Duration
+	reuseSlack   time.Duration
+	local        Local       // the key of localPorts: most sockets share one
+	ports        *port.Ports // Locals[local]
+	recent       [recentTuples]recentTuple
 }
 
 // TupleUsage is how the sockets of one tuple use ports.
@@ -58,6 +46,9 @@ type TupleUsage struct {
 	// Reusable are the ports in TIME_WAIT that tcp_tw_reuse may hand out now,
 	// where it is switched on for the tuple.
 	Reusable port.Ports
+	// Aged are those that it may hand out if they saw TCP timestamps, which was
+	// not to be seen.
+	Aged port.Ports
 }
 
 // StatePorts are the ports of one tuple in one state.
@@ -69,66 +60,113 @@ type StatePorts struct {
 // NewUsage returns an empty usage. A TIME_WAIT port is reusable when its last
 // packet is longer ago than settings.TWReuseDelay.
 func NewUsage(settings Settings) *Usage {
-	return &Usage{
-		Tuples:     map[port.Tuple]*TupleUsage{},
-		Locals:     map[Local]*port.Ports{},
-		bound:      map[uint16]port.Tuple{},
-		reuseDelay: settings.TWReuseDelay,
+	u := &Usage{
+		Tuples:       map[port.Tuple]*TupleUsage{},
+		Locals:       map[Local]*port.Ports{},
+		l3mdevAccept: settings.L3MdevAccept,
+		reuseDelay:   settings.TWReuseDelay,
+		reuseSlack:   jiffies,
 	}
+	if !settings.HasTWReuseDelay {
+		u.reuseSlack += time.Second // tcp_twsk_unique counted whole seconds
+	}
+	return u
 }
 
-// Add counts one socket. TCP sockets within a VRF draw on buckets of their own
-// and are no part of any other pool.
+// jiffies is what the age of a timer may be off by, on the slowest clock
+// (CONFIG_HZ=100), at either end.
+const jiffies = 20 * time.Millisecond
+
+// L3Mdev is the VRF in whose buckets a TCP socket bound to a device looks for a
+// port, 0 for none (inet_sk_bound_l3mdev, include/net/inet_sock.h).
+func (u *Usage) L3Mdev(device uint32) uint32 {
+	if u.l3mdevAccept || device == 0 {
+		return 0
+	}
+	return u.Masters[device]
+}
+
+// L3MdevAccept is tcp_l3mdev_accept.
+func (u *Usage) L3MdevAccept() bool { return u.l3mdevAccept }
+
+// Of are the buckets of a VRF, 0 for those outside.
+func (u *Usage) Of(l3mdev uint32) *Buckets {
+	if l3mdev == 0 {
+		return &u.Buckets
+	}
+	if b, known := u.VRFs[l3mdev]; known {
+		return b
+	}
+	return &Buckets{}
+}
+
+// Blind reports whether the bucket of a connected TCP socket was not to be seen.
+func (u *Usage) Blind() bool {
+	if u.blind() {
+		return true
+	}
+	for _, b := range u.VRFs {
+		if b.blind() {
+			return true
+		}
+	}
+	return false
+}
+
+// Add counts one socket.
 func (u *Usage) Add(s *port.Socket) {
 	p := s.Local.Port()
+	var l3mdev uint32
 	if s.Proto == port.TCP {
-		if s.L3Mdev != 0 {
-			u.InVRF.Add(p)
-			return
-		}
 		if s.Hold == port.NotHeld {
 			return
 		}
-		u.addBucket(s, p)
+		l3mdev = u.bucketOf(s)
+		b := u.make(l3mdev)
+		b.addSocket(s, p)
 		if s.Connected() && s.State != port.BoundInactive {
-			u.addConnected(s, p)
+			u.addConnected(b, s, p)
 		}
 	}
-	u.localPorts(s).Add(p)
+	u.localPorts(s, l3mdev).Add(p)
 }
 
-func (u *Usage) addConnected(s *port.Socket, p uint16) {
-	switch {
-	case s.Hold == port.BindHeld:
-		u.addBound(s.Tuple(), p)
-	case !u.BindHeld.Contains(p): // else no pool has the port, whoever is on it
-		u.tuple(s.Tuple()).add(s, p, u.reuseDelay)
+// bucketOf is the VRF in whose buckets the socket is.
+func (u *Usage) bucketOf(s *port.Socket) uint32 {
+	if s.L3Mdev == 0 && len(u.Masters) == 0 {
+		return 0
 	}
+	expected := u.L3Mdev(s.Device)
+	if s.Blind {
+		u.VRFUnsure = true
+		return expected
+	}
+	u.VRFUnsure = u.VRFUnsure || s.L3Mdev != expected
+	return s.L3Mdev
 }
 
-func (u *Usage) addBucket(s *port.Socket, p uint16) {
-	if s.State == port.Listen {
-		u.Listening.Add(p)
-		if s.Chosen {
-			u.Chosen.Add(p)
+// make is [Usage.Of] for a socket that is about to be added.
+func (u *Usage) make(l3mdev uint32) *Buckets {
+	if l3mdev == 0 {
+		return &u.Buckets
+	}
+	b, known := u.VRFs[l3mdev]
+	if !known {
+		if u.VRFs == nil {
+			u.VRFs = map[uint32]*Buckets{}
 		}
+		b = &Buckets{}
+		u.VRFs[l3mdev] = b
 	}
-	switch {
-	case s.Hold == port.HoldUnknown && s.Connected():
-		u.Blind = true
-	case s.Hold == port.BindHeld:
-		u.BindHeld.Add(p)
-	}
+	return b
 }
 
-func (u *Usage) addBound(tuple port.Tuple, p uint16) {
-	if u.Served.Contains(p) {
-		return
-	}
-	if u.Bound.Add(p) {
-		u.bound[p] = tuple
-	} else if u.bound[p] != tuple {
-		u.Served.Add(p)
+func (u *Usage) addConnected(b *Buckets, s *port.Socket, p uint16) {
+	switch {
+	case s.Hold == port.BindHeld:
+		b.addBound(s.Tuple(), p)
+	case !b.BindHeld.Contains(p): // else no pool has the port, whoever is on it
+		u.tuple(s.Tuple()).add(s, p, u)
 	}
 }
 
@@ -162,11 +200,8 @@ func (u *Usage) recentTuple(tuple *port.Tuple) *recentTuple {
 	return &u.recent[(uint16(remote[14])<<4^uint16(remote[15])^tuple.Remote.Port())%recentTuples]
 }
 
-func (u *Usage) localPorts(s *port.Socket) *port.Ports {
-	key := Local{
-		Proto: s.Proto, Addr: s.Local.Addr(),
-		Family6: s.Family6, V6Only: s.Family6 && s.V6Only, V6Unknown: s.Family6 && s.V6Unknown,
-	}
+func (u *Usage) localPorts(s *port.Socket, l3mdev uint32) *port.Ports {
+	key := localOf(s, l3mdev)
 	if u.ports != nil && key == u.local {
 		return u.ports
 	}
@@ -190,7 +225,7 @@ func (u *Usage) UDP() *port.Set {
 	return set
 }
 
-func (u *TupleUsage) add(s *port.Socket, p uint16, reuseDelay time.Duration) {
+func (u *TupleUsage) add(s *port.Socket, p uint16, in *Usage) {
 	state := -1
 	for i := range u.States {
 		if u.States[i].Ports.Contains(p) {
@@ -205,8 +240,14 @@ func (u *TupleUsage) add(s *port.Socket, p uint16, reuseDelay time.Duration) {
 		u.States = append(u.States, StatePorts{State: s.State})
 	}
 	u.States[state].Ports.Add(p)
-	if s.Mini && s.State == port.TimeWait && s.Stamped && s.Quiet > reuseDelay {
+	if !s.Mini || s.State != port.TimeWait {
+		return
+	}
+	switch {
+	case s.Stamped && s.Quiet > in.reuseDelay:
 		u.Reusable.Add(p)
+	case s.Blind && s.Quiet+in.reuseSlack > in.reuseDelay:
+		u.Aged.Add(p)
 	}
 }
 

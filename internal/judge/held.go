@@ -25,7 +25,7 @@ func DrawsOnLocalPools(ns *host.Namespace, proto port.Proto) bool {
 	return r.drawnOn()
 }
 
-func (r *rules) drawnOn() bool { return r.unserved(r.bindHeld).Len() > 0 }
+func (r *rules) drawnOn() bool { return r.unserved(r.field(0).bindHeld).Len() > 0 }
 
 // unserved are the ports without a listener and without several connections,
 // which are a listener's.

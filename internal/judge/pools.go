@@ -2,9 +2,7 @@ package judge
 
 import (
 	"cmp"
-	"maps"
 	"math"
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -15,85 +13,87 @@ import (
 // rules are the sets that every pool of one namespace is measured against.
 type rules struct {
 	ns    *host.Namespace
-	ports Ports
+	ends  port.Range
 	reuse Reuse
-	// open is the range without its reserved ports, usable what of it connect() may draw.
-	open     *port.Set
-	usable   *port.Set
+	// open is the range without its reserved ports.
+	open   *port.Set
+	fields map[uint32]*field
+}
+
+// field is what connect() may draw on in one part of the bind table: all of it, or
+// that of one VRF.
+type field struct {
+	usable   *port.Set // open and not bind-held
 	bindHeld *port.Set // of open
 	size     int       // of usable
-	unseen   int       // usable ports whose bucket was not to be seen
+	unseen   *port.Set // usable ports whose bucket was not to be seen
 }
 
-func newRules(ns *host.Namespace) *rules {
-	r := &rules{ns: ns, ports: PortsOf(ns), reuse: ReuseUnder(&ns.Settings)}
-	r.open, r.usable = r.ports.Open(), r.ports.Usable()
-	r.bindHeld = r.open.Clone()
-	r.bindHeld.Subtract(r.usable)
-	r.size, r.unseen = r.usable.Len(), unseen(ns, r.usable)
-	return r
+func newRules(ns *host.Namespace) *rules { return newRulesWithin(ns, ns.Settings.Range) }
+
+// newRulesWithin are the rules of a socket that has a range of its own.
+func newRulesWithin(ns *host.Namespace, ends port.Range) *rules {
+	ports := Ports{Range: ends, Reserved: ns.Settings.Reserved}
+	return &rules{
+		ns: ns, ends: ends, reuse: ReuseUnder(&ns.Settings),
+		open: ports.Open(), fields: map[uint32]*field{},
+	}
 }
 
-// unseen counts the usable ports with a connection, where the source does not
-// show buckets: any of them may have been taken by bind().
-func unseen(ns *host.Namespace, usable *port.Set) int {
-	if !ns.Usage.Blind {
-		return 0
+// field is the one of a VRF, 0 for none. connect() passes over a port whose bucket
+// there is bind-held, whatever the addresses (__inet_hash_connect).
+func (r *rules) field(l3mdev uint32) *field {
+	if f, known := r.fields[l3mdev]; known {
+		return f
 	}
-	used := &port.Set{}
-	for _, usage := range ns.Usage.Tuples {
-		usage.AddTo(used)
-	}
-	return used.CountIn(usable)
+	buckets := r.ns.Usage.Of(l3mdev)
+	f := &field{usable: r.open.Clone(), bindHeld: r.open.Clone(), unseen: buckets.Unseen.Clone()}
+	f.usable.Subtract(&buckets.BindHeld)
+	f.bindHeld.Subtract(f.usable)
+	f.unseen.Intersect(f.usable)
+	f.size = f.usable.Len()
+	r.fields[l3mdev] = f
+	return f
 }
 
 // pool judges one tuple, also one without any socket.
 func (r *rules) pool(tuple port.Tuple) Pool {
-	met := r.met(tuple)
-	used, states := met.count(r.usable)
-	reusable := met.countReusable(r.usable)
-	return Pool{
+	f, met := r.field(r.ns.Usage.L3Mdev(tuple.Device)), r.met(tuple)
+	used, states := met.count(f.usable)
+	reusable := met.countReusable(f.usable)
+	pool := Pool{
 		Proto: tuple.Proto.String(), Local: tuple.Local.String(), Remote: tuple.Remote.String(),
 		Device: r.device(tuple.Device),
-		Size:   r.size, Used: used, Left: r.size - used + reusable, Reusable: reusable,
-		UsedRatio: ratio(used, r.size), ErrorBound: r.errorBound(met, used),
-		States: states, Owners: r.owners(tuple), Tuple: tuple,
+		Size:   f.size, Used: used, Left: f.size - used + reusable, Reusable: reusable,
+		UsedRatio: ratio(used, f.size),
+		States:    states, Owners: r.owners(tuple), Tuple: tuple,
 	}
+	r.doubt(&pool, f, met)
+	return pool
 }
 
-// errorBound is by how many ports the number left may be off. Where buckets do
-// not show, every port that others use may be withheld from this pool too, and
-// every port in TIME_WAIT may be one that connect() takes over.
-func (r *rules) errorBound(met met, used int) int {
-	parity := r.parityBound(func(p uint16) bool {
-		return r.usable.Contains(p) && (!met.contains(p) || met.reusable(p))
+// doubt says how far the number left is to be trusted. Where buckets do not show,
+// every port that others use may be withheld from this pool too, and every one of
+// its own that has been in TIME_WAIT for long may be one that connect() takes over.
+func (r *rules) doubt(pool *Pool, f *field, met met) {
+	own, _ := met.count(f.unseen)
+	withheld, aged := f.unseen.Len()-own, met.countAged(f.usable)
+	missed := min(r.ns.Usage.Missed, pool.Left)
+	parity := r.parityBound(nil, func(p uint16) bool {
+		return f.usable.Contains(p) && (!met.contains(p) || met.reusable(p))
 	})
-	if !r.ns.Usage.Blind {
-		return parity
+	pool.ErrorBound = max(min(parity+withheld+missed, pool.Left), aged)
+	pool.Doubts = r.doubts()
+	if withheld+aged > 0 {
+		pool.Doubts = append(pool.Doubts, DoubtBuckets)
 	}
-	return max(parity+r.unseen-used, met.countWaiting(r.usable))
+	if r.ns.Usage.VRFUnsure {
+		pool.Doubts = append(pool.Doubts, DoubtVRF)
+	}
+	pool.Exact = len(pool.Doubts) == 0
 }
 
-// met are the sockets that connect() meets when it looks for a port for tuple.
-// A socket bound to no device is met from every device, one bound to a device
-// only from the same one (inet_bound_dev_eq, include/net/inet_sock.h).
-func (r *rules) met(tuple port.Tuple) met {
-	m := r.group(nil, tuple)
-	if tuple.Device != 0 {
-		tuple.Device = 0
-		m = r.group(m, tuple)
-	}
-	return m
-}
-
-func (r *rules) group(m met, tuple port.Tuple) met {
-	if usage, known := r.ns.Usage.Tuples[tuple]; known {
-		return append(m, group{TupleUsage: usage, reuses: r.reuse.Applies(OnLoopback(tuple))})
-	}
-	return m
-}
-
-// met is one or two groups of sockets; a port may be in both.
+// met is a few groups of sockets, one for each device; a port may be in several.
 type met []group
 
 // group is the sockets of one tuple, and whether tcp_tw_reuse applies to them.
@@ -138,14 +138,13 @@ func (m met) count(usable *port.Set) (used int, states map[string]int) {
 	return used, states
 }
 
-// countWaiting counts the ports in TIME_WAIT that reuse may apply to.
-func (m met) countWaiting(usable *port.Set) int {
+// countAged counts the ports in TIME_WAIT that connect() takes over if their
+// connection had timestamps.
+func (m met) countAged(usable *port.Set) int {
 	n := 0
 	for _, g := range m {
-		for i := range g.States {
-			if in := &g.States[i]; g.reuses && in.State == port.TimeWait {
-				n += in.Ports.CountIn(usable)
-			}
+		if g.reuses {
+			n += g.Aged.CountIn(usable)
 		}
 	}
 	return n
@@ -173,10 +172,15 @@ func countWhere(ports *port.Ports, usable *port.Set, where func(uint16) bool) in
 
 // parityBound is the number of free ports that a scan may pass over: with both
 // ends of the same parity the kernel rounds the length of the range down to an
-// even number, and the scan misses one end.
-func (r *rules) parityBound(free func(uint16) bool) int {
-	ends := r.ns.Settings.Range
-	if ends.SameParity() && (free(ends.Low) || free(ends.High)) {
+// even number, and the scan misses one end. bind() with SO_REUSEADDR scans the two
+// halves of the range apart, the lower one of even length
+// (inet_csk_find_open_port).
+func (r *rules) parityBound(binder *Asker, free func(uint16) bool) int {
+	if !r.ends.SameParity() {
+		return 0
+	}
+	half := r.ends.Low + uint16(r.ends.Size()/4*2)
+	if free(r.ends.Low) || free(r.ends.High) || binder != nil && binder.Reuse && free(half) {
 		return 1
 	}
 	return 0
@@ -222,99 +226,35 @@ func (r *rules) pools() []Pool {
 	return pools
 }
 
-// connections counts those on the given ports.
-func (r *rules) connections(on *port.Set) int {
+// inUse counts the connections on ports that connect() may draw.
+func (r *rules) inUse() int {
 	n := 0
-	for _, usage := range r.ns.Usage.Tuples {
-		n += usage.CountIn(on)
+	for tuple, usage := range r.ns.Usage.Tuples {
+		n += usage.CountIn(r.field(r.ns.Usage.L3Mdev(tuple.Device)).usable)
 	}
 	return n
-}
-
-// localPool judges one local address. A namespace's TCP and UDP ports are
-// apart; within one protocol every socket whose address overlaps is in the way.
-func (r *rules) localPool(proto port.Proto, addr netip.Addr) LocalPool {
-	taken, certain := r.taken(proto, addr)
-	free := r.open.Clone()
-	free.Subtract(taken)
-	bound := taken.Len() - certain.Len()
-	if proto == port.TCP { // udp_lib_get_port covers the range whatever its length
-		bound += r.parityBound(free.Contains)
-	}
-	return LocalPool{
-		Proto: proto.String(), Local: addr.String(),
-		Size: r.open.Len(), Used: taken.Len(), Left: free.Len(), ErrorBound: bound,
-	}
-}
-
-// taken are the open ports of sockets that a new one bound to addr meets, and
-// those of them that it meets for certain.
-func (r *rules) taken(proto port.Proto, addr netip.Addr) (taken, certain *port.Set) {
-	taken, certain = &port.Set{}, &port.Set{}
-	for local, ports := range r.ns.Usage.Locals {
-		if local.Proto != proto || !conflicts(addr, local) {
-			continue
-		}
-		ports.AddTo(taken)
-		local.V6Only = local.V6Only || local.V6Unknown
-		if conflicts(addr, local) {
-			ports.AddTo(certain)
-		}
-	}
-	taken.Intersect(r.open)
-	certain.Intersect(r.open)
-	return taken, certain
-}
-
-// conflicts reports whether a new socket bound to addr meets a socket under the
-// key local (inet_rcv_saddr_equal and inet_bhash2_addr_any_conflict,
-// net/ipv4/inet_connection_sock.c). The new socket is AF_INET for an IPv4
-// address, else AF_INET6 without IPV6_V6ONLY.
-func conflicts(addr netip.Addr, local host.Local) bool {
-	switch {
-	case addr.Is6() && addr.IsUnspecified():
-		return true
-	case addr.Is4() && local.V6Only:
-		return false
-	case addr.IsUnspecified():
-		// An IPv6 socket that is not V6Only counts, even with an IPv6 address:
-		// ipv4_rcv_saddr_equal looks at nothing but that flag.
-		return true
-	case local.Addr.IsUnspecified():
-		return addr.Is4() || local.Addr.Is6()
-	}
-	return addr == local.Addr
-}
-
-// localPools judges every local address with a socket in the range.
-func (r *rules) localPools() []LocalPool {
-	type key struct {
-		proto port.Proto
-		addr  netip.Addr
-	}
-	seen := map[key]bool{}
-	for local, ports := range r.ns.Usage.Locals {
-		if ports.CountIn(r.open) > 0 {
-			seen[key{local.Proto, local.Addr}] = true
-		}
-	}
-	keys := slices.SortedFunc(maps.Keys(seen), func(a, b key) int {
-		return cmp.Or(cmp.Compare(a.proto, b.proto), a.addr.Compare(b.addr))
-	})
-	pools := make([]LocalPool, 0, len(keys))
-	for _, k := range keys {
-		pools = append(pools, r.localPool(k.proto, k.addr))
-	}
-	return pools
 }
 
 // outside counts the connections whose connect-held port lies out of the
 // range: opened under another range, they keep their ports until they close.
 func (r *rules) outside() int {
-	elsewhere := port.Range{Low: 1, High: math.MaxUint16}.Set()
-	elsewhere.Subtract(r.ns.Settings.Range.Set())
-	elsewhere.Subtract(&r.ns.Usage.BindHeld)
-	return r.connections(elsewhere)
+	n, elsewhere := 0, map[uint32]*port.Set{}
+	for tuple, usage := range r.ns.Usage.Tuples {
+		l3mdev := r.ns.Usage.L3Mdev(tuple.Device)
+		if elsewhere[l3mdev] == nil {
+			elsewhere[l3mdev] = r.elsewhere(l3mdev)
+		}
+		n += usage.CountIn(elsewhere[l3mdev])
+	}
+	return n
+}
+
+// elsewhere are the ports out of the range that are not bind-held.
+func (r *rules) elsewhere(l3mdev uint32) *port.Set {
+	set := port.Range{Low: 1, High: math.MaxUint16}.Set()
+	set.Subtract(r.ns.Settings.Range.Set())
+	set.Subtract(&r.ns.Usage.Of(l3mdev).BindHeld)
+	return set
 }
 
 // ratio is part of whole rounded to three digits; a pool without ports is full.

@@ -53,6 +53,22 @@ func tuple(local, remote string) port.Tuple {
 	return port.Tuple{Proto: port.TCP, Local: netip.MustParseAddr(local), Remote: netip.MustParseAddrPort(remote)}
 }
 
+// left asks for a plain socket of the tuple.
+func left(ns *host.Namespace, tuple port.Tuple) Pool {
+	asker := NewAsker(ns, tuple.Proto, tuple.Local)
+	asker.Device = tuple.Device
+	return Left(ns, &asker, tuple.Remote)
+}
+
+// leftLocal asks for a plain socket on an address.
+func leftLocal(ns *host.Namespace, proto port.Proto, addr string, edit ...func(*Asker)) LocalPool {
+	asker := NewAsker(ns, proto, netip.MustParseAddr(addr))
+	for _, e := range edit {
+		e(&asker)
+	}
+	return LeftLocal(ns, &asker)
+}
+
 var service = tuple("10.0.0.2", "10.0.0.5:80")
 
 func TestLeftSubtractsWhatConnectSkips(t *testing.T) {
@@ -67,14 +83,14 @@ func TestLeftSubtractsWhatConnectSkips(t *testing.T) {
 		socket("10.9.9.9:40012", "", idle),
 		socket("10.9.9.9:40013", "", udp), // UDP ports are apart
 	)
-	got := Left(ns, service)
+	got := left(ns, service)
 	if got.Size != 87 || got.Used != 2 || got.Left != 85 || got.Reusable != 0 {
 		t.Errorf("pool %+v, want size 87 (90 − 3 bind-held), used 2, left 85", got)
 	}
 	if got.States["established"] != 2 || len(got.States) != 1 {
 		t.Errorf("states %v", got.States)
 	}
-	fresh := Left(ns, tuple("10.0.0.2", "10.0.0.99:443"))
+	fresh := left(ns, tuple("10.0.0.2", "10.0.0.99:443"))
 	if fresh.Left != 87 || fresh.Used != 0 {
 		t.Errorf("a destination never used before: %+v, want all 87 left", fresh)
 	}
@@ -107,7 +123,7 @@ func TestLeftRecycles(t *testing.T) {
 	} {
 		ns := box(sockets...)
 		ns.Settings.TWReuse = tt.reuse
-		got := Left(ns, tt.tuple)
+		got := left(ns, tt.tuple)
 		if got.Reusable != tt.want || got.Size != got.Used+got.Left-got.Reusable {
 			t.Errorf("%s: %+v, want %d recyclable and a sum that holds", tt.name, got, tt.want)
 		}
@@ -124,10 +140,10 @@ func TestLeftOfDevices(t *testing.T) {
 		socket("10.0.0.2:40002", "10.0.0.5:80", on(3)),
 	)
 	ns.Devices = map[uint32]string{2: "eth0"}
-	if got := Left(ns, service); got.Used != 1 || got.Device != "" {
+	if got := left(ns, service); got.Used != 1 || got.Device != "" {
 		t.Errorf("without a device: %+v, want only the socket without one in the way", got)
 	}
-	if got := Left(ns, onTwo); got.Used != 2 || got.Device != "eth0" || got.States["established"] != 2 {
+	if got := left(ns, onTwo); got.Used != 2 || got.Device != "eth0" || got.States["established"] != 2 {
 		t.Errorf("bound to eth0: %+v, want its own sockets and those without a device, each port once", got)
 	}
 }
@@ -142,7 +158,7 @@ func TestPortTakenTwiceIsRecycledOnlyIfBothAreRipe(t *testing.T) {
 		socket("10.0.0.2:40001", "10.0.0.5:80", ripe),
 	)
 	ns.Settings.TWReuse = 1
-	if got := Left(ns, onTwo); got.Used != 2 || got.Reusable != 1 || got.Left != 89 {
+	if got := left(ns, onTwo); got.Used != 2 || got.Reusable != 1 || got.Left != 89 {
 		t.Errorf("%+v, want two ports in use, one of them recyclable", got)
 	}
 }
@@ -150,17 +166,17 @@ func TestPortTakenTwiceIsRecycledOnlyIfBothAreRipe(t *testing.T) {
 func TestSameParityIsBounded(t *testing.T) {
 	ns := box(socket("10.0.0.2:40000", "10.0.0.5:80"))
 	ns.Settings.Range.High = 40088
-	if got := Left(ns, service); got.ErrorBound != 1 || got.Left != 88 {
+	if got := left(ns, service); got.ErrorBound != 1 || got.Left != 88 {
 		t.Errorf("with the high end free: %+v, want a bound of 1", got)
 	}
 	ns.Usage.Add(socket("10.0.0.2:40088", "10.0.0.5:80"))
-	if got := Left(ns, service); got.ErrorBound != 0 {
+	if got := left(ns, service); got.ErrorBound != 0 {
 		t.Errorf("with both ends taken the scan misses nothing: %+v", got)
 	}
-	if got := LeftLocal(ns, port.UDP, netip.MustParseAddr("10.0.0.2")); got.ErrorBound != 0 {
+	if got := leftLocal(ns, port.UDP, "10.0.0.2"); got.ErrorBound != 0 {
 		t.Errorf("UDP does not scan by parity: %+v", got)
 	}
-	if got := LeftLocal(ns, port.TCP, netip.MustParseAddr("10.0.0.3")); got.ErrorBound != 1 {
+	if got := leftLocal(ns, port.TCP, "10.0.0.3"); got.ErrorBound != 1 {
 		t.Errorf("bind(addr, 0) scans by parity: %+v", got)
 	}
 }
@@ -170,7 +186,7 @@ func unseenBucket(s *port.Socket) { s.Hold = port.HoldUnknown }
 // TestUnseenBucketsAreBounded: any port of another pool may be withheld, any in
 // TIME_WAIT may be had again.
 func TestUnseenBucketsAreBounded(t *testing.T) {
-	asNetlink := func(s *port.Socket) { unseenBucket(s); s.Stamped = false }
+	asNetlink := func(s *port.Socket) { unseenBucket(s); s.Stamped, s.Blind = false, true }
 	ns := box(
 		socket("10.0.0.2:40000", "10.0.0.5:80", unseenBucket),
 		socket("10.0.0.2:40001", "10.0.0.6:80", unseenBucket),
@@ -179,7 +195,7 @@ func TestUnseenBucketsAreBounded(t *testing.T) {
 		socket("10.0.0.2:1000", "10.0.0.6:80", unseenBucket),
 		socket("10.0.0.2:40010", "", listen),
 		socket("10.0.0.2:40010", "10.0.0.9:5555", unseenBucket), // accepted
-		socket("10.0.0.2:40004", "10.0.0.7:80", ripe, asNetlink),
+		socket("10.0.0.2:40004", "10.0.0.7:80", ripe, asNetlink, func(s *port.Socket) { s.Quiet = time.Millisecond }),
 		socket("10.0.0.2:40005", "10.0.0.7:80", ripe, asNetlink),
 		socket("10.0.0.2:40006", "10.0.0.7:80", ripe, asNetlink),
 		socket("10.0.0.2:40007", "10.0.0.7:80", ripe, asNetlink),
@@ -190,12 +206,12 @@ func TestUnseenBucketsAreBounded(t *testing.T) {
 		return port.Tuple{Proto: port.TCP, Local: service.Local, Remote: netip.MustParseAddrPort(remote)}
 	}
 	for remote, want := range map[string]int{"10.0.0.5:80": 8, "10.0.0.6:80": 6, "10.0.0.7:80": 5, "10.0.0.8:80": 9} {
-		if got := Left(ns, to(remote)); got.ErrorBound != want {
+		if got := left(ns, to(remote)); got.ErrorBound != want {
 			t.Errorf("%s: bound %d, want %d", remote, got.ErrorBound, want)
 		}
 	}
 	ns.Settings.TWReuse = 0
-	if got := Left(ns, to("10.0.0.7:80")); got.ErrorBound != 4 {
+	if got := left(ns, to("10.0.0.7:80")); got.ErrorBound != 4 {
 		t.Errorf("without reuse: bound %d, want 4", got.ErrorBound)
 	}
 }
@@ -208,7 +224,7 @@ func TestUnknownV6OnlyIsBounded(t *testing.T) {
 		socket("10.0.0.2:40001", "10.0.0.5:80"),
 	)
 	for addr, want := range map[string]int{"0.0.0.0": 1, "::": 0, "fd00::1": 0, "10.0.0.2": 0} {
-		if got := LeftLocal(ns, port.TCP, netip.MustParseAddr(addr)); got.ErrorBound != want {
+		if got := leftLocal(ns, port.TCP, addr); got.ErrorBound != want {
 			t.Errorf("%s: %+v, want a bound of %d", addr, got, want)
 		}
 	}
@@ -251,7 +267,9 @@ func TestConflicts(t *testing.T) {
 		{":: meets IPv6", any6, held(a6, true), true},
 		{":: meets V6ONLY ::", any6, held(any6, true), true},
 	} {
-		if got := conflicts(tt.bind, tt.held); got != tt.want {
+		asker := NewAsker(box(), port.TCP, tt.bind)
+		m := newMeeting(&asker, box())
+		if got := m.meets(&tt.held); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}
@@ -277,7 +295,7 @@ func TestLeftLocalTakesTheUnion(t *testing.T) {
 		{port.TCP, "fd00::1", 2}, {port.TCP, "0.0.0.0", 4}, {port.TCP, "::", 5},
 		{port.UDP, "10.0.0.2", 1}, {port.UDP, "10.0.0.3", 0}, {port.UDP, "::", 1},
 	} {
-		got := LeftLocal(ns, tt.proto, netip.MustParseAddr(tt.addr))
+		got := leftLocal(ns, tt.proto, tt.addr)
 		if got.Used != tt.used || got.Size != 90 || got.Left != 90-tt.used {
 			t.Errorf("%v %s: %+v, want %d used of 90", tt.proto, tt.addr, got, tt.used)
 		}
@@ -287,7 +305,7 @@ func TestLeftLocalTakesTheUnion(t *testing.T) {
 func TestEmptyRangeIsFull(t *testing.T) {
 	ns := box()
 	ns.Settings.Reserved = port.Range{Low: 1, High: 65535}.Set()
-	if got := Left(ns, service); got.Size != 0 || got.Left != 0 || got.UsedRatio != 1 {
+	if got := left(ns, service); got.Size != 0 || got.Left != 0 || got.UsedRatio != 1 {
 		t.Errorf("everything reserved: %+v", got)
 	}
 }

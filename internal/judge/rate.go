@@ -56,7 +56,7 @@ func Rates(earlier, now *host.Namespace, elapsed time.Duration) []Rate {
 
 func (r *rules) rate(pool Pool, before *rules, seconds float64) Rate {
 	earlier := before.pool(pool.Tuple)
-	turnover := Compare(before.ns.Usage.Tuples[pool.Tuple], r.ns.Usage.Tuples[pool.Tuple], r.usable)
+	turnover := Compare(before.ns.Usage.Tuples[pool.Tuple], r.ns.Usage.Tuples[pool.Tuple], r.field(r.ns.Usage.L3Mdev(pool.Tuple.Device)).usable)
 	rate := Rate{
 		Pool: pool, PerSecond: float64(turnover.Opened) / seconds,
 		Growth: float64(earlier.Left-pool.Left) / seconds,

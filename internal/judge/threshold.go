@@ -125,7 +125,7 @@ func Strains(ns *host.Namespace, thresholds Thresholds) []Strain {
 	}
 	for i := range v.LocalPools {
 		if p := &v.LocalPools[i]; p.Proto == port.UDP.String() || r.drawnOn() {
-			strains = append(strains, Strain{Proto: p.Proto, Local: p.Local, Size: p.Size, Left: p.Left})
+			strains = append(strains, Strain{Proto: p.Proto, Local: p.Source(), Size: p.Size, Left: p.Left})
 		}
 	}
 	for i := range strains {

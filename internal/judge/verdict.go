@@ -11,7 +11,7 @@ type Verdict struct {
 	NetNS           uint64       `json:"netns" doc:"inode number of the network namespace"`
 	Name            string       `json:"name" doc:"host, the name given by ip netns, or its first process"`
 	Source          string       `json:"source" doc:"where the sockets came from: bpf or netlink"`
-	Exact           bool         `json:"exact" doc:"whether the numbers are the kernel's own, error_bound aside; false where the source cannot tell"`
+	Exact           bool         `json:"exact" doc:"whether all the numbers are the kernel's own, error_bound aside; each pool says it for itself"`
 	Range           RangeInfo    `json:"range"`
 	Reserved        string       `json:"reserved" doc:"ip_local_reserved_ports in the kernel's form; empty for none"`
 	ReservedInRange int          `json:"reserved_in_range" doc:"reserved ports that lie in the range"`
@@ -69,6 +69,8 @@ type Pool struct {
 	ErrorBound int            `json:"error_bound,omitempty" doc:"by how many ports left may be off: too high where exact is true, either way where it is false; absent for 0"`
 	States     map[string]int `json:"states" doc:"used by state"`
 	Owners     []Owner        `json:"owners" doc:"processes that have sockets of the pool open, most first; empty where owners were not asked for"`
+	Exact      bool           `json:"exact" doc:"whether left is the kernel's own number, error_bound aside"`
+	Doubts     []Doubt        `json:"doubts,omitempty" doc:"why exact is false; absent where it is true"`
 
 	Tuple port.Tuple `json:"-"`
 }
@@ -101,11 +103,29 @@ type Owner struct {
 type LocalPool struct {
 	Proto string `json:"proto" doc:"tcp or udp"`
 	Local string `json:"local" doc:"local address; the unspecified one stands for all"`
-	Size  int    `json:"size" doc:"ports in the range and not reserved; size = used + left"`
-	Used  int    `json:"used" doc:"ports that sockets hold in the way of a new one"`
-	Left  int    `json:"left" doc:"how many more bind() to port 0 succeed, for UDP also connect() and first sends"`
+	// Device is the interface that the socket is bound to, as a link-local address
+	// is one of it.
+	Device string `json:"device,omitempty" doc:"interface of a link-local address, or that the socket is bound to; absent for none"`
+	Size   int    `json:"size" doc:"ports in the range and not reserved; size = used + left"`
+	Used   int    `json:"used" doc:"ports that sockets hold in the way of a new one"`
+	Left   int    `json:"left" doc:"how many more bind() to port 0 succeed, for UDP also connect() and first sends"`
+	// Endless says that sockets like the asker share ports with each other: on
+	// the ports left there is room for any number of them.
+	Endless bool `json:"endless,omitempty" doc:"whether any number of sockets finds room on the ports left, as they share them (SO_REUSEADDR, SO_REUSEPORT); absent for false"`
 	// ErrorBound is by how many ports Left may be off, as in [Pool].
-	ErrorBound int `json:"error_bound,omitempty" doc:"by how many ports left may be off: too high where exact is true, either way where it is false; absent for 0"`
+	ErrorBound int     `json:"error_bound,omitempty" doc:"by how many ports left may be off: too high where exact is true, either way where it is false; absent for 0"`
+	Exact      bool    `json:"exact" doc:"whether left is the kernel's own number, error_bound aside"`
+	Doubts     []Doubt `json:"doubts,omitempty" doc:"why exact is false; absent where it is true"`
+
+	Asker Asker `json:"-"`
+}
+
+// Source is the local address with its device.
+func (p *LocalPool) Source() string {
+	if p.Device == "" {
+		return p.Local
+	}
+	return p.Local + "%" + p.Device
 }
 
 // Taken is the share of the pool in use, rounded to three digits.

@@ -46,6 +46,15 @@ func (n *Namespace) BindConnect(kind Kind, from, to netip.AddrPort, options ...O
 	return s.orClose(s.Connect(to))
 }
 
+// SendFrom opens an unbound UDP socket and sends a byte from it.
+func (n *Namespace) SendFrom(kind Kind, to netip.AddrPort, options ...Option) (*Socket, error) {
+	s, err := n.Socket(kind, options...)
+	if err != nil {
+		return nil, err
+	}
+	return s.orClose(s.SendTo(to))
+}
+
 // orClose hands the socket on, or closes it because its setup failed.
 func (s *Socket) orClose(err error) (*Socket, error) {
 	if err != nil {

@@ -67,7 +67,7 @@ func (n *Namespace) AddAddrs(device string, addrs ...string) error {
 			if err := conn.Address.New(addressMessage(index, prefix)); err != nil {
 				return fmt.Errorf("add %s to %s: %w", addr, device, err)
 			}
-			if err := awaitLocal(conn, prefix.Addr()); err != nil {
+			if err := awaitLocal(conn, prefix.Addr(), index); err != nil {
 				return err
 			}
 		}
@@ -77,7 +77,8 @@ func (n *Namespace) AddAddrs(device string, addrs ...string) error {
 
 // awaitLocal waits until the address is routed to the host itself. The kernel
 // does that for IPv6 on a work queue (addrconf_dad_work, net/ipv6/addrconf.c).
-func awaitLocal(conn *rtnetlink.Conn, addr netip.Addr) error {
+// A link-local address may be another device's too.
+func awaitLocal(conn *rtnetlink.Conn, addr netip.Addr, device uint32) error {
 	if addr.Is4() {
 		return nil
 	}
@@ -85,6 +86,9 @@ func awaitLocal(conn *rtnetlink.Conn, addr netip.Addr) error {
 		Family:     unix.AF_INET6,
 		DstLength:  uint8(addr.BitLen()),
 		Attributes: rtnetlink.RouteAttributes{Dst: net.IP(addr.AsSlice())},
+	}
+	if addr.IsLinkLocalUnicast() {
+		question.Attributes.OutIface = device
 	}
 	return await(fmt.Sprintf("route to own address %s", addr), func() (bool, error) {
 		routes, err := conn.Route.Get(question)

@@ -82,6 +82,12 @@ func LocalRange(low, high uint16) Option {
 // FreeBind is IP_FREEBIND: bind() takes addresses that the host does not have.
 func FreeBind() Option { return intOption(unix.SOL_IP, unix.IP_FREEBIND, 1) }
 
+// Owner makes the socket another user's, as fchown(2) does: conflicts between
+// sockets with SO_REUSEPORT look at it (sock_i_uid, net/core/sock.c).
+func Owner(uid int) Option {
+	return func(fd int) error { return named("fchown", unix.Fchown(fd, uid, -1)) }
+}
+
 // KeepAlive is SO_KEEPALIVE.
 func KeepAlive() Option { return intOption(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
 

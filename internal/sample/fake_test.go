@@ -74,7 +74,7 @@ func TestSnapshotStartsOverWithTheOtherSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	ns := snapshot.Namespaces[0]
-	if ns.Source != "netlink" || count(&ns) != 1 || !ns.Usage.Blind {
+	if ns.Source != "netlink" || count(&ns) != 1 || !ns.Usage.Blind() {
 		t.Errorf("source %s with %d connections, want the fallback's one and none of the others", ns.Source, count(&ns))
 	}
 	if len(snapshot.Gaps) != 1 || snapshot.Gaps[0].Part != "bind buckets" || snapshot.Gaps[0].NetNS != ns.ID {

@@ -14,6 +14,7 @@ import (
 	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/sysctl"
+	"portrange/internal/kernel/vrf"
 	"portrange/internal/port"
 )
 
@@ -56,7 +57,9 @@ type look struct {
 	target Namespace
 	ns     host.Namespace
 	gaps   []host.Gap
-	failed error // why there is nothing to show of it
+	// masters are the VRFs that devices belong to.
+	masters map[uint32]uint32
+	failed  error // why there is nothing to show of it
 }
 
 func (p *pass) addGaps(gaps ...host.Gap) { p.snapshot.Gaps = append(p.snapshot.Gaps, gaps...) }
@@ -80,18 +83,34 @@ func (p *pass) identify() error {
 func (p *pass) readSettings(target Namespace) {
 	l := &look{target: target, ns: host.Namespace{ID: target.ID, Name: target.String(), Ref: reference(target)}}
 	err := within(target, func(*netns.Handle) (err error) {
-		l.ns.Settings, err = sysctl.Read()
+		if l.ns.Settings, err = sysctl.Read(); err == nil {
+			l.readMasters()
+		}
 		return err
 	})
 	if err != nil {
 		p.fail(target, host.PartSettings, err)
 		return
 	}
-	l.ns.Usage = host.NewUsage(l.ns.Settings)
+	l.ns.Usage = l.newUsage()
 	if p.owners {
 		l.ns.Holdings = host.NewHoldings(countable(l.ns.Settings))
 	}
 	p.looks = append(p.looks, l)
+}
+
+// readMasters notes which devices belong to a VRF.
+func (l *look) readMasters() {
+	var err error
+	if l.masters, err = vrf.Masters(); err != nil {
+		l.gaps = append(l.gaps, host.Gap{Part: host.PartVRF, NetNS: l.ns.ID, Why: err.Error()})
+	}
+}
+
+func (l *look) newUsage() *host.Usage {
+	usage := host.NewUsage(l.ns.Settings)
+	usage.Masters = l.masters
+	return usage
 }
 
 // fail leaves a namespace out, with a gap that says why.
@@ -103,9 +122,6 @@ func (p *pass) fail(target Namespace, what host.Part, err error) {
 // finish puts a look into the snapshot.
 func (p *pass) finish(l *look) {
 	p.addGaps(l.gaps...)
-	if n := l.ns.Usage.InVRF.Len(); n > 0 {
-		p.addGaps(host.Gap{Part: host.PartVRF, NetNS: l.ns.ID, Why: fmt.Sprintf("TCP sockets on %d ports draw on buckets of a VRF, which are not counted", n)})
-	}
 	if l.failed != nil {
 		p.fail(l.target, host.PartSockets, l.failed)
 		return

@@ -19,7 +19,7 @@ func (p *pass) walk(ctx context.Context, l *look, visit func(*port.Socket)) erro
 	err := p.walkThrough(ctx, p.primary, l, visit)
 	if err != nil && ctx.Err() == nil && p.fallback != nil && !errors.Is(err, netns.ErrGone) {
 		l.gaps = append(l.gaps, host.Gap{Part: host.PartBuckets, NetNS: l.ns.ID, Why: err.Error()})
-		l.ns.Usage, l.ns.Partial = host.NewUsage(l.ns.Settings), false
+		l.ns.Usage, l.ns.Partial = l.newUsage(), false
 		err = p.walkThrough(ctx, p.fallback, l, visit)
 	}
 	if err == nil || ctx.Err() != nil {
@@ -66,8 +66,8 @@ func (l *look) miss(err error) error {
 
 // nameDevices looks up the interfaces that sockets are bound to, if any are.
 func (l *look) nameDevices() {
-	for tuple := range l.ns.Usage.Tuples {
-		if tuple.Device != 0 {
+	for local := range l.ns.Usage.Locals {
+		if local.Device != 0 {
 			l.readDevices()
 			return
 		}

@@ -33,6 +33,8 @@ func decode(s *port.Socket, b []byte) error {
 	s.UID = binary.NativeEndian.Uint32(b[64:])
 	s.Inode = uint64(binary.NativeEndian.Uint32(b[68:]))
 	decodeTimer(s, b)
+	s.Cookie = binary.NativeEndian.Uint64(b[44:])
+	s.Blind = true
 	s.V6Unknown = s.Local.Addr().Is6()
 	full, err := decodeAttributes(s, b[messageLen:])
 	if err != nil || s.Proto != port.TCP {

@@ -1,0 +1,82 @@
+package judge
+
+import (
+	"slices"
+
+	"portrange/internal/host"
+)
+
+// Doubt is a reason for which a number is not the kernel's own.
+type Doubt string
+
+// The doubts.
+const (
+	// DoubtPartial: some sockets could not be read. Fewer ports may be left.
+	DoubtPartial Doubt = "partial"
+	// DoubtMissed: sockets came and went while they were listed, which can hide
+	// others that stayed. Fewer ports may be left.
+	DoubtMissed Doubt = "missed"
+	// DoubtBuckets: the source does not show bind buckets. Ports bound before
+	// connect() cannot be told apart, so fewer may be left; nor can TIME_WAIT
+	// ports that connect() may take over, so more may be.
+	DoubtBuckets Doubt = "buckets"
+	// DoubtV6Only: the source does not show IPV6_V6ONLY of connected sockets.
+	// More ports may be left for bind() to 0.0.0.0.
+	DoubtV6Only Doubt = "v6only"
+	// DoubtSharing: the source does not show SO_REUSEADDR and SO_REUSEPORT of the
+	// sockets that are there. More ports may be left to a socket with them.
+	DoubtSharing Doubt = "sharing"
+	// DoubtVRF: it is not certain in which VRF's bind table some sockets are.
+	DoubtVRF Doubt = "vrf"
+	// DoubtConnectHooks: BPF programs of the asker's control group may send a
+	// connection elsewhere before it gets its port. Package judge does not see
+	// them; whoever knows the asker adds it.
+	DoubtConnectHooks Doubt = "connect-hooks"
+	// DoubtSources: routing spreads connections over several local addresses.
+	DoubtSources Doubt = "sources"
+)
+
+// doubts are those that concern every pool of the namespace.
+func (r *rules) doubts() []Doubt {
+	var doubts []Doubt
+	if r.ns.Partial {
+		doubts = append(doubts, DoubtPartial)
+	}
+	if r.ns.Usage.Missed > 0 {
+		doubts = append(doubts, DoubtMissed)
+	}
+	return doubts
+}
+
+// allDoubts are those of any number in the verdict, each once.
+func (r *rules) allDoubts(v *Verdict) []Doubt {
+	doubts := r.doubts()
+	if r.field(0).unseen.Len() > 0 {
+		doubts = append(doubts, DoubtBuckets)
+	}
+	for i := range v.Pools {
+		doubts = append(doubts, v.Pools[i].Doubts...)
+	}
+	for i := range v.LocalPools {
+		doubts = append(doubts, v.LocalPools[i].Doubts...)
+	}
+	slices.Sort(doubts)
+	return slices.Compact(doubts)
+}
+
+// Doubts are the reasons for which some number that follows from ns is not
+// exact; none where all are. Those of one pool are the pool's own.
+func Doubts(ns *host.Namespace) []Doubt {
+	v := Namespace(ns)
+	return v.Doubts
+}
+
+// Exact reports whether every number that follows from ns is the kernel's own,
+// ErrorBound of the single pools aside.
+func Exact(ns *host.Namespace) bool { return len(Doubts(ns)) == 0 }
+
+// Add notes a doubt that is not of the sockets: of the asker or of its way.
+func (p *Pool) Add(doubt Doubt) { p.Doubts, p.Exact = append(p.Doubts, doubt), false }
+
+// Add is [Pool.Add].
+func (p *LocalPool) Add(doubt Doubt) { p.Doubts, p.Exact = append(p.Doubts, doubt), false }
