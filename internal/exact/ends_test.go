@@ -149,7 +149,7 @@ func (sc *scenario) spot(kinds map[bool]nettest.Kind) spot {
 
 // dress adds the options of the spot.
 func (sc *scenario) dress(s spot) spot {
-	s.options = s.sharing.options()
+	s.device, s.options = "", s.sharing.options()
 	if of6(s.kind) {
 		s.options = append(s.options, nettest.V6Only(s.v6only))
 	}

@@ -6,6 +6,10 @@
 // which ports are left. The kernel answers the same question to anybody
 // (RTM_GETROUTE, rtnetlink(7)) without a packet or a socket of the transport.
 //
+// Rules may look at the protocol, the remote port and the user of a socket, and
+// routes with several next hops at a hash over some of that: so all of it is part
+// of the question. The local port never is, as connect() asks before it has one.
+//
 // The package knows that one question, for the network namespace of the calling
 // thread. It refuses to know what a route is.
 package route
@@ -18,38 +22,69 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/port"
 )
 
 // ErrNoSource says that the routing has no way to a destination, or no address
 // to go there from.
 var ErrNoSource = errors.New("no source address")
 
-// Source is the local address that the routing of the calling thread's network
-// namespace gives to a connection to remote, through a device where one is named
-// (SO_BINDTODEVICE, or the zone of a link-local remote). Rules that look at
-// ports or marks of packets are asked without either. The error wraps
-// [ErrNoSource] where a connect() would fail too.
-func Source(ctx context.Context, remote netip.Addr, device string) (netip.Addr, error) {
-	remote = destination(remote)
-	index, err := deviceIndex(remote, device)
+// ErrRefused says that connect() takes no such destination, although there is a
+// way to it.
+var ErrRefused = errors.New("connect() refuses it")
+
+// Question is what the routing is asked, from the socket's point of view.
+type Question struct {
+	Remote netip.Addr
+	// Port is the remote port, 0 where it is not known; Proto is 0 then too.
+	Port  uint16
+	Proto port.Proto
+	// Device is the name or index of the interface that the socket is bound to
+	// (SO_BINDTODEVICE); empty for none, or the zone of a link-local Remote.
+	Device string
+	// UID is the user of the socket, nil for the caller.
+	UID  *uint32
+	Mark uint32 // SO_MARK
+}
+
+// Sources are the local addresses that the routing of the calling thread's network
+// namespace gives to connections. There is one, except where a route has several
+// next hops and each connection gets another of them, as with
+// net.ipv4.fib_multipath_hash_policy=1 (since Linux 6.16 of TCP too): then there
+// are all that there can be, in the order of the next hops.
+//
+// The error wraps [ErrNoSource] or [ErrRefused] where a connect() would fail too.
+func Sources(ctx context.Context, q Question) ([]netip.Addr, error) {
+	q.Remote = destination(q.Remote)
+	device, err := deviceIndex(q.Remote, q.Device)
 	if err != nil {
-		return netip.Addr{}, err
+		return nil, err
 	}
 	conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("open netlink socket for routes: %w", err)
+		return nil, fmt.Errorf("open netlink socket for routes: %w", err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	source, err := ask(conn, remote, index)
+	a := &asker{conn: conn, Question: q, spreads: spreads}
+	sources, err := a.sources(device)
 	if ctx.Err() != nil {
-		return netip.Addr{}, ctx.Err()
+		return nil, ctx.Err()
 	}
-	return source, err
+	return sources, err
+}
+
+// Source is the first of [Sources] for a socket of which nothing else is known.
+func Source(ctx context.Context, remote netip.Addr, device string) (netip.Addr, error) {
+	sources, err := Sources(ctx, Question{Remote: remote, Device: device})
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return sources[0], nil
 }
 
 // destination is the address that connect() goes to: it takes the unspecified
@@ -80,57 +115,6 @@ func deviceIndex(remote netip.Addr, device string) (uint32, error) {
 		return 0, fmt.Errorf("find device %s: %w", device, err)
 	}
 	return uint32(found.Index), nil
-}
-
-func ask(conn *netlink.Conn, remote netip.Addr, device uint32) (netip.Addr, error) {
-	request, err := question(remote, device)
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("ask for the route to %v: %w", remote, err)
-	}
-	replies, err := conn.Execute(request)
-	if err != nil {
-		return netip.Addr{}, explain(remote, err)
-	}
-	source, err := answer(replies, remote)
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("ask for the route to %v: %w", remote, err)
-	}
-	return source, nil
-}
-
-func question(remote netip.Addr, device uint32) (netlink.Message, error) {
-	family := uint8(unix.AF_INET)
-	if remote.Is6() {
-		family = unix.AF_INET6
-	}
-	body := rtnetlink.RouteMessage{
-		Family:     family,
-		DstLength:  uint8(remote.BitLen()),
-		Attributes: rtnetlink.RouteAttributes{Dst: remote.AsSlice(), OutIface: device},
-	}
-	data, err := body.MarshalBinary()
-	return netlink.Message{
-		Header: netlink.Header{Type: unix.RTM_GETROUTE, Flags: netlink.Request},
-		Data:   data,
-	}, err
-}
-
-func answer(replies []netlink.Message, remote netip.Addr) (netip.Addr, error) {
-	if len(replies) != 1 || replies[0].Header.Type != unix.RTM_NEWROUTE {
-		return netip.Addr{}, fmt.Errorf("%d replies, want one route", len(replies))
-	}
-	var route rtnetlink.RouteMessage
-	if err := route.UnmarshalBinary(replies[0].Data); err != nil {
-		return netip.Addr{}, fmt.Errorf("read the reply: %w", err)
-	}
-	source, ok := netip.AddrFromSlice(route.Attributes.Src)
-	if !ok {
-		return netip.Addr{}, fmt.Errorf("%w; the device it leads through has none", ErrNoSource)
-	}
-	if source.BitLen() != remote.BitLen() {
-		return netip.Addr{}, fmt.Errorf("read the reply: the source %v is of another family", source)
-	}
-	return source, nil
 }
 
 // explain tells the routing's refusals (fib_props, net/ipv4/fib_semantics.c)

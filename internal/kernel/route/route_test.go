@@ -47,6 +47,18 @@ func source(addr string) netlink.Attribute {
 	return netlink.Attribute{Type: unix.RTA_PREFSRC, Data: netip.MustParseAddr(addr).AsSlice()}
 }
 
+// plain asks for a socket of which nothing is known, where nothing is spread.
+func plain(conn *netlink.Conn, remote netip.Addr) *asker {
+	return &asker{conn: conn, Question: Question{Remote: remote}, spreads: func(bool) bool { return false }}
+}
+
+func one(sources []netip.Addr, err error) (netip.Addr, error) {
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return sources[0], nil
+}
+
 func TestQuestion(t *testing.T) {
 	tests := []struct {
 		remote netip.Addr
@@ -66,7 +78,7 @@ func TestQuestion(t *testing.T) {
 			asked = request
 			return nltest.Error(int(unix.ENETUNREACH), []netlink.Message{request})
 		})
-		_, _ = ask(conn, test.remote, test.device)
+		_, _ = plain(conn, test.remote).sources(test.device)
 		var got rtnetlink.RouteMessage
 		if err := got.UnmarshalBinary(asked.Data); err != nil {
 			t.Fatal(err)
@@ -122,7 +134,7 @@ func TestAnswer(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			conn := kernel(t, func(r netlink.Message) ([]netlink.Message, error) { return test.answer(r), nil })
-			got, err := ask(conn, test.remote, 0)
+			got, err := one(plain(conn, test.remote).sources(0))
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), test.err) {
 					t.Errorf("%v, %v; want %s", got, err, test.err)
@@ -153,7 +165,7 @@ func TestRefusals(t *testing.T) {
 		conn := kernel(t, func(r netlink.Message) ([]netlink.Message, error) {
 			return nltest.Error(int(test.errno), []netlink.Message{r})
 		})
-		_, err := ask(conn, remote4, 0)
+		_, err := plain(conn, remote4).sources(0)
 		if err == nil || err.Error() != test.want || errors.Is(err, ErrNoSource) != test.noSource {
 			t.Errorf("got  %v\nwant %s", err, test.want)
 		}
@@ -186,7 +198,11 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(reply(request, unix.RTM_NEWROUTE, source("fd00::2")).Data)
 	f.Add(binary.NativeEndian.AppendUint32(make([]byte, unix.SizeofRtMsg), 4))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := answer([]netlink.Message{{Header: netlink.Header{Type: unix.RTM_NEWROUTE}, Data: data}}, remote4)
+		route, err := answer([]netlink.Message{{Header: netlink.Header{Type: unix.RTM_NEWROUTE}, Data: data}})
+		if err != nil {
+			return
+		}
+		got, err := sourceOf(&route, remote4)
 		if (err == nil) != got.Is4() {
 			t.Errorf("%v, %v", got, err)
 		}

@@ -1,0 +1,165 @@
+package route_test
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"portrange/internal/kernel/route"
+	"portrange/internal/nettest"
+	"portrange/internal/port"
+)
+
+const stranger = 1000
+
+// ruledHost has two ways to everywhere, and rules that choose between them.
+func ruledHost(t *testing.T, rules ...string) *nettest.Host {
+	t.Helper()
+	h := nettest.New(t)
+	h.Sink("sink0", "10.1.0.1/24", "fd01::1/64")
+	h.Sink("sink1", "10.2.0.1/24", "fd02::1/64")
+	run(t, h, "route add 203.0.113.0/24 via 10.1.0.9", "route add 203.0.113.0/24 via 10.2.0.9 table 7",
+		"-6 route add fd09::/64 via fd01::9", "-6 route add fd09::/64 via fd02::9 table 7")
+	run(t, h, rules...)
+	return h
+}
+
+func run(t *testing.T, h *nettest.Host, commands ...string) {
+	t.Helper()
+	for _, command := range commands {
+		if out, err := h.Command("ip", strings.Fields(command)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", command, err, out)
+		}
+	}
+}
+
+// TestLiveRulesLookAtTheSocket asks for each kind of socket, and compares with
+// where connect() goes.
+func TestLiveRulesLookAtTheSocket(t *testing.T) {
+	uid := func(n uint32) *uint32 { return &n }
+	for _, rule := range []string{"ipproto tcp", "ipproto udp", "dport 443", "dport 440-450 ipproto tcp", "uidrange 1000-1000", "fwmark 5"} {
+		h := ruledHost(t, "rule add "+rule+" table 7", "-6 rule add "+rule+" table 7")
+		for _, q := range []route.Question{
+			{Port: 443, Proto: port.TCP}, {Port: 80, Proto: port.TCP}, {Port: 443, Proto: port.UDP}, {Port: 80, Proto: port.UDP},
+			{Port: 443, Proto: port.TCP, UID: uid(stranger)}, {Port: 443, Proto: port.TCP, Mark: 5},
+		} {
+			for _, remote := range []string{"203.0.113.1", "fd09::1"} {
+				q.Remote = netip.MustParseAddr(remote)
+				want := sourceOf(t, h, q)
+				got := sources(t, h, q)
+				if !slices.Equal(got, []netip.Addr{want}) {
+					t.Errorf("%s: %+v: %v; connect() took %v", rule, q, got, want)
+				}
+			}
+		}
+	}
+}
+
+func sources(t *testing.T, h *nettest.Host, q route.Question) []netip.Addr {
+	t.Helper()
+	var got []netip.Addr
+	err := h.Try(func() (err error) {
+		got, err = route.Sources(t.Context(), q)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func sourceOf(t *testing.T, h *nettest.Host, q route.Question) netip.Addr {
+	t.Helper()
+	kinds := map[bool]nettest.Kind{false: nettest.TCP4, true: nettest.TCP6}
+	if q.Proto == port.UDP {
+		kinds = map[bool]nettest.Kind{false: nettest.UDP4, true: nettest.UDP6}
+	}
+	options := []nettest.Option{nettest.NonBlock(), func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(q.Mark))
+	}}
+	if q.UID != nil {
+		options = append(options, nettest.Owner(int(*q.UID)))
+	}
+	s, err := h.Connect(kinds[q.Remote.Is6()], netip.AddrPortFrom(q.Remote, q.Port), options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	local, err := s.Local()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return local.Addr()
+}
+
+// TestLiveMultipath: whatever connect() takes is among the sources, and where
+// there is one it takes no other.
+func TestLiveMultipath(t *testing.T) {
+	for _, policy := range []string{"0", "1", "2", "3"} {
+		h := nettest.New(t)
+		h.Sink("sink0", "10.1.0.1/24", "10.3.0.1/24", "fd01::1/64")
+		h.Sink("sink1", "10.2.0.1/24", "fd02::1/64")
+		run(t, h, "route add 203.0.113.0/24 nexthop via 10.1.0.9 nexthop via 10.2.0.9 weight 2 nexthop via 10.3.0.9",
+			"route add 198.51.100.0/24 src 10.2.0.1 nexthop via 10.1.0.9 nexthop via 10.2.0.9",
+			"-6 route add fd09::/64 nexthop via fd01::9 nexthop via fd02::9")
+		h.Sysctl("net.ipv4.fib_multipath_hash_policy", policy)
+		h.Sysctl("net.ipv6.fib_multipath_hash_policy", policy)
+		for _, remote := range []string{"203.0.113.1", "203.0.113.2", "198.51.100.1", "fd09::1", "fd09::2"} {
+			for _, proto := range []port.Proto{port.TCP, port.UDP} {
+				q := route.Question{Remote: netip.MustParseAddr(remote), Port: 80, Proto: proto}
+				got := sources(t, h, q)
+				var taken []netip.Addr
+				for range 40 {
+					if source := sourceOf(t, h, q); !slices.Contains(taken, source) {
+						taken = append(taken, source)
+					}
+				}
+				for _, source := range taken {
+					if !slices.Contains(got, source) {
+						t.Errorf("policy %s, %v to %s: %v; connect() took %v", policy, proto, remote, got, taken)
+					}
+				}
+				if policy == "1" && len(got) != len(taken) {
+					t.Errorf("policy %s, %v to %s: %v; connect() took %v only", policy, proto, remote, got, taken)
+				}
+			}
+		}
+	}
+}
+
+// TestLiveNoPlaceToConnectTo: connect() says no, and so do we.
+func TestLiveNoPlaceToConnectTo(t *testing.T) {
+	h := nettest.New(t)
+	h.Sink("sink0", "10.1.0.1/24", "fd01::1/64")
+	run(t, h, "route add 224.0.0.0/4 dev sink0")
+	for _, test := range []struct {
+		remote string
+		proto  port.Proto
+		refuse bool
+	}{
+		{"10.1.0.255", port.TCP, true}, {"10.1.0.255", port.UDP, true},
+		{"224.1.1.1", port.TCP, true}, {"224.1.1.1", port.UDP, false}, {"ff0e::1%sink0", port.TCP, true},
+		{"10.1.0.254", port.TCP, false},
+	} {
+		remote := netip.MustParseAddr(test.remote)
+		err := h.Try(func() error {
+			_, err := route.Sources(t.Context(), route.Question{Remote: remote, Port: 53, Proto: test.proto})
+			return err
+		})
+		if refused := errors.Is(err, route.ErrRefused); refused != test.refuse || err != nil && !refused {
+			t.Errorf("%v to %s: %v", test.proto, test.remote, err)
+		}
+		kinds := map[port.Proto][2]nettest.Kind{port.TCP: {nettest.TCP4, nettest.TCP6}, port.UDP: {nettest.UDP4, nettest.UDP6}}
+		kind := kinds[test.proto][0]
+		if remote.Is6() {
+			kind = kinds[test.proto][1]
+		}
+		if _, err := h.Connect(kind, netip.AddrPortFrom(remote, 53), nettest.NonBlock()); (err != nil) != test.refuse {
+			t.Errorf("%v to %s: connect() says %v", test.proto, test.remote, err)
+		}
+	}
+}
