@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+
+	"portrange/internal/port"
 )
 
 // Part is a part of a look that can be missing. It is a stable name, fit for a
@@ -46,6 +48,14 @@ type Gap struct {
 	Object string `json:"object,omitempty" doc:"what of it, such as a file; absent for the whole part"`
 	NetNS  uint64 `json:"netns,omitempty" doc:"inode number of the network namespace; absent for the whole host"`
 	Why    string `json:"why" doc:"why"`
+	// Missed is set where only some sockets may be missing, and the rest is whole.
+	Missed Missed `json:"-"`
+}
+
+// Missed is how many sockets of a protocol may be missing at most.
+type Missed struct {
+	Proto   port.Proto
+	Sockets int
 }
 
 // Gaps collects what a look misses. The zero value is ready to use, by several

@@ -28,9 +28,9 @@ type Usage struct {
 	// the source does not show it, or the socket is from before its device came
 	// to where it is.
 	VRFUnsure bool
-	// Missed is how many more sockets there may have been all the time, which the
-	// source passed over while others came and went.
-	Missed int
+	// Missed is how many more sockets of a protocol there may have been all the
+	// time, which the source passed over while others went.
+	Missed map[port.Proto]int
 
 	l3mdevAccept bool
 	reuseDelay   time.Duration
@@ -129,6 +129,14 @@ func (u *Usage) Add(s *port.Socket) {
 		}
 	}
 	u.localPorts(s, l3mdev).Add(p)
+}
+
+// Miss notes that sockets may be missing.
+func (u *Usage) Miss(m Missed) {
+	if u.Missed == nil {
+		u.Missed = map[port.Proto]int{}
+	}
+	u.Missed[m.Proto] += m.Sockets
 }
 
 // bucketOf is the VRF in whose buckets the socket is.

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"portrange/internal/host"
+	"portrange/internal/port"
 )
 
 // Doubt is a reason for which a number is not the kernel's own.
@@ -36,13 +37,13 @@ const (
 	DoubtSources Doubt = "sources"
 )
 
-// doubts are those that concern every pool of the namespace.
-func (r *rules) doubts() []Doubt {
+// doubts are those that concern every pool of a protocol.
+func (r *rules) doubts(proto port.Proto) []Doubt {
 	var doubts []Doubt
 	if r.ns.Partial {
 		doubts = append(doubts, DoubtPartial)
 	}
-	if r.ns.Usage.Missed > 0 {
+	if r.ns.Usage.Missed[proto] > 0 {
 		doubts = append(doubts, DoubtMissed)
 	}
 	return doubts
@@ -50,7 +51,7 @@ func (r *rules) doubts() []Doubt {
 
 // allDoubts are those of any number in the verdict, each once.
 func (r *rules) allDoubts(v *Verdict) []Doubt {
-	doubts := r.doubts()
+	doubts := append(r.doubts(port.TCP), r.doubts(port.UDP)...)
 	if r.field(0).unseen.Len() > 0 {
 		doubts = append(doubts, DoubtBuckets)
 	}

@@ -23,7 +23,7 @@ func (r *rules) localPool(a *Asker) LocalPool {
 		Endless: m.sharesWithItself() && free.Len() > 0,
 		Asker:   *a,
 	}
-	tooMany := min(r.ns.Usage.Missed, pool.Left)
+	tooMany := min(r.ns.Usage.Missed[a.Proto], pool.Left)
 	if a.Proto == port.TCP && !pool.Endless { // udp_lib_get_port covers the range whatever its length
 		tooMany += r.parityBound(a, free.Contains)
 	}
@@ -34,7 +34,7 @@ func (r *rules) localPool(a *Asker) LocalPool {
 }
 
 func (r *rules) localDoubts(a *Asker, mayShare, uncertain bool) []Doubt {
-	doubts := r.doubts()
+	doubts := r.doubts(a.Proto)
 	if uncertain && mayShare {
 		doubts = append(doubts, DoubtSharing)
 	} else if uncertain {

@@ -78,12 +78,12 @@ func (r *rules) pool(tuple port.Tuple) Pool {
 func (r *rules) doubt(pool *Pool, f *field, met met) {
 	own, _ := met.count(f.unseen)
 	withheld, aged := f.unseen.Len()-own, met.countAged(f.usable)
-	missed := min(r.ns.Usage.Missed, pool.Left)
+	missed := min(r.ns.Usage.Missed[port.TCP], pool.Left)
 	parity := r.parityBound(nil, func(p uint16) bool {
 		return f.usable.Contains(p) && (!met.contains(p) || met.reusable(p))
 	})
 	pool.ErrorBound = max(min(parity+withheld+missed, pool.Left), aged)
-	pool.Doubts = r.doubts()
+	pool.Doubts = r.doubts(port.TCP)
 	if withheld+aged > 0 {
 		pool.Doubts = append(pool.Doubts, DoubtBuckets)
 	}

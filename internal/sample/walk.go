@@ -59,8 +59,12 @@ func (l *look) miss(err error) error {
 	if !errors.As(err, &gap) {
 		return err
 	}
-	l.ns.Partial = true
-	l.gaps = append(l.gaps, host.Gap{Part: gap.Part, Object: gap.Object, NetNS: l.ns.ID, Why: gap.Why})
+	if gap.Missed.Sockets > 0 {
+		l.ns.Usage.Miss(gap.Missed)
+	} else {
+		l.ns.Partial = true
+	}
+	l.gaps = append(l.gaps, host.Gap{Part: gap.Part, Object: gap.Object, NetNS: l.ns.ID, Why: gap.Why, Missed: gap.Missed})
 	return nil
 }
 

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"syscall"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/kernel/sysctl"
 )
 
 // Kernel is what a Reader needs of the kernel. The package's own is the running
@@ -20,6 +23,10 @@ type Kernel interface {
 	// Types opens the kernel's type information in BTF. The error is
 	// fs.ErrNotExist where it has none.
 	Types() (io.ReadCloser, error)
+	// TableSize is the number of chains in the table of connections of the calling
+	// thread's network namespace, where the kernel tells (Linux 6.1). One that does
+	// not has the machine's table for all.
+	TableSize() (chains int, known bool)
 }
 
 // Conn is one connection to sock_diag.
@@ -36,6 +43,17 @@ type Conn interface {
 type running struct{}
 
 func (running) Types() (io.ReadCloser, error) { return os.Open("/sys/kernel/btf/vmlinux") }
+
+// TableSize reads tcp_ehash_entries, which is negative for the machine's table
+// (proc_tcp_ehash_entries, net/ipv4/sysctl_net_ipv4.c).
+func (running) TableSize() (chains int, known bool) {
+	text, err := sysctl.Get("net.ipv4.tcp_ehash_entries")
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.Atoi(text)
+	return max(n, -n), err == nil
+}
 
 func (running) Dial(buffer int) (Conn, error) {
 	c, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)

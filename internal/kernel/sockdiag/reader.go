@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -39,17 +40,17 @@ func NewOn(kernel Kernel) *Reader {
 // namespace, TCP listeners first. The goroutine must stay on its thread while
 // the stream runs.
 //
-// An error that is a *host.Gap tells of a part that could not be read, any
-// other ends the stream. A dump that is interrupted starts over, and so a socket
-// may come more than once: count sockets by tuple and port, as [host.Usage] does.
+// An error that is a *host.Gap tells of a part that could not be read, or how many
+// sockets may be missing; any other ends the stream. A connection that closes
+// meanwhile may come twice, the second time in TIME_WAIT: count sockets by tuple
+// and port, as [host.Usage] does.
 func (r *Reader) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
 	return func(yield func(port.Socket, error) bool) {
-		w := &walk{Reader: r, ctx: ctx, yield: yield, bound: map[uint32]*port.Set{}}
+		w := &walk{Reader: r, ctx: ctx, yield: yield, bound: map[uint32]*port.Set{}, yielded: map[uint64]struct{}{}}
 		_ = w.serial(tcpQuery(tcpSockets, listening, nil)) &&
-			w.parallel(r.connections()) &&
+			w.tcp() &&
 			w.checkIdle() &&
-			w.serial(udpQuery("udp sockets of IPv4", unix.AF_INET)) &&
-			w.serial(udpQuery("udp sockets of IPv6", unix.AF_INET6))
+			w.udp()
 	}
 }
 
@@ -83,7 +84,11 @@ type walk struct {
 	bound map[uint32]*port.Set
 	// sawIdle is set once an idle bound socket came by.
 	sawIdle bool
-	lastGap host.Gap
+	gaps    []host.Gap
+	// tally counts the reading that is under way, nil where none is counted; yielded
+	// are the cookies of the sockets of all of them.
+	tally   *tally
+	yielded map[uint64]struct{}
 }
 
 // serial asks one query.
@@ -131,18 +136,24 @@ func (w *walk) fail(err error) bool {
 // gap yields a gap, once where several dumps leave the same.
 func (w *walk) gap(what, why string) bool {
 	gap := host.Gap{Part: host.PartSockets, Object: what, Why: why}
-	if gap == w.lastGap {
+	if slices.Contains(w.gaps, gap) {
 		return true
 	}
-	w.lastGap = gap
+	w.gaps = append(w.gaps, gap)
 	return w.yield(port.Socket{}, &gap)
 }
 
 // deliver is the [sink] of the walk. The sockets of one device that share a
 // port share its bind bucket, and what one of them tells holds for all.
 func (w *walk) deliver(batch []port.Socket) ([]port.Socket, bool) {
+	if w.tally != nil {
+		w.tally.datagrams++
+	}
 	for i := range batch {
 		s := &batch[i]
+		if !w.fresh(s) {
+			continue
+		}
 		if s.Proto == port.TCP {
 			w.shareHold(s)
 		}
@@ -151,6 +162,17 @@ func (w *walk) deliver(batch []port.Socket) ([]port.Socket, bool) {
 		}
 	}
 	return batch, true
+}
+
+// fresh reports whether the socket was not yielded yet, as far as it is counted.
+func (w *walk) fresh(s *port.Socket) bool {
+	if w.tally == nil || s.Cookie == 0 {
+		return true
+	}
+	w.tally.seen[s.Cookie] = struct{}{}
+	before := len(w.yielded)
+	w.yielded[s.Cookie] = struct{}{}
+	return len(w.yielded) > before
 }
 
 func (w *walk) shareHold(s *port.Socket) {

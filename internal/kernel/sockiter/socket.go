@@ -131,7 +131,7 @@ func (r *bpfRecord) socket(tick time.Duration) (port.Socket, error) {
 
 		Reuse:     r.Options&optionReuse != 0,
 		ReusePort: r.Options&optionReusePort != 0,
-		Inode:   r.Inode,
+		Inode:     r.Inode,
 	}
 	if r.RemotePort != 0 {
 		s.Remote = netip.AddrPortFrom(remote, r.RemotePort)

@@ -24,6 +24,7 @@ func Encode(s *port.Socket) []byte {
 	putAddrPort(b[8:24], b[4:6], s.Local, s.Family6)
 	putAddrPort(b[24:40], b[6:8], s.Remote, s.Family6)
 	binary.NativeEndian.PutUint32(b[40:], s.Device)
+	binary.NativeEndian.PutUint64(b[44:], s.Cookie)
 	binary.NativeEndian.PutUint32(b[52:], uint32(s.Timer.Expires/time.Millisecond))
 	binary.NativeEndian.PutUint32(b[64:], s.UID)
 	binary.NativeEndian.PutUint32(b[68:], uint32(s.Inode))

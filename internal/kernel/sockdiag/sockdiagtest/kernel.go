@@ -29,6 +29,9 @@ type Kernel struct {
 	KnowsIdle bool
 	// BTF is the kernel's type information. Empty stands for a kernel without.
 	BTF string
+	// Chains is how many chains the table of connections has, 0 for one of which the
+	// kernel does not tell.
+	Chains int
 	// DialErr makes Dial fail.
 	DialErr error
 	// Tamper changes an answer on its way, where it is not nil.
@@ -71,6 +74,9 @@ func (k *Kernel) Types() (io.ReadCloser, error) {
 	}
 	return io.NopCloser(strings.NewReader(k.BTF)), nil
 }
+
+// TableSize is Chains.
+func (k *Kernel) TableSize() (chains int, known bool) { return k.Chains, k.Chains > 0 }
 
 // Dial opens a connection.
 func (k *Kernel) Dial(buffer int) (sockdiag.Conn, error) {
