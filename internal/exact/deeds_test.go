@@ -21,6 +21,7 @@ func (sc *scenario) deeds() []deed {
 		{"bind an explicit port before connect", sc.bindPortBeforeConnect},
 		{"connect within a socket's own range", sc.connectInOwnRange},
 		{"connect and never arrive", sc.connectVoid},
+		{"connect where routing leads", sc.connectRouted},
 		{"TIME_WAIT", sc.timeWait},
 		{"TIME_WAIT", sc.timeWait},
 		{"TIME_WAIT of a bound port", sc.boundTimeWait},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +58,7 @@ func TestExact(t *testing.T) {
 		}
 	}
 	t.Logf("%d scenarios, %d pools asked about and emptied", *scenarios, asked)
+	p.report(t)
 	if asked == 0 {
 		t.Error("no pool was asked about")
 	}
@@ -65,6 +68,43 @@ func TestExact(t *testing.T) {
 type proof struct {
 	witnesses []witness
 	nursery   *nettest.Namespace
+	counts    map[string]*counts
+}
+
+// counts are how the answers of one class of questions through one witness fared.
+type counts struct {
+	answers, exact int
+	// needless were not exact and right nevertheless, by bound the mean bound.
+	needless, bounds int
+}
+
+func (p *proof) count(q question, said []answer, granted int) {
+	for i, a := range said {
+		key := q.class + ", " + p.witnesses[i].name
+		c, known := p.counts[key]
+		if !known {
+			c = &counts{}
+			p.counts[key] = c
+		}
+		c.answers++
+		switch {
+		case a.exact:
+			c.exact++
+		case a.left == granted:
+			c.needless++
+		}
+		if !a.exact {
+			c.bounds += a.bound
+		}
+	}
+}
+
+func (p *proof) report(t *testing.T) {
+	for _, key := range slices.Sorted(maps.Keys(p.counts)) {
+		c := p.counts[key]
+		t.Logf("%-40s %5d answers, %5d exact, of the others %5d right, bounds of %d on average",
+			key, c.answers, c.exact, c.needless, c.bounds/max(1, c.answers-c.exact))
+	}
 }
 
 // witness is one way to read sockets.
@@ -74,7 +114,7 @@ type witness struct {
 }
 
 func newProof() (*proof, error) {
-	p := &proof{}
+	p := &proof{counts: map[string]*counts{}}
 	for name, options := range map[string]sample.Options{
 		"bind buckets": {Source: sample.BPF},
 		"iterators":    {Source: sample.BPF, Rows: true}, // as where the kernel is too old for the buckets
@@ -122,7 +162,10 @@ func (p *proof) run(ctx context.Context, seed uint64) (asked int, err error) {
 	}
 	defer func() { err = errors.Join(err, sc.Close()) }()
 	for range questionsEach {
-		err := sc.check(ctx, p.witnesses, sc.question())
+		q, err := sc.question(ctx)
+		if err == nil {
+			err = sc.check(ctx, p, q)
+		}
 		if errors.Is(err, errLate) && asked > 0 {
 			return asked, nil
 		}
@@ -136,7 +179,8 @@ func (p *proof) run(ctx context.Context, seed uint64) (asked int, err error) {
 
 // check compares the answers with the kernel's, and now and then whether the
 // emptied pool is seen to be empty.
-func (sc *scenario) check(ctx context.Context, witnesses []witness, q question) error {
+func (sc *scenario) check(ctx context.Context, p *proof, q question) error {
+	witnesses := p.witnesses
 	said, err := sc.answers(ctx, witnesses, q)
 	if err != nil {
 		return err
@@ -148,6 +192,7 @@ func (sc *scenario) check(ctx context.Context, witnesses []witness, q question) 
 	if err != nil {
 		return fmt.Errorf("%s after %d sockets: %w\n%s", q.name, granted, err, sc.story())
 	}
+	p.count(q, said, granted)
 	if err := sc.compare(witnesses, q, said, granted); err != nil || granted >= sc.enough() || !sc.chance(0.25) {
 		return err
 	}

@@ -1,6 +1,7 @@
 package exact
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -43,7 +44,14 @@ func (sc *scenario) agrees(a answer, granted int) bool {
 	return granted <= a.left+a.bound && granted >= a.left-a.bound
 }
 
-func (sc *scenario) question() question {
+func (sc *scenario) question(ctx context.Context) (question, error) {
+	if sc.routed && sc.chance(0.4) {
+		return sc.askRouted(ctx)
+	}
+	return sc.askAnything(), nil
+}
+
+func (sc *scenario) askAnything() question {
 	if sc.mostlyUDP {
 		return pick(sc, []func() question{sc.askUDPBind, sc.askUDPConnect, sc.askUDPConnect, sc.askTCPBind, sc.askConnect})()
 	}

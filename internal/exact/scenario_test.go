@@ -69,6 +69,8 @@ type scenario struct {
 	devices   []string          // the voids of this scenario
 	index     map[string]uint32 // of all devices
 	mostlyUDP bool
+	routed    bool // there are destinations beyond
+	oneOf     bool // connections there have one of several sources, and nobody can tell which
 	// freshSince is when the youngest TIME_WAIT socket that is not to count as
 	// ripe came about; the answers hold for delay from then.
 	freshSince time.Time
@@ -100,7 +102,7 @@ func build(nursery *nettest.Namespace, seed uint64) (*scenario, error) {
 		return nil, err
 	}
 	sc := &scenario{Namespace: n, Rand: rand.New(rand.NewPCG(seed, 0))}
-	for _, step := range []func() error{sc.addAddresses, sc.configure, sc.listen, sc.populate} {
+	for _, step := range []func() error{sc.addAddresses, sc.configure, sc.addRouting, sc.listen, sc.populate} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.Close())
 		}

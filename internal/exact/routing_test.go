@@ -1,0 +1,132 @@
+package exact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"portrange/internal/host"
+	"portrange/internal/judge"
+	"portrange/internal/kernel/route"
+	"portrange/internal/nettest"
+	"portrange/internal/port"
+)
+
+// Beyond both voids there is more, and routing decides through which one.
+var beyond = parseAddrs("203.0.113.1", "203.0.113.2", "fd09::1", "fd09::2")
+
+// addRouting makes routing decide by what the socket is like, or at random.
+func (sc *scenario) addRouting() error {
+	if len(sc.devices) < 2 || !sc.chance(0.5) {
+		return nil
+	}
+	sc.routed = true
+	if sc.chance(0.5) {
+		return sc.addMultipath()
+	}
+	rule := pick(sc, []string{"ipproto tcp", "ipproto udp", "dport 81", "dport 81-90 ipproto tcp", "uidrange 1000-1000"})
+	return sc.ip(
+		"route add 203.0.113.0/24 via 192.0.2.77",
+		"route add 203.0.113.0/24 via 198.51.100.77 table 7",
+		"rule add "+rule+" table 7",
+		"-6 route add fd09::/64 via fd01::77",
+		"-6 route add fd09::/64 via fd02::77 table 7",
+		"-6 rule add "+rule+" table 7",
+	)
+}
+
+func (sc *scenario) addMultipath() error {
+	policy := fmt.Sprint(sc.IntN(4))
+	sc.oneOf = policy == "3"
+	sc.note("fib_multipath_hash_policy = %s", policy)
+	return errors.Join(
+		sc.WriteSysctl("net.ipv4.fib_multipath_hash_policy", policy),
+		sc.WriteSysctl("net.ipv6.fib_multipath_hash_policy", policy),
+		sc.ip("route add 203.0.113.0/24 nexthop via 192.0.2.77 nexthop via 198.51.100.77",
+			"-6 route add fd09::/64 nexthop via fd01::77 nexthop via fd02::77"),
+	)
+}
+
+// ip runs ip(8) in the namespace.
+func (sc *scenario) ip(commands ...string) error {
+	for _, command := range commands {
+		sc.note("ip %s", command)
+		args := append([]string{"--net=" + sc.Path(), "--", "ip"}, strings.Fields(command)...)
+		if out, err := exec.Command("nsenter", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("ip %s: %w: %s", command, err, out)
+		}
+	}
+	return nil
+}
+
+// routedDialer goes where routing decides; it has no address before.
+func (sc *scenario) routedDialer() (dialer, route.Question) {
+	to := netip.AddrPortFrom(pick(sc, beyond), uint16(80+sc.IntN(2)))
+	d := dialer{kind: tcpKinds[to.Addr().Is6() || sc.chance(0.2)], to: to}.dualStack()
+	q := route.Question{Remote: to.Addr(), Port: to.Port(), Proto: port.TCP}
+	if sc.chance(0.3) {
+		uid := uint32(1000)
+		q.UID, d.options = &uid, append(d.options, nettest.Owner(int(uid)))
+	}
+	d.options = append(d.options, nettest.NonBlock())
+	return d, q
+}
+
+func (sc *scenario) connectRouted() error {
+	if !sc.routed {
+		return nil
+	}
+	d, _ := sc.routedDialer()
+	_, err := sc.Connect(d.kind, d.to, d.options...)
+	return err
+}
+
+// askRouted asks for a destination without a local address: where connections
+// spread over several, all their pools together.
+func (sc *scenario) askRouted(ctx context.Context) (question, error) {
+	d, way := sc.routedDialer()
+	var sources []netip.Addr
+	err := sc.Do(func() (err error) {
+		sources, err = route.Sources(ctx, way)
+		return err
+	})
+	if err != nil {
+		return question{}, err
+	}
+	return question{
+		class: "TCP connect by routing",
+		name:  fmt.Sprintf("connect %s %v uid %v from %v", d.kind, d.to, way.UID != nil, sources),
+		ask: func(ns *host.Namespace) answer {
+			sum := answer{exact: true}
+			for _, source := range sources {
+				asker := judge.Asker{Proto: port.TCP, Local: source, Family6: of6(d.kind)}
+				pool := judge.Left(ns, &asker, d.to)
+				sum = answer{left: sum.left + pool.Left, bound: sum.bound + pool.ErrorBound, exact: sum.exact && pool.Exact}
+			}
+			if len(sources) > 1 && sc.oneOf {
+				sum.exact, sum.bound = false, sum.left // all go through one of them
+			}
+			return sum
+		},
+		dial: func() (*nettest.Socket, error) {
+			return sc.persist(len(sources), func() (*nettest.Socket, error) { return sc.Connect(d.kind, d.to, d.options...) })
+		},
+		refusal: unix.EADDRNOTAVAIL,
+	}, nil
+}
+
+// persist tries again where another source may have a port.
+func (sc *scenario) persist(sources int, dial nettest.Dial) (*nettest.Socket, error) {
+	const tries = 50
+	for try := 1; ; try++ {
+		s, err := dial()
+		if err == nil || sources == 1 || try == tries || !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return s, err
+		}
+	}
+}
