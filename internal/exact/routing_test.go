@@ -108,7 +108,7 @@ func (sc *scenario) askRouted(ctx context.Context) (question, error) {
 				pool := judge.Left(ns, &asker, d.to)
 				sum = answer{left: sum.left + pool.Left, bound: sum.bound + pool.ErrorBound, exact: sum.exact && pool.Exact}
 			}
-			if len(sources) > 1 && sc.oneOf {
+			if len(sources) > 1 && sc.oneOf && sum.left > 0 {
 				sum.exact, sum.bound = false, sum.left // all go through one of them
 			}
 			return sum

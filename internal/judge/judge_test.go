@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -42,29 +43,78 @@ func TestNamespaceVerdict(t *testing.T) {
 		`"reserved":"40090-40099","reserved_in_range":10,"bind_held":1,"usable":89,"outside_range":1,` +
 		`"settings":{"tcp_tw_reuse":1,"tcp_tw_reuse_delay_ms":1000,"ip_unprivileged_port_start":1024},` +
 		`"pools":[{"proto":"tcp","local":"10.0.0.2","remote":"10.0.0.5:80","size":89,"used":3,"left":86,"reusable":0,` +
-		`"used_ratio":0.034,"states":{"established":3},"owners":[{"pid":812,"command":"haproxy","used":3}]},` +
+		`"used_ratio":0.034,"states":{"established":3},"owners":[{"pid":812,"command":"haproxy","used":3}],"exact":true},` +
 		`{"proto":"tcp","local":"10.0.0.2","remote":"10.0.0.6:80","size":89,"used":2,"left":89,"reusable":2,` +
-		`"used_ratio":0.022,"states":{"time_wait":2},"owners":[]}],` +
-		`"local_pools":[{"proto":"tcp","local":"0.0.0.0","size":90,"used":4,"left":86},` +
-		`{"proto":"tcp","local":"10.0.0.2","size":90,"used":4,"left":86}]}`
+		`"used_ratio":0.022,"states":{"time_wait":2},"owners":[],"exact":true}],` +
+		`"local_pools":[{"proto":"tcp","local":"0.0.0.0","size":90,"used":4,"left":86,"exact":true},` +
+		`{"proto":"tcp","local":"10.0.0.2","size":90,"used":4,"left":86,"exact":true}]}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestExactness(t *testing.T) {
-	blind := box(socket("10.0.0.2:40000", "10.0.0.5:80", func(s *port.Socket) { s.Hold = port.HoldUnknown }))
-	untold := box(socket("[fd00::1]:40000", "[fd00::5]:80", func(s *port.Socket) { s.V6Unknown = true }))
-	partial, stepped := box(), box()
-	partial.Partial = true
-	stepped.Settings.StepWidth = 4
+// asNetlink is how sock_diag shows a socket.
+func asNetlink(s *port.Socket) {
+	s.Blind, s.Stamped = true, false
+	if s.Hold == port.ConnectHeld {
+		s.Hold = port.HoldUnknown
+	}
+}
+
+// TestDoubtsAreOfThePool: what cannot be told of one pool takes nothing from another.
+func TestDoubtsAreOfThePool(t *testing.T) {
+	v6Unknown := func(s *port.Socket) { s.V6Unknown = true }
+	fresh := func(s *port.Socket) { s.Quiet = time.Millisecond }
+	ns := func(edit func(*host.Namespace), sockets ...*port.Socket) *host.Namespace {
+		ns := box(sockets...)
+		ns.Settings.TWReuse = 1
+		edit(ns)
+		return ns
+	}
+	none := func(*host.Namespace) {}
+	tcp := func(ns *host.Namespace) []Doubt { return left(ns, service).Doubts }
+	local := func(proto port.Proto, addr string) func(*host.Namespace) []Doubt {
+		return func(ns *host.Namespace) []Doubt { return leftLocal(ns, proto, addr).Doubts }
+	}
+	mine, another := socket("10.0.0.2:40000", "10.0.0.5:80", asNetlink), socket("10.0.0.2:40000", "10.0.0.6:80", asNetlink)
 	for name, tt := range map[string]struct {
 		ns   *host.Namespace
-		want bool
-	}{"empty": {box(), true}, "blind": {blind, false}, "IPV6_V6ONLY unknown": {untold, false}, "partial": {partial, false}, "stepped": {stepped, false}} {
-		if got := Exact(tt.ns); got != tt.want {
-			t.Errorf("%s: exact %v", name, got)
+		of   func(*host.Namespace) []Doubt
+		want []Doubt
+	}{
+		"nothing there":                       {ns(none), tcp, nil},
+		"a bucket of my own":                  {ns(none, mine), tcp, nil},
+		"a bucket of another":                 {ns(none, another), tcp, []Doubt{DoubtBuckets}},
+		"of a port that a listener has":       {ns(none, socket("0.0.0.0:40000", "", listen), another), tcp, nil},
+		"of a port out of the range":          {ns(none, socket("10.0.0.2:999", "10.0.0.6:80", asNetlink)), tcp, nil},
+		"UDP beside it":                       {ns(none, another, socket("10.0.0.2:40001", "", udp)), local(port.UDP, "0.0.0.0"), nil},
+		"bind() beside it":                    {ns(none, another), local(port.TCP, "10.0.0.2"), nil},
+		"an old TIME_WAIT":                    {ns(none, socket("10.0.0.2:40000", "10.0.0.5:80", ripe, asNetlink)), tcp, []Doubt{DoubtBuckets}},
+		"a young TIME_WAIT":                   {ns(none, socket("10.0.0.2:40000", "10.0.0.5:80", ripe, asNetlink, fresh)), tcp, nil},
+		"IPV6_V6ONLY, of 0.0.0.0":             {ns(none, socket("[fd00::1]:40000", "[fd00::5]:80", v6Unknown)), local(port.TCP, "0.0.0.0"), []Doubt{DoubtV6Only}},
+		"IPV6_V6ONLY, of another address":     {ns(none, socket("[fd00::1]:40000", "[fd00::5]:80", v6Unknown)), local(port.TCP, "10.0.0.2"), nil},
+		"partial":                             {ns(func(ns *host.Namespace) { ns.Partial = true }), tcp, []Doubt{DoubtPartial}},
+		"missed":                              {ns(func(ns *host.Namespace) { ns.Usage.Miss(host.Missed{Proto: port.TCP, Sockets: 3}) }), tcp, []Doubt{DoubtMissed}},
+		"missed of another protocol":          {ns(func(ns *host.Namespace) { ns.Usage.Miss(host.Missed{Proto: port.TCP, Sockets: 3}) }), local(port.UDP, "::"), nil},
+		"every port is visited at every step": {ns(func(ns *host.Namespace) { ns.Settings.StepWidth = 4 }), tcp, nil},
+	} {
+		if got := tt.of(tt.ns); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: doubts %v, want %v", name, got, tt.want)
 		}
+	}
+}
+
+// TestVerdictGathersDoubts of all its numbers.
+func TestVerdictGathersDoubts(t *testing.T) {
+	ns := box(socket("10.0.0.2:40000", "10.0.0.5:80", asNetlink), socket("[fd00::1]:40001", "", idle, func(s *port.Socket) { s.V6Unknown = true }))
+	want := []Doubt{DoubtBuckets, DoubtV6Only}
+	if v := Namespace(ns); !slices.Equal(v.Doubts, want) || v.Exact || Exact(ns) {
+		t.Errorf("doubts %v, exact %v; want %v", v.Doubts, v.Exact, want)
+	}
+	pool := left(box(), service)
+	pool.Add(DoubtConnectHooks)
+	if pool.Exact || !slices.Equal(pool.Doubts, []Doubt{DoubtConnectHooks}) {
+		t.Errorf("a doubt of the asker's own: %+v", pool)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 func box(sockets ...*port.Socket) *host.Namespace {
 	settings := host.Settings{
 		Range: port.Range{Low: 40000, High: 40099}, Reserved: port.Range{Low: 40090, High: 40099}.Set(),
-		UnprivilegedStart: 1024, TWReuseDelay: time.Second,
+		UnprivilegedStart: 1024, TWReuseDelay: time.Second, HasTWReuseDelay: true,
 	}
 	ns := &host.Namespace{Source: "bpf", Settings: settings, Usage: host.NewUsage(settings)}
 	for _, s := range sockets {
@@ -195,7 +195,7 @@ func TestUnseenBucketsAreBounded(t *testing.T) {
 		socket("10.0.0.2:1000", "10.0.0.6:80", unseenBucket),
 		socket("10.0.0.2:40010", "", listen),
 		socket("10.0.0.2:40010", "10.0.0.9:5555", unseenBucket), // accepted
-		socket("10.0.0.2:40004", "10.0.0.7:80", ripe, asNetlink, func(s *port.Socket) { s.Quiet = time.Millisecond }),
+		socket("10.0.0.2:40004", "10.0.0.7:80", ripe, asNetlink),
 		socket("10.0.0.2:40005", "10.0.0.7:80", ripe, asNetlink),
 		socket("10.0.0.2:40006", "10.0.0.7:80", ripe, asNetlink),
 		socket("10.0.0.2:40007", "10.0.0.7:80", ripe, asNetlink),
