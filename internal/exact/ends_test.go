@@ -2,6 +2,7 @@ package exact
 
 import (
 	"net/netip"
+	"slices"
 
 	"portrange/internal/judge"
 	"portrange/internal/nettest"
@@ -56,7 +57,10 @@ func (sc *scenario) voidDialer(kinds map[bool]nettest.Kind) dialer {
 		from: netip.AddrPortFrom(voids[device].source(remote), 0),
 		to:   netip.AddrPortFrom(remote, uint16(80+sc.IntN(2))),
 	}
-	if sc.chance(0.3) {
+	switch {
+	case sc.vrf && device == void0:
+		d.bindTo(pick(sc, []string{void0, blue})) // nothing else leads there
+	case sc.chance(0.3):
 		d.bindTo(device)
 	}
 	return d.dualStack()
@@ -153,12 +157,33 @@ func (sc *scenario) dress(s spot) spot {
 	if of6(s.kind) {
 		s.options = append(s.options, nettest.V6Only(s.v6only))
 	}
-	addr := s.at.Addr()
-	if sc.chance(0.2) && addr.Zone() == "" && !(addr.Is6() && addr.IsLoopback()) {
-		s.device = pick(sc, append([]string{"lo"}, sc.devices...))
-		s.options = append(s.options, nettest.Device(s.device))
+	if devices := sc.bindable(s.at.Addr()); len(devices) > 0 {
+		if s.device = pick(sc, devices); s.device != "" {
+			s.options = append(s.options, nettest.Device(s.device))
+		}
 	}
 	return s
+}
+
+// bindable are the devices that a socket on the address may be bound to, "" for
+// none, most of them that. A VRF's devices know its own addresses, and nobody else does.
+func (sc *scenario) bindable(addr netip.Addr) []string {
+	inVRF := sc.vrf && slices.Contains(voids[void0].locals, addr)
+	switch {
+	case addr.Zone() != "" || addr.Is6() && addr.IsLoopback():
+		return nil
+	case inVRF:
+		return []string{void0, blue}
+	case !sc.chance(0.2) && !(sc.vrf && addr.IsUnspecified() && sc.chance(0.6)):
+		return nil
+	}
+	var devices []string
+	for _, device := range sc.allDevices() {
+		if !sc.vrf || addr.IsUnspecified() || device != void0 && device != blue {
+			devices = append(devices, device)
+		}
+	}
+	return devices
 }
 
 // asker is what judge is told of a socket of the spot.

@@ -18,6 +18,7 @@ import (
 
 var (
 	scenarios = flag.Int("scenarios", 200, "number of random scenarios")
+	routing   = flag.Bool("routing", true, "whether scenarios have rules and multipath routes, for which they need ip(8) of iproute2")
 	firstSeed = flag.Uint64("seed", 1, "seed of the first scenario; the others follow")
 )
 
@@ -68,6 +69,7 @@ func TestExact(t *testing.T) {
 type proof struct {
 	witnesses []witness
 	nursery   *nettest.Namespace
+	vrfs      bool // the kernel has them
 	counts    map[string]*counts
 }
 
@@ -130,6 +132,7 @@ func newProof() (*proof, error) {
 	if p.nursery, err = nursery(); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
+	p.vrfs = p.nursery.AddVRF(blue, 10) == nil
 	return p, nil
 }
 
@@ -156,7 +159,7 @@ func (p *proof) attempt(ctx context.Context, seed uint64) (asked int, err error)
 }
 
 func (p *proof) run(ctx context.Context, seed uint64) (asked int, err error) {
-	sc, err := build(p.nursery, seed)
+	sc, err := p.build(seed)
 	if err != nil {
 		return 0, err
 	}

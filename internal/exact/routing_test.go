@@ -22,7 +22,7 @@ var beyond = parseAddrs("203.0.113.1", "203.0.113.2", "fd09::1", "fd09::2")
 
 // addRouting makes routing decide by what the socket is like, or at random.
 func (sc *scenario) addRouting() error {
-	if len(sc.devices) < 2 || !sc.chance(0.5) {
+	if len(sc.devices) < 2 || sc.vrf || !*routing || !sc.chance(0.5) {
 		return nil
 	}
 	sc.routed = true

@@ -3,6 +3,7 @@ package exact
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -26,6 +27,7 @@ const (
 const (
 	void0 = "void0"
 	void1 = "void1"
+	blue  = "blue" // a VRF, where the kernel has them, with void0 in it
 )
 
 var (
@@ -68,6 +70,7 @@ type scenario struct {
 	log       []string
 	devices   []string          // the voids of this scenario
 	index     map[string]uint32 // of all devices
+	vrf       bool              // void0 is in a VRF
 	mostlyUDP bool
 	routed    bool // there are destinations beyond
 	oneOf     bool // connections there have one of several sources, and nobody can tell which
@@ -92,9 +95,9 @@ func nursery() (*nettest.Namespace, error) {
 
 // build makes the namespace of a seed as a child of the nursery. The caller
 // closes it.
-func build(nursery *nettest.Namespace, seed uint64) (*scenario, error) {
+func (p *proof) build(seed uint64) (*scenario, error) {
 	var n *nettest.Namespace
-	err := nursery.Do(func() (err error) {
+	err := p.nursery.Do(func() (err error) {
 		n, err = nettest.Create()
 		return err
 	})
@@ -102,6 +105,7 @@ func build(nursery *nettest.Namespace, seed uint64) (*scenario, error) {
 		return nil, err
 	}
 	sc := &scenario{Namespace: n, Rand: rand.New(rand.NewPCG(seed, 0))}
+	sc.vrf = p.vrfs && sc.chance(0.6)
 	for _, step := range []func() error{sc.addAddresses, sc.configure, sc.addRouting, sc.listen, sc.populate} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.Close())
@@ -121,6 +125,10 @@ func (sc *scenario) addAddresses() error {
 		// Only addresses that are given: none made of a hardware address.
 		sc.WriteSysctl("net.ipv6.conf.default.addr_gen_mode", "1"),
 	)
+	if sc.vrf {
+		sc.note("%s is in VRF %s", void0, blue)
+		err = errors.Join(err, sc.AddVRF(blue, 10))
+	}
 	for _, device := range sc.devices {
 		err = errors.Join(err, sc.addVoid(device))
 	}
@@ -129,8 +137,15 @@ func (sc *scenario) addAddresses() error {
 
 func (sc *scenario) addVoid(device string) error {
 	locals := voids[device].locals
+	if err := sc.AddSink(device); err != nil {
+		return err
+	}
+	if sc.vrf && device == void0 {
+		if err := sc.SetMaster(device, blue); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
-		sc.AddSink(device),
 		sc.AddAddrs(device, locals[0].String()+"/24", locals[1].String()+"/64", linkLocal.String()+"/64"),
 	)
 }
@@ -138,7 +153,7 @@ func (sc *scenario) addVoid(device string) error {
 func (sc *scenario) readIndexes() error {
 	sc.index = map[string]uint32{"": 0}
 	return sc.Do(func() error {
-		for _, name := range append([]string{"lo"}, sc.devices...) {
+		for _, name := range sc.allDevices() {
 			device, err := net.InterfaceByName(name)
 			if err != nil {
 				return err
@@ -147,6 +162,14 @@ func (sc *scenario) readIndexes() error {
 		}
 		return nil
 	})
+}
+
+func (sc *scenario) allDevices() []string {
+	all := append([]string{"lo"}, sc.devices...)
+	if sc.vrf {
+		all = append(all, blue)
+	}
+	return all
 }
 
 func (sc *scenario) configure() error {
@@ -160,13 +183,14 @@ func (sc *scenario) configure() error {
 		{"net.ipv4.tcp_timestamps", "0"},
 		{"net.ipv6.bindv6only", "1"},
 		{"net.ipv4.ip_autobind_reuse", "1"},
+		{"net.ipv4.tcp_l3mdev_accept", "1"},
 	} {
 		if sc.chance(0.2) {
 			settings[unusual.key] = unusual.value
 		}
 	}
 	for key, value := range settings {
-		if err := sc.WriteSysctl(key, value); err != nil {
+		if err := sc.WriteSysctl(key, value); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		sc.note("%s = %q", key, value)
@@ -209,6 +233,9 @@ func (sc *scenario) pickReserved() string {
 
 func (sc *scenario) pickReuse() int {
 	mode := sc.IntN(3)
+	if _, err := sc.ReadSysctl("net.ipv4.tcp_tw_reuse_delay"); err != nil {
+		mode = 0 // before Linux 6.14 the delay is too long to wait for
+	}
 	sc.reuse = mode > 0
 	return mode
 }

@@ -24,10 +24,10 @@ type Usage struct {
 	// Masters are the VRFs that devices belong to, each VRF's own device included;
 	// nil where there is none. It is set before the first socket is added.
 	Masters map[uint32]uint32
-	// VRFUnsure is set when it is not certain in which VRF's buckets a socket is:
-	// the source does not show it, or the socket is from before its device came
-	// to where it is.
-	VRFUnsure bool
+	// VRFUnsure are the TCP ports of sockets of which it is not certain in which
+	// VRF's buckets they are: the source does not show it, or the socket is from
+	// before its device came to where it is.
+	VRFUnsure port.Set
 	// Missed is how many more sockets of a protocol there may have been all the
 	// time, which the source passed over while others went.
 	Missed map[port.Proto]int
@@ -145,11 +145,12 @@ func (u *Usage) bucketOf(s *port.Socket) uint32 {
 		return 0
 	}
 	expected := u.L3Mdev(s.Device)
+	if s.Blind && s.Device != 0 || !s.Blind && s.L3Mdev != expected {
+		u.VRFUnsure.Add(s.Local.Port())
+	}
 	if s.Blind {
-		u.VRFUnsure = true
 		return expected
 	}
-	u.VRFUnsure = u.VRFUnsure || s.L3Mdev != expected
 	return s.L3Mdev
 }
 

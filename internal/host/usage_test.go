@@ -53,7 +53,7 @@ func TestUsageBuckets(t *testing.T) {
 	usage.Add(client(2, bound))
 	usage.Add(client(3, bound, func(s *port.Socket) { s.State, s.Remote = port.Listen, netip.AddrPort{} }))
 	usage.Add(client(4, bound, func(s *port.Socket) { s.State, s.Remote = port.BoundInactive, netip.AddrPort{} }))
-	usage.Add(client(5, bound, func(s *port.Socket) { s.L3Mdev = 7 }))
+	usage.Add(client(5, bound, func(s *port.Socket) { s.L3Mdev, s.Device = 7, 7 }))
 	usage.Add(client(6, func(s *port.Socket) { s.Hold, s.State = port.NotHeld, port.NewSynRecv }))
 	for _, tt := range []struct{ name, got, want string }{
 		{"bind-held", usage.BindHeld.String(), "2-4"},
@@ -65,14 +65,11 @@ func TestUsageBuckets(t *testing.T) {
 			t.Errorf("%s ports %q, want %q", tt.name, tt.got, tt.want)
 		}
 	}
-	if got := usage.InVRF.String(); got != "5" {
-		t.Errorf("ports within a VRF %q, want 5", got)
-	}
-	if usage.Blind {
+	if usage.Blind() {
 		t.Error("blind although every bucket was seen")
 	}
 	usage.Add(client(7, func(s *port.Socket) { s.Hold = port.HoldUnknown }))
-	if !usage.Blind {
+	if !usage.Blind() {
 		t.Error("not blind although a bucket was not seen")
 	}
 }

@@ -29,6 +29,10 @@ func (r *rules) localPool(a *Asker) LocalPool {
 	}
 	pool.ErrorBound = max(tooMany, taken.Len()-certain.Len())
 	pool.Doubts = r.localDoubts(a, m.mayShare(), taken.Len() > certain.Len())
+	if unsure := r.ns.Usage.VRFUnsure.CountIn(r.open); a.Proto == port.TCP && unsure > 0 {
+		pool.ErrorBound += unsure
+		pool.Doubts = append(pool.Doubts, DoubtVRF)
+	}
 	pool.Exact = len(pool.Doubts) == 0
 	return pool
 }
@@ -39,9 +43,6 @@ func (r *rules) localDoubts(a *Asker, mayShare, uncertain bool) []Doubt {
 		doubts = append(doubts, DoubtSharing)
 	} else if uncertain {
 		doubts = append(doubts, DoubtV6Only)
-	}
-	if a.Proto == port.TCP && r.ns.Usage.VRFUnsure {
-		doubts = append(doubts, DoubtVRF)
 	}
 	return doubts
 }

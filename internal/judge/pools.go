@@ -82,12 +82,13 @@ func (r *rules) doubt(pool *Pool, f *field, met met) {
 	parity := r.parityBound(nil, func(p uint16) bool {
 		return f.usable.Contains(p) && (!met.contains(p) || met.reusable(p))
 	})
-	pool.ErrorBound = max(min(parity+withheld+missed, pool.Left), aged)
+	unsure := r.ns.Usage.VRFUnsure.CountIn(r.open)
+	pool.ErrorBound = max(min(parity+withheld+missed, pool.Left), aged) + unsure
 	pool.Doubts = r.doubts(port.TCP)
 	if withheld+aged > 0 {
 		pool.Doubts = append(pool.Doubts, DoubtBuckets)
 	}
-	if r.ns.Usage.VRFUnsure {
+	if unsure > 0 {
 		pool.Doubts = append(pool.Doubts, DoubtVRF)
 	}
 	pool.Exact = len(pool.Doubts) == 0

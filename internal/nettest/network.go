@@ -10,10 +10,14 @@ import (
 
 	"github.com/jsimonetti/rtnetlink/v2"
 	"github.com/jsimonetti/rtnetlink/v2/driver"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-const loopback = "lo"
+const (
+	loopback      = "lo"
+	loopbackIndex = 1
+)
 
 // prepare readies the calling thread's fresh namespace: lo is up, and listeners
 // may hold a full port range of connections that nobody accepted.
@@ -77,7 +81,8 @@ func (n *Namespace) AddAddrs(device string, addrs ...string) error {
 
 // awaitLocal waits until the address is routed to the host itself. The kernel
 // does that for IPv6 on a work queue (addrconf_dad_work, net/ipv6/addrconf.c).
-// A link-local address may be another device's too.
+// A link-local address may be another device's too, and one of a VRF is in a table
+// that only its devices lead to.
 func awaitLocal(conn *rtnetlink.Conn, addr netip.Addr, device uint32) error {
 	if addr.Is4() {
 		return nil
@@ -87,7 +92,7 @@ func awaitLocal(conn *rtnetlink.Conn, addr netip.Addr, device uint32) error {
 		DstLength:  uint8(addr.BitLen()),
 		Attributes: rtnetlink.RouteAttributes{Dst: net.IP(addr.AsSlice())},
 	}
-	if addr.IsLinkLocalUnicast() {
+	if device != loopbackIndex {
 		question.Attributes.OutIface = device
 	}
 	return await(fmt.Sprintf("route to own address %s", addr), func() (bool, error) {
@@ -145,6 +150,45 @@ func (n *Namespace) AddSink(name string) error {
 		return err
 	}
 	return n.Do(func() error { return setFlags(name, unix.IFF_UP|unix.IFF_NOARP) })
+}
+
+// AddVRF makes a VRF (Documentation/networking/vrf.rst) with a routing table of
+// its own. The error wraps unix.EOPNOTSUPP where the kernel has none.
+func (n *Namespace) AddVRF(name string, table uint32) error {
+	err := n.withNetlink(func(conn *rtnetlink.Conn) error {
+		encoder := netlink.NewAttributeEncoder()
+		encoder.Uint32(unix.IFLA_VRF_TABLE, table)
+		data, err := encoder.Encode()
+		if err != nil {
+			return err
+		}
+		return conn.Link.New(&rtnetlink.LinkMessage{Attributes: &rtnetlink.LinkAttributes{
+			Name: name, Info: &rtnetlink.LinkInfo{Kind: "vrf", Data: &rtnetlink.LinkData{Name: "vrf", Data: data}},
+		}})
+	})
+	if err != nil {
+		return fmt.Errorf("create VRF %s: %w", name, err)
+	}
+	return n.Do(func() error { return setFlags(name, unix.IFF_UP) })
+}
+
+// SetMaster puts a device into a VRF. It loses its IPv6 addresses.
+func (n *Namespace) SetMaster(device, master string) error {
+	return n.withNetlink(func(conn *rtnetlink.Conn) error {
+		index, err := deviceIndex(device)
+		if err != nil {
+			return err
+		}
+		to, err := deviceIndex(master)
+		if err != nil {
+			return err
+		}
+		err = conn.Link.Set(&rtnetlink.LinkMessage{Index: index, Attributes: &rtnetlink.LinkAttributes{Master: &to}})
+		if err != nil {
+			return fmt.Errorf("put %s into %s: %w", device, master, err)
+		}
+		return nil
+	})
 }
 
 // AddRoute sends dst through a device. A valid source is the address that the

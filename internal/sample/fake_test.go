@@ -113,8 +113,22 @@ func TestSnapshotTellsOfVRFs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ns := snapshot.Namespaces[0]; count(&ns) != 1 || len(snapshot.Gaps) != 1 || snapshot.Gaps[0].Part != "pools within VRFs" {
-		t.Errorf("%d connections and gaps %+v, want one and a word on the other", count(&ns), snapshot.Gaps)
+	usage := snapshot.Namespaces[0].Usage
+	if len(usage.VRFs) != 1 || usage.VRFs[7] == nil || usage.VRFUnsure.String() != "1" {
+		t.Errorf("VRFs %v, ports without a certain place %s; want VRF 7, which no device leads to", usage.VRFs, &usage.VRFUnsure)
+	}
+}
+
+// TestSnapshotTellsOfMissedSockets: they are a number, not a part that is missing.
+func TestSnapshotTellsOfMissedSockets(t *testing.T) {
+	gap := &host.Gap{Part: host.PartSockets, Object: "tcp sockets", Why: "2 went", Missed: host.Missed{Proto: port.TCP, Sockets: 2}}
+	s := &Sampler{primary: fakeSource{label: "netlink", held: []port.Socket{connection(1, port.ConnectHeld)}, errs: []error{gap}}}
+	snapshot, err := s.Snapshot(t.Context(), here(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ns := snapshot.Namespaces[0]; ns.Partial || ns.Usage.Missed[port.TCP] != 2 || len(snapshot.Gaps) != 1 {
+		t.Errorf("partial %v, missed %v, gaps %v; want 2 missed and a gap that says so", ns.Partial, ns.Usage.Missed, snapshot.Gaps)
 	}
 }
 
