@@ -52,7 +52,7 @@ func (r *rules) doubts(proto port.Proto) []Doubt {
 // allDoubts are those of any number in the verdict, each once.
 func (r *rules) allDoubts(v *Verdict) []Doubt {
 	doubts := append(r.doubts(port.TCP), r.doubts(port.UDP)...)
-	if r.field(0).unseen.Len() > 0 {
+	if r.field(0).hidden > 0 {
 		doubts = append(doubts, DoubtBuckets)
 	}
 	for i := range v.Pools {

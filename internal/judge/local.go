@@ -29,8 +29,8 @@ func (r *rules) localPool(a *Asker) LocalPool {
 	}
 	pool.ErrorBound = max(tooMany, taken.Len()-certain.Len())
 	pool.Doubts = r.localDoubts(a, m.mayShare(), taken.Len() > certain.Len())
-	if unsure := r.ns.Usage.VRFUnsure.CountIn(r.open); a.Proto == port.TCP && unsure > 0 {
-		pool.ErrorBound += unsure
+	if a.Proto == port.TCP && r.unsure > 0 {
+		pool.ErrorBound += r.unsure
 		pool.Doubts = append(pool.Doubts, DoubtVRF)
 	}
 	pool.Exact = len(pool.Doubts) == 0

@@ -17,6 +17,7 @@ type rules struct {
 	reuse Reuse
 	// open is the range without its reserved ports.
 	open   *port.Set
+	unsure int // open ports of sockets of which it is not certain in which VRF they are
 	fields map[uint32]*field
 }
 
@@ -27,6 +28,7 @@ type field struct {
 	bindHeld *port.Set // of open
 	size     int       // of usable
 	unseen   *port.Set // usable ports whose bucket was not to be seen
+	hidden   int       // of unseen
 }
 
 func newRules(ns *host.Namespace) *rules { return newRulesWithin(ns, ns.Settings.Range) }
@@ -34,9 +36,10 @@ func newRules(ns *host.Namespace) *rules { return newRulesWithin(ns, ns.Settings
 // newRulesWithin are the rules of a socket that has a range of its own.
 func newRulesWithin(ns *host.Namespace, ends port.Range) *rules {
 	ports := Ports{Range: ends, Reserved: ns.Settings.Reserved}
+	open := ports.Open()
 	return &rules{
 		ns: ns, ends: ends, reuse: ReuseUnder(&ns.Settings),
-		open: ports.Open(), fields: map[uint32]*field{},
+		open: open, unsure: ns.Usage.VRFUnsure.CountIn(open), fields: map[uint32]*field{},
 	}
 }
 
@@ -51,7 +54,7 @@ func (r *rules) field(l3mdev uint32) *field {
 	f.usable.Subtract(&buckets.BindHeld)
 	f.bindHeld.Subtract(f.usable)
 	f.unseen.Intersect(f.usable)
-	f.size = f.usable.Len()
+	f.size, f.hidden = f.usable.Len(), f.unseen.Len()
 	r.fields[l3mdev] = f
 	return f
 }
@@ -76,19 +79,21 @@ func (r *rules) pool(tuple port.Tuple) Pool {
 // every port that others use may be withheld from this pool too, and every one of
 // its own that has been in TIME_WAIT for long may be one that connect() takes over.
 func (r *rules) doubt(pool *Pool, f *field, met met) {
-	own, _ := met.count(f.unseen)
-	withheld, aged := f.unseen.Len()-own, met.countAged(f.usable)
+	withheld, aged := f.hidden, met.countAged(f.usable)
+	if withheld > 0 {
+		own, _ := met.count(f.unseen)
+		withheld -= own
+	}
 	missed := min(r.ns.Usage.Missed[port.TCP], pool.Left)
 	parity := r.parityBound(nil, func(p uint16) bool {
 		return f.usable.Contains(p) && (!met.contains(p) || met.reusable(p))
 	})
-	unsure := r.ns.Usage.VRFUnsure.CountIn(r.open)
-	pool.ErrorBound = max(min(parity+withheld+missed, pool.Left), aged) + unsure
+	pool.ErrorBound = max(min(parity+withheld+missed, pool.Left), aged) + r.unsure
 	pool.Doubts = r.doubts(port.TCP)
 	if withheld+aged > 0 {
 		pool.Doubts = append(pool.Doubts, DoubtBuckets)
 	}
-	if unsure > 0 {
+	if r.unsure > 0 {
 		pool.Doubts = append(pool.Doubts, DoubtVRF)
 	}
 	pool.Exact = len(pool.Doubts) == 0
