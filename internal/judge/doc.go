@@ -4,7 +4,10 @@
 // It is pure: no clock, no kernel, no files. The same tally and settings give
 // the same verdict, whatever door the sockets came through. Where that door
 // cannot know enough for an exact number, the verdict says so instead of
-// guessing.
+// guessing, of each number for itself.
+//
+// How many ports are left depends on who asks: see [Asker]. Which sockets are in
+// its way is the list in meets.go.
 //
 // The rules are the kernel's port searches, restated over sets of ports:
 // __inet_hash_connect (net/ipv4/inet_hashtables.c) for connect(),
