@@ -32,7 +32,8 @@ var arrows = map[string][]string{
 	"internal/boot":      {"internal/port"},
 	"internal/simulate":  {"internal/port", "internal/capacity", "internal/kernel/"},
 	"internal/observe":   {"internal/port", "internal/capacity", "internal/sample", "internal/kernel/"},
-	"internal/chart":     {"internal/capacity", "internal/simulate"},
+	"internal/chart":     nil,
+	"internal/figure":    {"internal/chart", "internal/capacity", "internal/simulate"},
 	"internal/doctor":    {"internal/port", "internal/judge", "internal/boot", "internal/kernel/"},
 	"internal/act":       {"internal/port", "internal/judge", "internal/boot", "internal/act/", "internal/kernel/"},
 	"internal/act/":      {"internal/port", "internal/catalogue", "internal/boot", "internal/act", "internal/act/", "internal/sample", "internal/kernel/"},
@@ -41,7 +42,7 @@ var arrows = map[string][]string{
 	"internal/report": {"internal/port", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe", "internal/doctor",
 		"internal/boot", "internal/act", "internal/act/journal"},
 	"internal/cli": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe",
-		"internal/chart", "internal/doctor", "internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
+		"internal/chart", "internal/figure", "internal/doctor", "internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
 	"cmd/portrange": {"internal/cli"},
 
 	// For tests and benchmarks only; the program itself imports none of them.
