@@ -37,7 +37,7 @@ check-generate:
 	.ci/generated
 
 man:
-	$(GO) run ./cmd/portrange man man
+	$(GO) run ./internal/manpages man
 
 # The proof: random situations, portrange's answer against what the kernel
 # grants. ARGS="-scenarios 5000 -seed 1" runs more.

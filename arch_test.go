@@ -45,7 +45,8 @@ var arrows = map[string][]string{
 		"internal/chart", "internal/figure", "internal/doctor", "internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
 	"cmd/portrange": {"internal/cli"},
 
-	// For tests and benchmarks only; the program itself imports none of them.
+	// For tests, benchmarks and packagers; the program itself imports none of them.
+	"internal/manpages":                     {"internal/cli", "internal/report"},
 	"internal/nettest":                      nil,
 	"internal/exact":                        nil,
 	"internal/kernel/sockdiag/sockdiagtest": {"internal/port", "internal/kernel/sockdiag"},
