@@ -81,8 +81,7 @@ func NewCommand(streams Streams) *cobra.Command {
 		Short:         "Tell how many local ports are left to each destination",
 		Long:          rootLong,
 		Args:          noCommand,
-		RunE:          show.run,
-		Version:       thisBuild().String(),
+		RunE:          showOrVersion(a, show),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -90,9 +89,9 @@ func NewCommand(streams Streams) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
 	a.globalFlags(root)
+	root.Flags().BoolP(versionFlag, "v", false, "print the version")
 	show.flags(root)
 	root.AddCommand(newShow(a), newLeft(a), newSockets(a), newSummary(a), newDoctor(a), newCheck(a), newPlan(a),
 		newSet(a), newReserve(a), newUndo(a), newConfirm(a), newRevert(a), newBoot(a), newVersion(a), newCompletion(), newJSONTopic())
