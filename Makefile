@@ -14,7 +14,7 @@ PACKAGES := clang llvm libbpf-dev gcc libc6-dev git iproute2 net-tools procps sy
 .PHONY: build test unit race lint generate check-generate man exact bench-sockets packages clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o $(BINARY) ./cmd/portrange
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o $(BINARY) ./cmd/portrange
 
 test: packages lint check-generate race unit
 
