@@ -58,6 +58,8 @@ func Inside(ref string, words ...string) Command {
 		return words
 	case ref == hostRef:
 		return append(Command{"nsenter", "--target", "1", "--net"}, words...)
+	case strings.Trim(ref, "0123456789") == "": // a process in it
+		return append(Command{"nsenter", "--target", ref, "--net"}, words...)
 	case strings.Contains(ref, "/"):
 		return append(Command{"nsenter", "--net=" + ref}, words...)
 	}
