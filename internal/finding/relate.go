@@ -74,10 +74,11 @@ func (f *Finding) weight() int {
 	return f.Kind.Weight(f)
 }
 
-// explains reports whether f can be a cause of effect, their codes aside.
+// explains reports whether f can be a cause of effect, their codes aside. It has
+// to account for half of what the effect is about, where that is known.
 func (f *Finding) explains(effect *Finding) bool {
-	weighty := f.Kind.Weight == nil || f.Kind.Weight(f) > 0
-	return weighty && f.NetNS == effect.NetNS && f.Subject.concerns(effect.Subject)
+	enough := f.Kind.Weight == nil || f.weight() > 0 && 2*f.weight() >= effect.weight()
+	return enough && f.NetNS == effect.NetNS && f.Subject.concerns(effect.Subject)
 }
 
 // IsCauseOf reports whether effect names f among its causes.

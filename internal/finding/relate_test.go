@@ -16,6 +16,7 @@ func kinds() map[string]*Kind {
 		{Code: "leak", Weight: weight}, {Code: "wait", Weight: weight}, {Code: "alone"},
 		{Code: "full", Causes: []string{"leak", "wait"}},
 		{Code: "local", Causes: []string{"full", "wait"}},
+		{Code: "heavy", Causes: []string{"leak"}, Weight: weight},
 		{Code: "detail", Causes: []string{"local"}},
 		{Code: "egg", Causes: []string{"hen"}}, {Code: "hen", Causes: []string{"egg"}},
 		{Code: "brood", Causes: []string{"egg", "hen"}},
@@ -117,6 +118,10 @@ func TestRelate(t *testing.T) {
 		"the first cause of one is another cause of the next": {
 			[]Finding{made("full", Critical, a, 0), made("wait", Info, a, 60), wide, made("full", Warning, b, 0)},
 			[]string{"critical leak", "critical full<leak,wait", "warning full<leak", "info wait"}, []string{"leak full full wait"}},
+		"a cause of half of what is lost": {
+			[]Finding{made("heavy", Critical, a, 80), made("leak", Info, a, 40)}, []string{"critical leak", "critical heavy<leak"}, []string{"leak heavy"}},
+		"no cause of more than half": {
+			[]Finding{made("heavy", Critical, a, 81), made("leak", Info, a, 40)}, []string{"critical heavy", "info leak"}, []string{"heavy", "leak"}},
 		"two explain each other": {
 			[]Finding{made("hen", Info, a, 0), made("egg", Warning, a, 0), made("brood", Critical, a, 0), made("alone", Warning, a, 0)},
 			[]string{"critical hen<egg", "critical egg<hen", "critical brood<egg,hen", "warning alone"}, []string{"hen egg brood", "alone"}},
