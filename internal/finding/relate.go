@@ -123,13 +123,18 @@ type Block struct {
 	Effects []Finding
 }
 
-// Actions are what to do about the block: what its cause asks for, then what
-// else adds to the same effects does.
+// Actions are what to do about the block, by steps: what its cause asks for, then
+// what else adds to the same effects does. A command stands among them once.
 func (b *Block) Actions() []Action {
 	actions := slices.Clone(b.Cause.Actions)
 	for i := range b.Effects {
-		actions = append(actions, b.Effects[i].Actions...)
+		for _, action := range b.Effects[i].Actions {
+			if len(action.Command) == 0 || !slices.ContainsFunc(actions, action.runsAs) {
+				actions = append(actions, action)
+			}
+		}
 	}
+	slices.SortStableFunc(actions, func(a, b Action) int { return cmp.Compare(a.Step.rank(), b.Step.rank()) })
 	return actions
 }
 
