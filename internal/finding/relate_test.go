@@ -160,7 +160,9 @@ func TestAnExplainedFindingHasNoAdviceOfItsOwn(t *testing.T) {
 }
 
 func TestTheActionsOfABlock(t *testing.T) {
-	act := func(step Step, text string, command ...string) Action { return Action{Step: step, Text: text, Command: command} }
+	act := func(step Step, text string, command ...string) Action {
+		return Action{Step: step, Text: text, Command: command}
+	}
 	block := Block{
 		Cause: Finding{Actions: []Action{act(Now, "a", "widen"), act(InProgram, "b")}},
 		Effects: []Finding{{}, {Actions: []Action{
