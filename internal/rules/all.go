@@ -12,7 +12,7 @@ import (
 func All() []*Rule {
 	return []*Rule{
 		poolFull(), poolNearFull(), poolPastHalf(), localPoolFull(), localPoolNearFull(), poolFilling(), connectionRate(),
-		closeWaitLeak(), timeWaitShare(), bindBeforeConnect(), rangeWithheld(), oneProcess(),
+		closeWaitLeak(), finWait2Share(), timeWaitShare(), bindBeforeConnect(), rangeWithheld(), oneProcess(),
 		twReuseOff(), timestampsOff(), twReuseDelay(), twBucketsLow(), twBucketsOverflow(), cureTWRecycle(), cureFinTimeout(),
 		rangeNarrow(), rangeDefaultBusy(), otherRange(), sameParity(),
 	}
@@ -21,7 +21,7 @@ func All() []*Rule {
 // causesOfFullPools are the codes of what fills a pool, the last resort last.
 func causesOfFullPools() []string {
 	return []string{
-		"close-wait-leak", "time-wait-share", "bind-before-connect", "range-withheld", "other-range", "one-process",
+		"close-wait-leak", "fin-wait2-share", "time-wait-share", "bind-before-connect", "range-withheld", "other-range", "one-process",
 	}
 }
 

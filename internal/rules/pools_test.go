@@ -52,6 +52,9 @@ func poolSymptoms() map[string]symptom {
 		"close-wait-leak": {
 			ownedBy(10, clients(10, lingers)...), healthy().with(clients(9, lingers)...), finding.Warning,
 			[]string{"10 of 10 ports", "CLOSE_WAIT", "envoy (pid 812)"}},
+		"fin-wait2-share": {
+			healthy().with(clients(10, halfCloses)...), healthy().with(clients(9, halfCloses)...), finding.Warning,
+			[]string{"10 of 10 ports", "FIN_WAIT_2", "the other has not"}},
 		"one-process": {
 			ownedBy(45, few...), ownedBy(44, few...), finding.Warning, // as the pool past its half that it explains
 			[]string{"45 of 50 open connections", "envoy (pid 812)", "50 are established"}},
@@ -60,6 +63,8 @@ func poolSymptoms() map[string]symptom {
 			[]string{"10 of 20 ports", "50.0%", "60 s", "envoy (pid 812) has most"}},
 	}
 }
+
+func halfCloses(s *port.Socket) { s.State = port.FinWait2 }
 
 // rests has the sockets below the nth port of a crowd rest for long enough to be
 // taken over.
