@@ -69,7 +69,7 @@ func (r *rules) rate(pool Pool, before *rules, seconds float64) Rate {
 		Growth: float64(earlier.Left-pool.Left) / seconds,
 	}
 	if pool.In(port.TimeWait) > 0 {
-		rate.Kept = r.reuse.Kept(OnLoopback(pool.Tuple))
+		rate.Kept = Kept(r.ns, pool.Tuple)
 		rate.Ceiling = float64(pool.Size) / rate.Kept.Seconds()
 		rate.Settled = rate.PerSecond * rate.Kept.Seconds()
 	}

@@ -61,6 +61,15 @@ func (r Reuse) Kept(loopback bool) time.Duration {
 	return min(port.TimeWaitLength, max(r.Delay, time.Millisecond))
 }
 
+// Kept is how long a port of the tuple stays taken after this side has closed
+// its connection, as far as the settings and the connections in TIME_WAIT show.
+func Kept(ns *host.Namespace, tuple port.Tuple) time.Duration {
+	if Stamps(ns, tuple) == host.No {
+		return port.TimeWaitLength
+	}
+	return ReuseUnder(&ns.Settings).Kept(OnLoopback(tuple))
+}
+
 // Stamps tells whether the connections that the tuple has in TIME_WAIT had TCP
 // timestamps, which both ends must send: without them connect() takes none of
 // their ports over, whatever tcp_tw_reuse says (tw_ts_recent_stamp in

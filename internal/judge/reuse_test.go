@@ -79,5 +79,13 @@ func TestStamps(t *testing.T) {
 		if got := Stamps(box(tt.sockets...), tuple); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
+		ns, kept := box(tt.sockets...), time.Second
+		ns.Settings.TWReuse, ns.Settings.Timestamps = ReuseOn, 1
+		if tt.want == host.No {
+			kept = time.Minute
+		}
+		if got := Kept(ns, tuple); got != kept {
+			t.Errorf("%s: kept for %v under reuse, want %v", name, got, kept)
+		}
 	}
 }

@@ -159,6 +159,7 @@ func TestTheFirstStepAgainstTimeWait(t *testing.T) {
 		"nobody can tell":                    {reusing(2), clients(60, waits, blind), reuse, "where the other end sends TCP timestamps", 99},
 		"none has them":                      {reusing(2), clients(60, waits, unstamped), "", "", 49002 - 60},
 		"reuse is on, and they have them":    {reusing(1), clients(60, waits), "", "", 49002 - 1},
+		"reuse is on, and none has them":     {reusing(1), clients(60, waits, unstamped), "", "", 49002 - 60},
 		"reuse is on for loopback":           {reusing(2), loop, "", "", 49002 - 1},
 		"this end sends none":                {silent, clients(60, waits, unstamped), stamp, "for new connections; it helps where", 99},
 		"this end sends none, reuse is off": {
