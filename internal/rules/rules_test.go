@@ -40,7 +40,7 @@ func checkWords(t *testing.T, f *finding.Finding, want []string) {
 // symptoms are the cases of all rules by code.
 func symptoms() map[string]symptom {
 	all := map[string]symptom{}
-	for _, some := range []map[string]symptom{poolSymptoms()} {
+	for _, some := range []map[string]symptom{poolSymptoms(), rangeSymptoms(), timeWaitSymptoms()} {
 		for code, s := range some {
 			all[code] = s
 		}
