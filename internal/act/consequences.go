@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
+	"portrange/internal/rules"
 )
 
 // The codes of findings about a plan.
@@ -127,30 +129,35 @@ func (c *Change) judge(ns *Namespace, found []intruder) {
 		c.judgeRange(ns)
 	}
 	if open(c.next).Len() == 0 {
-		c.add(NoPortLeft, judge.Critical, "range "+c.next.Range.String(), "every port of the range is reserved",
+		c.add(NoPortLeft, finding.Critical, "range "+c.next.Range.String(), "every port of the range is reserved",
 			"leave some: no connect() without a port of its own works with none")
 	}
 	c.judgePools(ns)
-	judge.SortFindings(c.Findings)
+	finding.Sort(c.Findings)
 }
 
-func (c *Change) add(code string, severity judge.Severity, subject, evidence, advice string) {
-	c.Findings = append(c.Findings, judge.Finding{Code: code, Severity: severity, Subject: subject, Evidence: evidence, Advice: advice})
+func (c *Change) add(code string, severity finding.Severity, subject, evidence, advice string) {
+	c.Findings = append(c.Findings, say(code, severity, subject, evidence, advice))
 }
 
-func (c *Change) intrusion(one intruder) judge.Finding {
-	f := judge.Finding{
-		Code: one.code, Severity: judge.Warning, Subject: one.subject,
-		Evidence: c.evidence(one),
-		Advice:   "add --reserve: otherwise " + one.harm(),
+// say is a finding in words.
+func say(code string, severity finding.Severity, subject, evidence, advice string) finding.Finding {
+	return finding.Finding{
+		Kind:     &finding.Kind{Code: code, Evidence: func(*finding.Finding) string { return evidence }},
+		Severity: severity, Subject: finding.Of(subject),
+		Actions: []finding.Action{{Step: finding.Today, Text: advice}},
 	}
+}
+
+func (c *Change) intrusion(one intruder) finding.Finding {
+	severity, advice := finding.Warning, "add --reserve: otherwise "+one.harm()
 	switch {
 	case one.ports.CountIn(c.next.Reserved) == one.ports.Len():
-		f.Severity, f.Advice = judge.Info, "reserved in this plan, before the range moves"
+		severity, advice = finding.Info, "reserved in this plan, before the range moves"
 	case c.now.Range == c.next.Range:
-		f.Advice = "leave it reserved: otherwise " + one.harm()
+		advice = "leave it reserved: otherwise " + one.harm()
 	}
-	return f
+	return say(one.code, severity, one.subject, c.evidence(one), advice)
 }
 
 // harm is what happens once the kernel picks such a port for somebody else.
@@ -205,13 +212,13 @@ func open(s host.Settings) *port.Set {
 func (c *Change) judgeRange(ns *Namespace) {
 	next := c.next.Range
 	if next.SameParity() {
-		near := neighbour(next)
-		c.add(SameParity, judge.Info, "range "+next.String(),
+		near := judge.EvenOut(next)
+		c.add(SameParity, finding.Info, "range "+next.String(),
 			"both ends are odd or both even, which the kernel complains about once (\"prefer different parity\")",
 			fmt.Sprintf("%s has ends of different parity", near))
 	}
 	if next.Size() < fewPorts {
-		c.add(SmallRange, judge.Warning, "range "+next.String(),
+		c.add(SmallRange, finding.Warning, "range "+next.String(),
 			fmt.Sprintf("%s, of which TIME_WAIT keeps each for a minute: %.2g new connections a second to one destination",
 				counted(next.Size()), float64(next.Size())/60),
 			"the kernel's default has 28,232; did you mean that?")
@@ -219,7 +226,7 @@ func (c *Change) judgeRange(ns *Namespace) {
 	reserved := next.Set()
 	reserved.Intersect(c.next.Reserved)
 	if n := reserved.Len(); n > 0 {
-		c.add(Reserved, judge.Info, "ip_local_reserved_ports",
+		c.add(Reserved, finding.Info, "ip_local_reserved_ports",
 			fmt.Sprintf("%s of the range reserved: %s", counted(n), shortened(reserved.String())),
 			fmt.Sprintf("connect() and bind() to port 0 pick from the other %d", next.Size()-n))
 	}
@@ -238,7 +245,7 @@ func (c *Change) judgeOutside(ns *Namespace) {
 		sockets += uses.CountIn(leaving)
 	}
 	if sockets > 0 {
-		c.add(Outside, judge.Info, "range "+c.next.Range.String(),
+		c.add(Outside, finding.Info, "range "+c.next.Range.String(),
 			fmt.Sprintf("%d connections have ports that fall outside", sockets),
 			"they keep their ports until they close; only new picks change")
 	}
@@ -252,7 +259,7 @@ func (c *Change) judgeLimits(ns *Namespace) {
 	}
 	for _, limit := range ns.Limits {
 		if limit.Value < ports {
-			c.add(LimitTooSmall, judge.Info, limit.Name,
+			c.add(LimitTooSmall, finding.Info, limit.Name,
 				fmt.Sprintf("it is %d, but the range allows %d connections to one destination, and each takes %s", limit.Value, ports, limit.Each),
 				"raise it as well, or the new ports stay unused")
 		}
@@ -265,16 +272,12 @@ func (c *Change) judgePools(ns *Namespace) {
 	if ns.Now.Usage == nil {
 		return
 	}
-	before := map[string]judge.Severity{}
-	for _, f := range judge.Namespace(&ns.Now).Findings {
-		before[f.Code+" "+f.Subject] = f.Severity
-	}
 	after := ns.Now
 	after.Settings = c.next
-	for _, f := range judge.Namespace(&after).Findings {
-		if _, known := before[f.Code+" "+f.Subject]; !known && f.Severity.Reaches(judge.Warning) && isPool(f.Code) {
-			f.Evidence = "after this change " + f.Evidence
-			f.Advice = "leave the pool more ports than that, or close connections first"
+	before := rules.Pools(&host.State{Namespaces: []host.Namespace{ns.Now}})
+	for _, f := range rules.Pools(&host.State{Namespaces: []host.Namespace{after}}) {
+		known := slices.ContainsFunc(before, func(b finding.Finding) bool { return b.Code() == f.Code() && b.Subject == f.Subject })
+		if !known && f.Severity.Reaches(finding.Warning) && isPool(f.Code()) {
 			c.Findings = append(c.Findings, f)
 		}
 	}

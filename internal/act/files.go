@@ -9,7 +9,7 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
-	"portrange/internal/judge"
+	"portrange/internal/finding"
 	"portrange/internal/port"
 )
 
@@ -39,25 +39,21 @@ func (p *Plan) addFiles(wish Wish, facts Facts) error {
 
 // notTheHost warns inside of `ip netns exec` and the like, where the files are
 // the host's and the settings are not.
-func notTheHost(place journal.Namespace) judge.Finding {
-	return judge.Finding{
-		Code: NotTheHost, Severity: judge.Warning, Subject: "netns " + place.Name,
-		Evidence: "process 1 lives in another network namespace: at boot " + DropInDir + " sets the values there, and not here",
-		Advice:   "persist from the host, unless these files belong to a container's own system",
-	}
+func notTheHost(place journal.Namespace) finding.Finding {
+	return say(NotTheHost, finding.Warning, "netns "+place.Name,
+		"process 1 lives in another network namespace: at boot "+DropInDir+" sets the values there, and not here",
+		"persist from the host, unless these files belong to a container's own system")
 }
 
 // hostAlone tells what --persist does not do with --netns all.
-func hostAlone(others int) judge.Finding {
+func hostAlone(others int) finding.Finding {
 	subject := "1 other namespace"
 	if others > 1 {
 		subject = fmt.Sprintf("%d other namespaces", others)
 	}
-	return judge.Finding{
-		Code: HostAlone, Severity: judge.Info, Subject: subject,
-		Evidence: "files in " + DropInDir + " set the host's values alone; what is started anew, as containers are, has the kernel's default",
-		Advice:   "configure what starts it: --emit docker, compose or kubernetes prints how",
-	}
+	return say(HostAlone, finding.Info, subject,
+		"files in "+DropInDir+" set the host's values alone; what is started anew, as containers are, has the kernel's default",
+		"configure what starts it: --emit docker, compose or kubernetes prints how")
 }
 
 // persist plans the drop-in, and what to do about lines that override it.
@@ -71,10 +67,9 @@ func (p *Plan) persist(wish Wish, facts Facts, change *Change) error {
 	}
 	values, strange := parseDropIn(before.Bytes())
 	for _, line := range strange {
-		p.Findings = append(p.Findings, judge.Finding{
-			Code: HandEdited, Severity: judge.Warning, Subject: DropIn,
-			Evidence: fmt.Sprintf("somebody added the line %q", line), Advice: "it goes: keep it in a file of your own",
-		})
+		p.Findings = append(p.Findings, say(HandEdited, finding.Warning, DropIn,
+			fmt.Sprintf("somebody added the line %q", line),
+			"it goes: keep it in a file of your own"))
 	}
 	after := lasting(values, change)
 	content := p.dropIn(wish.Origin, before, values, after)
@@ -118,15 +113,11 @@ func parseStrange(data []byte) []string {
 func (p *Plan) resolve(wish Wish, facts Facts, conflicts []boot.Conflict) {
 	lines := map[string][]int{}
 	for _, c := range merged(conflicts) {
-		finding := overridden(c)
-		if wish.FixConflicts && c.fixable(facts.Files) {
-			if n := c.Line.Line; !slices.Contains(lines[c.Target], n) { // a glob sets several keys
-				lines[c.Target] = append(lines[c.Target], n)
-			}
-			finding.Code, finding.Severity = CommentedOut, judge.Info
-			finding.Advice = "the line is commented out in this plan; a copy of the file is kept in " + journal.Backups
+		fixed := wish.FixConflicts && c.fixable(facts.Files)
+		if n := c.Line.Line; fixed && !slices.Contains(lines[c.Target], n) { // a glob sets several keys
+			lines[c.Target] = append(lines[c.Target], n)
 		}
-		p.Findings = append(p.Findings, finding)
+		p.Findings = append(p.Findings, overridden(c, fixed))
 	}
 	for _, path := range slices.Sorted(maps.Keys(lines)) {
 		before := facts.Files[path]
@@ -164,20 +155,23 @@ func (c conflict) fixable(files map[string]*journal.Content) bool {
 	return strings.HasPrefix(c.Target, "/etc/") && files[c.Target] != nil
 }
 
-func overridden(c conflict) judge.Finding {
-	f := judge.Finding{Code: Overridden, Severity: judge.Warning, Subject: c.Key}
+func overridden(c conflict, fixed bool) finding.Finding {
 	if c.File == "" {
-		f.Evidence = fmt.Sprintf("%s would not set it from %s: %s", strings.Join(c.programs, " and "), DropIn, c.Why)
-		f.Advice = "`portrange boot` shows which value will hold"
-		return f
+		return say(Overridden, finding.Warning, c.Key,
+			fmt.Sprintf("%s would not set it from %s: %s", strings.Join(c.programs, " and "), DropIn, c.Why),
+			"`portrange boot` shows which value will hold")
 	}
-	f.Evidence = fmt.Sprintf("%s sets it to %s, which overrides %s with %s: %s",
+	evidence := fmt.Sprintf("%s sets it to %s, which overrides %s with %s: %s",
 		c.Line, c.Value, DropIn, strings.Join(c.programs, " and "), c.Why)
-	f.Advice = "add --fix-conflicts to comment that line out, or remove it"
-	if !strings.HasPrefix(c.Target, "/etc/") {
-		f.Advice = fmt.Sprintf("%s does not belong to the administrator: override the file with one of its name in /etc", c.Target)
+	switch {
+	case fixed:
+		return say(CommentedOut, finding.Info, c.Key, evidence,
+			"the line is commented out in this plan; a copy of the file is kept in "+journal.Backups)
+	case strings.HasPrefix(c.Target, "/etc/"):
+		return say(Overridden, finding.Warning, c.Key, evidence, "add --fix-conflicts to comment that line out, or remove it")
 	}
-	return f
+	return say(Overridden, finding.Warning, c.Key, evidence,
+		fmt.Sprintf("%s does not belong to the administrator: override the file with one of its name in /etc", c.Target))
 }
 
 // warnOfReboot tells of settings that will not be after a reboot what they are
@@ -188,11 +182,9 @@ func (p *Plan) warnOfReboot(change *Change, forecast Forecast, persisted map[str
 		if _, safe := persisted[s.Key]; !slices.Contains(dropInKeys(), s.Key) || safe || s.Boot == nil || *s.Boot == next {
 			continue
 		}
-		p.Findings = append(p.Findings, judge.Finding{
-			Code: NotAfterReboot, Severity: judge.Info, Subject: s.Key,
-			Evidence: fmt.Sprintf("will be %q after a reboot, by %s", shortened(*s.Boot), decidedBy(&s)),
-			Advice:   adviceOfReboot(s.Key, next, persisted != nil),
-		})
+		p.Findings = append(p.Findings, say(NotAfterReboot, finding.Info, s.Key,
+			fmt.Sprintf("will be %q after a reboot, by %s", shortened(*s.Boot), decidedBy(&s)),
+			adviceOfReboot(s.Key, next, persisted != nil)))
 	}
 }
 

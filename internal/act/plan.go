@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"portrange/internal/act/journal"
+	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
@@ -20,21 +21,21 @@ type Plan struct {
 	Files []journal.File `json:"-"`
 	// Findings are about the files and the journal; those about a namespace are
 	// with it.
-	Findings []judge.Finding `json:"findings"`
-	Gaps     []host.Gap      `json:"gaps"`
+	Findings []finding.Finding `json:"findings"`
+	Gaps     []host.Gap        `json:"gaps"`
 }
 
 // Change is what happens to one namespace.
 type Change struct {
-	NetNS          uint64          `json:"netns"`
-	Name           string          `json:"name"`
-	Before         judge.Range     `json:"before"`
-	After          judge.Range     `json:"after"`
-	Gained         int             `json:"gained"` // ports of After that are not in Before
-	Lost           int             `json:"lost"`   // ports of Before that are not in After
-	ReservedBefore string          `json:"reserved_before"`
-	ReservedAfter  string          `json:"reserved_after"`
-	Findings       []judge.Finding `json:"findings"`
+	NetNS          uint64            `json:"netns"`
+	Name           string            `json:"name"`
+	Before         judge.RangeInfo   `json:"before"`
+	After          judge.RangeInfo   `json:"after"`
+	Gained         int               `json:"gained"` // ports of After that are not in Before
+	Lost           int               `json:"lost"`   // ports of Before that are not in After
+	ReservedBefore string            `json:"reserved_before"`
+	ReservedAfter  string            `json:"reserved_after"`
+	Findings       []finding.Finding `json:"findings"`
 
 	// Settings are the writes, reserved ports before the range: a port must be
 	// reserved by the time the range reaches it.
@@ -51,7 +52,7 @@ var ErrNotAllowed = errors.New("not a valid port range here")
 // NewPlan makes the plan for a wish. The error is for a wish that cannot be
 // carried out at all, and says what could.
 func NewPlan(wish Wish, facts Facts) (*Plan, error) {
-	p := &Plan{Origin: wish.Origin, Gaps: facts.Gaps, Findings: []judge.Finding{}}
+	p := &Plan{Origin: wish.Origin, Gaps: facts.Gaps, Findings: []finding.Finding{}}
 	if p.Gaps == nil {
 		p.Gaps = []host.Gap{}
 	}
@@ -68,16 +69,14 @@ func NewPlan(wish Wish, facts Facts) (*Plan, error) {
 	if err := p.addFiles(wish, facts); err != nil {
 		return nil, err
 	}
-	judge.SortFindings(p.Findings)
+	finding.Sort(p.Findings)
 	return p, nil
 }
 
-func interrupted(e *journal.Entry) judge.Finding {
-	return judge.Finding{
-		Code: Interrupted, Severity: judge.Warning, Subject: e.Title(),
-		Evidence: "it was interrupted on its way, by a crash or a kill: a part of it may hold and a part not",
-		Advice:   "take it back first with `portrange undo`, or go on: this plan starts from what holds now",
-	}
+func interrupted(e *journal.Entry) finding.Finding {
+	return say(Interrupted, finding.Warning, e.Title(),
+		"it was interrupted on its way, by a crash or a kill: a part of it may hold and a part not",
+		"take it back first with `portrange undo`, or go on: this plan starts from what holds now")
 }
 
 // Empty reports whether there is nothing to write.
@@ -85,8 +84,8 @@ func (p *Plan) Empty() bool { return len(p.Files) == 0 && len(p.Settings()) == 0
 
 // Warns reports whether a finding is severe enough to ask before going on.
 func (p *Plan) Warns() bool {
-	for _, finding := range p.allFindings() {
-		if finding.Severity.Reaches(judge.Warning) {
+	for _, f := range p.allFindings() {
+		if f.Severity.Reaches(finding.Warning) {
 			return true
 		}
 	}
@@ -94,8 +93,8 @@ func (p *Plan) Warns() bool {
 }
 
 // allFindings are the findings of the plan and of its namespaces.
-func (p *Plan) allFindings() []judge.Finding {
-	all := append([]judge.Finding(nil), p.Findings...)
+func (p *Plan) allFindings() []finding.Finding {
+	all := append([]finding.Finding(nil), p.Findings...)
 	for i := range p.Changes {
 		all = append(all, p.Changes[i].Findings...)
 	}
@@ -113,7 +112,7 @@ func (p *Plan) Settings() []journal.Setting {
 
 func newChange(wish Wish, ns *Namespace) (Change, error) {
 	c := Change{
-		NetNS: ns.Place.ID, Name: ns.Place.Name, Findings: []judge.Finding{},
+		NetNS: ns.Place.ID, Name: ns.Place.Name, Findings: []finding.Finding{},
 		now: ns.Now.Settings, next: ns.Now.Settings,
 	}
 	c.next.Reserved = wish.reserved(c.now.Reserved)
@@ -176,13 +175,9 @@ func writes(place journal.Namespace, now, next host.Settings) []journal.Setting 
 }
 
 func (c *Change) describe() {
-	c.Before, c.After = describeRange(c.now.Range), describeRange(c.next.Range)
+	c.Before, c.After = judge.RangeOf(c.now.Range), judge.RangeOf(c.next.Range)
 	c.Gained, c.Lost = difference(c.next.Range, c.now.Range).Len(), difference(c.now.Range, c.next.Range).Len()
 	c.ReservedBefore, c.ReservedAfter = c.now.Reserved.String(), c.next.Reserved.String()
-}
-
-func describeRange(r port.Range) judge.Range {
-	return judge.Range{Low: r.Low, High: r.High, Size: r.Size(), Default: r == port.DefaultRange}
 }
 
 func difference(a, b port.Range) *port.Set {

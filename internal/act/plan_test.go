@@ -8,18 +8,27 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
+	"portrange/internal/finding"
 	"portrange/internal/host"
-	"portrange/internal/judge"
 	"portrange/internal/port"
 )
 
-func finding(p *Plan, code string) *judge.Finding {
+func find(p *Plan, code string) *finding.Finding {
 	all := p.allFindings()
-	at := slices.IndexFunc(all, func(f judge.Finding) bool { return f.Code == code })
+	at := slices.IndexFunc(all, func(f finding.Finding) bool { return f.Code() == code })
 	if at < 0 {
 		return nil
 	}
 	return &all[at]
+}
+
+// advice is all that there is to do about a finding.
+func advice(f *finding.Finding) string {
+	var text string
+	for _, action := range f.Actions {
+		text += action.Command.String() + " " + action.Text + "\n"
+	}
+	return text
 }
 
 func held(p uint16, proto port.Proto, state port.State) Hold {
@@ -84,14 +93,14 @@ func TestIntruders(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := plan(t, Wish{Range: wide()}, facts(tt.facts))
-			f := finding(p, tt.code)
+			f := find(p, tt.code)
 			if tt.code == "" {
 				if p.Warns() {
 					t.Errorf("findings %v, want none", p.allFindings())
 				}
 				return
 			}
-			if f == nil || f.Severity != judge.Warning || !strings.Contains(f.Evidence, tt.evidence) {
+			if f == nil || f.Severity != finding.Warning || !strings.Contains(f.Evidence(), tt.evidence) {
 				t.Fatalf("finding %+v, want a warning with %q", f, tt.evidence)
 			}
 			p = plan(t, Wish{Range: wide(), ReserveFound: true}, facts(tt.facts))
@@ -116,14 +125,14 @@ func TestReserveWish(t *testing.T) {
 func TestUnreservedPortOfAListenerIsAWarning(t *testing.T) {
 	f := facts(withReserved(t, "40000"), withHolds(held(40000, port.TCP, port.Listen)))
 	p := plan(t, Wish{Remove: ports(t, "40000")}, f)
-	if got := finding(p, Listener); got == nil || !strings.Contains(got.Evidence, "no longer reserved") {
+	if got := find(p, Listener); got == nil || !strings.Contains(got.Evidence(), "no longer reserved") {
 		t.Errorf("finding %+v", got)
 	}
 }
 
 func TestEverythingReservedIsCritical(t *testing.T) {
 	p := plan(t, Wish{Add: ports(t, "32768-60999")}, facts())
-	if got := finding(p, NoPortLeft); got == nil || got.Severity != judge.Critical {
+	if got := find(p, NoPortLeft); got == nil || got.Severity != finding.Critical {
 		t.Errorf("finding %+v", got)
 	}
 }
@@ -133,22 +142,22 @@ func TestFindingsOfARange(t *testing.T) {
 		r        port.Range
 		edit     func(*Facts)
 		code     string
-		severity judge.Severity
+		severity finding.Severity
 		text     string
 	}{
-		{port.Range{Low: 15000, High: 64000}, nil, SameParity, judge.Info, "15000 64001"},
-		{port.Range{Low: 40000, High: 40000}, nil, SmallRange, judge.Warning, "1 port, of which"},
-		{port.Range{Low: 15000, High: 64001}, withReserved(t, "20000-20009"), Reserved, judge.Info, "10 ports of the range reserved"},
+		{port.Range{Low: 15000, High: 64000}, nil, SameParity, finding.Info, "15000 64001"},
+		{port.Range{Low: 40000, High: 40000}, nil, SmallRange, finding.Warning, "1 port, of which"},
+		{port.Range{Low: 15000, High: 64001}, withReserved(t, "20000-20009"), Reserved, finding.Info, "10 ports of the range reserved"},
 		{port.Range{Low: 15000, High: 64001}, func(f *Facts) {
 			f.Namespaces[0].Limits = []Limit{{"net.netfilter.nf_conntrack_max", 32768, "an entry"}, {"fs.nr_open", 1 << 20, "a file"}}
-		}, LimitTooSmall, judge.Info, "it is 32768"},
+		}, LimitTooSmall, finding.Info, "it is 32768"},
 	} {
 		f := facts()
 		if tt.edit != nil {
 			tt.edit(&f)
 		}
-		got := finding(plan(t, Wish{Range: &tt.r}, f), tt.code)
-		if got == nil || got.Severity != tt.severity || !strings.Contains(got.Evidence+got.Advice, tt.text) {
+		got := find(plan(t, Wish{Range: &tt.r}, f), tt.code)
+		if got == nil || got.Severity != tt.severity || !strings.Contains(got.Evidence()+advice(got), tt.text) {
 			t.Errorf("%v: %s finding %+v, want %s with %q", tt.r, tt.code, got, tt.severity, tt.text)
 		}
 	}
@@ -165,10 +174,10 @@ func TestNarrowing(t *testing.T) {
 		}
 	})
 	p := plan(t, Wish{Range: &port.Range{Low: 41000, High: 42099}}, f)
-	if got := finding(p, Outside); got == nil || !strings.Contains(got.Evidence, "1000 connections") {
+	if got := find(p, Outside); got == nil || !strings.Contains(got.Evidence(), "1000 connections") {
 		t.Errorf("finding %+v, want 1000 connections outside", got)
 	}
-	if got := finding(p, judge.PoolNearFull); got == nil || !strings.Contains(got.Evidence, "after this change 1000 of 1100") {
+	if got := find(p, "pool-near-full"); got == nil || !strings.Contains(got.Evidence(), "1,000 of 1,100") {
 		t.Errorf("finding %+v, want a pool near full", got)
 	}
 	if p := plan(t, Wish{Range: wide()}, f); p.Warns() {
@@ -229,7 +238,7 @@ func TestPersistWarnsOfAnEditedDropIn(t *testing.T) {
 	edited.Data = append(slices.Clone(had.Data), "net.ipv4.ip_forward = 1\n"...)
 	f := facts(func(f *Facts) { f.Files[DropIn] = &edited })
 	p := plan(t, Wish{Range: wide(), Persist: true}, f)
-	if got := finding(p, HandEdited); got == nil || !strings.Contains(got.Evidence, "ip_forward") || len(p.Files) != 1 {
+	if got := find(p, HandEdited); got == nil || !strings.Contains(got.Evidence(), "ip_forward") || len(p.Files) != 1 {
 		t.Errorf("finding %+v, files %v", got, p.Files)
 	}
 }
@@ -248,18 +257,18 @@ func TestPersistIsForTheHostAlone(t *testing.T) {
 		f.Namespaces = append(f.Namespaces, other)
 	}
 	p := plan(t, Wish{Range: wide(), Persist: true}, facts(pod))
-	if got := finding(p, HostAlone); got == nil || got.Severity != judge.Info || got.Subject != "1 other namespace" || len(p.Files) != 1 {
+	if got := find(p, HostAlone); got == nil || got.Severity != finding.Info || got.Subject.Object != "1 other namespace" || len(p.Files) != 1 {
 		t.Errorf("finding %+v, files %v", got, p.Files)
 	}
 	p = plan(t, Wish{Range: wide(), Persist: true}, facts(pod, pod))
-	if got := finding(p, HostAlone); got == nil || got.Subject != "2 other namespaces" {
+	if got := find(p, HostAlone); got == nil || got.Subject.Object != "2 other namespaces" {
 		t.Errorf("finding %+v", got)
 	}
 	for name, p := range map[string]*Plan{
 		"not persisted":      plan(t, Wish{Range: wide()}, facts(pod)),
 		"no other namespace": plan(t, Wish{Range: wide(), Persist: true}, facts()),
 	} {
-		if got := finding(p, HostAlone); got != nil {
+		if got := find(p, HostAlone); got != nil {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -283,15 +292,15 @@ func TestConflicts(t *testing.T) {
 	linked := overriddenBy(conf, 2)
 	linked.File = "/etc/sysctl.d/99-sysctl.conf"
 	p := plan(t, Wish{Range: wide(), Persist: true}, facts(with(overriddenBy(conf, 2), both)))
-	got := finding(p, Overridden)
-	if got == nil || got.Severity != judge.Warning || !strings.Contains(got.Evidence, "/etc/sysctl.conf:2") || !strings.Contains(got.Evidence, "systemd and procps") {
+	got := find(p, Overridden)
+	if got == nil || got.Severity != finding.Warning || !strings.Contains(got.Evidence(), "/etc/sysctl.conf:2") || !strings.Contains(got.Evidence(), "systemd and procps") {
 		t.Errorf("finding %+v", got)
 	}
 	if len(p.Files) != 1 {
 		t.Errorf("%d files change without --fix-conflicts", len(p.Files))
 	}
 	p = plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, facts(with(linked, overriddenBy(conf, 2))))
-	if got := finding(p, CommentedOut); got == nil || !strings.Contains(got.Advice, "/var/lib/portrange/backup") {
+	if got := find(p, CommentedOut); got == nil || !strings.Contains(advice(got), "/var/lib/portrange/backup") {
 		t.Errorf("finding %+v", got)
 	}
 	if p.Warns() || len(p.Files) != 2 || !p.Files[1].Foreign {
@@ -308,7 +317,7 @@ func TestConflictsOutsideEtcAreNotTouched(t *testing.T) {
 		f.Boot = fakeBoot{conflicts: []boot.Conflict{overriddenBy("/usr/lib/sysctl.d/zzz.conf", 1)}}
 	})
 	p := plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, f)
-	if got := finding(p, Overridden); got == nil || len(p.Files) != 1 || !p.Warns() {
+	if got := find(p, Overridden); got == nil || len(p.Files) != 1 || !p.Warns() {
 		t.Errorf("finding %+v, files %v", got, p.Files)
 	}
 }
@@ -320,11 +329,11 @@ func TestRebootIsForetold(t *testing.T) {
 		Systemd: &boot.Decision{Value: value, Line: boot.Line{File: "/etc/sysctl.d/10-net.conf", Line: 3}},
 	}}}}
 	f := facts(func(f *Facts) { f.Boot = forecast })
-	got := finding(plan(t, Wish{Range: wide()}, f), NotAfterReboot)
-	if got == nil || got.Severity != judge.Info || !strings.Contains(got.Evidence, "/etc/sysctl.d/10-net.conf:3") {
+	got := find(plan(t, Wish{Range: wide()}, f), NotAfterReboot)
+	if got == nil || got.Severity != finding.Info || !strings.Contains(got.Evidence(), "/etc/sysctl.d/10-net.conf:3") {
 		t.Errorf("finding %+v", got)
 	}
-	if got := finding(plan(t, Wish{Range: wide(), Persist: true}, f), NotAfterReboot); got != nil {
+	if got := find(plan(t, Wish{Range: wide(), Persist: true}, f), NotAfterReboot); got != nil {
 		t.Errorf("persisted, and still %+v", got)
 	}
 }
@@ -334,14 +343,14 @@ func TestForetoldListIsShortened(t *testing.T) {
 	f := facts(func(f *Facts) {
 		f.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: port.KeyReserved, Boot: &list}}}}
 	})
-	if got := finding(plan(t, Wish{Range: wide()}, f), NotAfterReboot); got == nil || len(got.Evidence) > 150 || !strings.Contains(got.Evidence, "8080,…") {
+	if got := find(plan(t, Wish{Range: wide()}, f), NotAfterReboot); got == nil || len(got.Evidence()) > 150 || !strings.Contains(got.Evidence(), "8080,…") {
 		t.Errorf("finding %+v", got)
 	}
 }
 
 func TestInterruptedChangeIsAWarning(t *testing.T) {
 	f := facts(func(f *Facts) { f.Interrupted = &journal.Entry{ID: 7, Command: "set 1 2"} })
-	if got := finding(plan(t, Wish{Range: wide()}, f), Interrupted); got == nil || got.Subject != "change 7 (set 1 2)" {
+	if got := find(plan(t, Wish{Range: wide()}, f), Interrupted); got == nil || got.Subject.Object != "change 7 (set 1 2)" {
 		t.Errorf("finding %+v", got)
 	}
 }
