@@ -9,8 +9,6 @@ import (
 	"portrange/internal/port"
 )
 
-func text(s string) *string { return &s }
-
 func line(file string, n int, value string) *boot.Decision {
 	return &boot.Decision{Value: value, Line: boot.Line{File: file, Line: n}}
 }
