@@ -94,11 +94,3 @@ func TestParsePorts(t *testing.T) {
 		}
 	}
 }
-
-func TestNeighbourDiffersInParity(t *testing.T) {
-	for _, r := range []port.Range{{Low: 15000, High: 64000}, {Low: 1025, High: 65535}, {Low: 1, High: 65535}} {
-		if near := neighbour(r); near.SameParity() || near.Low < 1 || near.Size()-r.Size() > 1 {
-			t.Errorf("neighbour of %v: %v", r, near)
-		}
-	}
-}

@@ -89,7 +89,7 @@ func TestOneFaultIsOneBlock(t *testing.T) {
 			[]string{"bind-before-connect pool-full local-pool-full range-withheld range-narrow"}},
 		"reserved ports": {
 			healthy().set(func(s *host.Settings) { s.Reserved = set("40000-40079") }).with(more(80, 20)...),
-			[]string{"range-withheld pool-full local-pool-full range-narrow"}},
+			[]string{"range-withheld pool-full local-pool-full range-narrow", "reserved-unused"}},
 		"TIME_WAIT and a leak": {
 			healthy().with(append(clients(70, waits), more(70, 30, lingers)...)...),
 			[]string{"time-wait-share pool-full local-pool-full tw-reuse-off range-narrow close-wait-leak"}},

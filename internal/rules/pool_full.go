@@ -16,6 +16,7 @@ func poolFull() *Rule {
 		},
 		Needs:     host.WantSockets | host.WantOwners,
 		Namespace: func(p *Place) { eachPool(p, full, finding.Critical) },
+		Change:    worsened,
 	}
 }
 

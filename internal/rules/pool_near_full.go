@@ -14,5 +14,6 @@ func poolNearFull() *Rule {
 		},
 		Needs:     host.WantSockets | host.WantOwners,
 		Namespace: func(p *Place) { eachPool(p, nearFull, finding.Warning) },
+		Change:    worsened,
 	}
 }

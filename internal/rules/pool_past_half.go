@@ -14,5 +14,6 @@ func poolPastHalf() *Rule {
 		},
 		Needs:     host.WantSockets | host.WantOwners,
 		Namespace: func(p *Place) { eachPool(p, pastHalf, finding.Warning) },
+		Change:    worsened,
 	}
 }
