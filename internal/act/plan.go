@@ -3,6 +3,7 @@ package act
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"portrange/internal/act/journal"
@@ -10,6 +11,7 @@ import (
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
+	"portrange/internal/rules"
 )
 
 // Plan is what a wish comes down to: the writes in their order, and what
@@ -41,108 +43,95 @@ type Change struct {
 	// reserved by the time the range reaches it.
 	Settings []journal.Setting `json:"-"`
 
-	now, next host.Settings
-	// aimed are the keys that the wish is about, in the order of writing.
-	aimed []string
+	// aims are what the settings that the wish is about will be, in the order of
+	// writing, be it that nothing has to change for it.
+	aims []Value
+	next host.Settings
 }
+
+// Value is a setting and its value.
+type Value struct{ Key, Value string }
 
 // ErrNotAllowed says that the kernel would refuse a value.
 var ErrNotAllowed = errors.New("not a valid port range here")
 
 // NewPlan makes the plan for a wish. The error is for a wish that cannot be
 // carried out at all, and says what could.
-func NewPlan(wish Wish, facts Facts) (*Plan, error) {
-	p := &Plan{Origin: wish.Origin, Gaps: facts.Gaps, Findings: []finding.Finding{}}
-	if p.Gaps == nil {
-		p.Gaps = []host.Gap{}
-	}
-	for i := range facts.Namespaces {
-		change, err := newChange(wish, &facts.Namespaces[i])
+func NewPlan(wish Wish, look Look) (*Plan, error) {
+	p := &Plan{Origin: wish.Origin, Gaps: append([]host.Gap{}, look.State.Gaps...), Findings: []finding.Finding{}}
+	for i := range look.State.Namespaces {
+		change, err := newChange(wish, look, &look.State.Namespaces[i])
 		if err != nil {
 			return nil, err
 		}
 		p.Changes = append(p.Changes, change)
 	}
-	if facts.Interrupted != nil {
-		p.Findings = append(p.Findings, interrupted(facts.Interrupted))
+	if e := look.Interrupted; e != nil {
+		p.Findings = append(p.Findings, rules.Interrupted(fmt.Sprintf("change %d", e.ID), e.Command))
 	}
-	if err := p.addFiles(wish, facts); err != nil {
+	if err := p.addFiles(wish, look); err != nil {
 		return nil, err
 	}
 	finding.Sort(p.Findings)
 	return p, nil
 }
 
-func interrupted(e *journal.Entry) finding.Finding {
-	return say(Interrupted, finding.Warning, e.Title(),
-		"it was interrupted on its way, by a crash or a kill: a part of it may hold and a part not",
-		"take it back first with `portrange undo`, or go on: this plan starts from what holds now")
-}
-
-// Empty reports whether there is nothing to write.
-func (p *Plan) Empty() bool { return len(p.Files) == 0 && len(p.Settings()) == 0 }
-
-// Warns reports whether a finding is severe enough to ask before going on.
-func (p *Plan) Warns() bool {
-	for _, f := range p.allFindings() {
-		if f.Severity.Reaches(finding.Warning) {
-			return true
-		}
+// newChange judges a namespace as it is and as it would be.
+func newChange(wish Wish, look Look, ns *host.Namespace) (Change, error) {
+	settings, err := wish.settings(ns)
+	if err != nil {
+		return Change{}, err
 	}
-	return false
-}
-
-// allFindings are the findings of the plan and of its namespaces.
-func (p *Plan) allFindings() []finding.Finding {
-	all := append([]finding.Finding(nil), p.Findings...)
-	for i := range p.Changes {
-		all = append(all, p.Changes[i].Findings...)
-	}
-	return all
-}
-
-// Settings are the writes of settings, in their order.
-func (p *Plan) Settings() []journal.Setting {
-	var all []journal.Setting
-	for i := range p.Changes {
-		all = append(all, p.Changes[i].Settings...)
-	}
-	return all
-}
-
-func newChange(wish Wish, ns *Namespace) (Change, error) {
-	c := Change{
-		NetNS: ns.Place.ID, Name: ns.Place.Name, Findings: []finding.Finding{},
-		now: ns.Now.Settings, next: ns.Now.Settings,
-	}
-	c.next.Reserved = wish.reserved(c.now.Reserved)
-	if wish.Range != nil {
-		c.next.Range = *wish.Range
-		if err := allowed(*wish.Range, c.now, ns.Place.Name); err != nil {
-			return Change{}, err
-		}
-	}
-	found := c.consequences(ns)
+	after := *ns
+	after.Settings = settings
+	now, next := &ns.Settings, &after.Settings
+	judged := rules.Change{Before: ns, After: &after, Files: look.State.Files}
 	if wish.ReserveFound {
-		c.reserve(found)
+		judged.Reserving = rules.Intruders(ns, &after)
+		next.Reserved.Union(judged.Reserving)
 	}
-	c.aim(wish)
-	c.judge(ns, found)
-	c.describe()
-	c.Settings = writes(ns.Place, c.now, c.next)
+	c := describe(ns, next)
+	c.Findings = rules.ExamineChange(&judged)
+	if wish.Add != nil || wish.Remove != nil || *next.Reserved != *now.Reserved {
+		c.aims = append(c.aims, Value{port.KeyReserved, c.ReservedAfter})
+	}
+	if wish.Range != nil {
+		c.aims = append(c.aims, Value{port.KeyRange, next.Range.String()})
+	}
+	for _, aim := range c.aims {
+		if before, _ := now.Value(aim.Key); before != aim.Value {
+			c.Settings = append(c.Settings, journal.Setting{Namespace: look.Places[ns.ID], Key: aim.Key, Before: before, After: aim.Value})
+		}
+	}
 	return c, nil
 }
 
-// reserved is the list after adding and removing.
-func (w *Wish) reserved(now *port.Set) *port.Set {
-	next := now.Clone()
+// settings are those of a namespace with what the wish names.
+func (w *Wish) settings(ns *host.Namespace) (host.Settings, error) {
+	next := ns.Settings
+	next.Reserved = next.Reserved.Clone()
 	if w.Add != nil {
-		next.Union(w.Add)
+		next.Reserved.Union(w.Add)
 	}
 	if w.Remove != nil {
-		next.Subtract(w.Remove)
+		next.Reserved.Subtract(w.Remove)
 	}
-	return next
+	if w.Range != nil {
+		next.Range = *w.Range
+		return next, allowed(next.Range, ns.Settings, ns.Name)
+	}
+	return next, nil
+}
+
+// describe is a change of settings in numbers.
+func describe(ns *host.Namespace, next *host.Settings) Change {
+	now := &ns.Settings
+	both := now.Range.Set().CountIn(next.Range.Set())
+	return Change{
+		NetNS: ns.ID, Name: ns.Name, Before: judge.RangeOf(now.Range), After: judge.RangeOf(next.Range),
+		Gained: next.Range.Size() - both, Lost: now.Range.Size() - both,
+		ReservedBefore: now.Reserved.String(), ReservedAfter: next.Reserved.String(), next: *next,
+	}
 }
 
 // allowed checks the one rule that depends on the host (ipv4_local_port_range,
@@ -162,61 +151,35 @@ func allowed(r port.Range, now host.Settings, name string) error {
 		ErrNotAllowed, r, name, port.KeyUnprivilegedStart, start, near, r.Low)
 }
 
-func writes(place journal.Namespace, now, next host.Settings) []journal.Setting {
-	var list []journal.Setting
-	add := func(key, before, after string) {
-		if before != after {
-			list = append(list, journal.Setting{Namespace: place, Key: key, Before: before, After: after})
-		}
-	}
-	add(port.KeyReserved, now.Reserved.String(), next.Reserved.String())
-	add(port.KeyRange, now.Range.String(), next.Range.String())
-	return list
+// Empty reports whether there is nothing to write.
+func (p *Plan) Empty() bool { return len(p.Files) == 0 && len(p.Settings()) == 0 }
+
+// Warns reports whether a finding is severe enough to ask before going on.
+func (p *Plan) Warns() bool {
+	return slices.ContainsFunc(p.allFindings(), func(f finding.Finding) bool { return f.Severity.Reaches(finding.Warning) })
 }
 
-func (c *Change) describe() {
-	c.Before, c.After = judge.RangeOf(c.now.Range), judge.RangeOf(c.next.Range)
-	c.Gained, c.Lost = difference(c.next.Range, c.now.Range).Len(), difference(c.now.Range, c.next.Range).Len()
-	c.ReservedBefore, c.ReservedAfter = c.now.Reserved.String(), c.next.Reserved.String()
+// allFindings are the findings of the plan and of its namespaces.
+func (p *Plan) allFindings() []finding.Finding {
+	all := slices.Clone(p.Findings)
+	for i := range p.Changes {
+		all = append(all, p.Changes[i].Findings...)
+	}
+	return all
 }
 
-func difference(a, b port.Range) *port.Set {
-	set := a.Set()
-	set.Subtract(b.Set())
-	return set
-}
-
-// aim notes what the wish is about, be it that nothing has to change for it.
-func (c *Change) aim(wish Wish) {
-	if wish.Add != nil || wish.Remove != nil || *c.next.Reserved != *c.now.Reserved {
-		c.aimed = append(c.aimed, port.KeyReserved)
+// Settings are the writes of settings, in their order.
+func (p *Plan) Settings() []journal.Setting {
+	var all []journal.Setting
+	for i := range p.Changes {
+		all = append(all, p.Changes[i].Settings...)
 	}
-	if wish.Range != nil {
-		c.aimed = append(c.aimed, port.KeyRange)
-	}
-}
-
-// value is what a setting will be.
-func (c *Change) value(key string) string {
-	if key == port.KeyReserved {
-		return c.next.Reserved.String()
-	}
-	return c.next.Range.String()
+	return all
 }
 
 // Values are what the plan makes of the settings it is about, in the first
 // namespace and in the order of writing: what other systems have to be told.
-func (p *Plan) Values() []Value {
-	c := &p.Changes[0]
-	values := make([]Value, len(c.aimed))
-	for i, key := range c.aimed {
-		values[i] = Value{key, c.value(key)}
-	}
-	return values
-}
-
-// Value is a setting and its value.
-type Value struct{ Key, Value string }
+func (p *Plan) Values() []Value { return p.Changes[0].aims }
 
 // spaced is a value with single spaces.
 func spaced(value string) string { return strings.Join(strings.Fields(value), " ") }

@@ -13,6 +13,14 @@ func All() []*Rule {
 	return []*Rule{
 		poolFull(), poolNearFull(), poolPastHalf(),
 		timeWaitShare(),
+
+		sameParity(), listenerInRange(), reservedOutside(), reservedUnused(), portTaken(),
+		socketUnit(), servicePort(), nodePorts(), publishedPorts(),
+		processFiles(), machineFiles(), conntrackNearFull(), conntrackDrops(), orphans(), tcpMemory(), sourceNAT(), cloudNAT(),
+		wholeSearch(), lockedSearch(), stickyBuckets(), stepWidth(), connectCost(),
+		notPersisted(), bootDrift(),
+		bindHeldInRange(), socketsOutside(), reservedInRange(), noPortLeft(), smallRange(), limitTooSmall(),
+		interruptedChange(), overriddenAtBoot(), commentedOut(), notAfterReboot(), dropInEdited(), notTheHost(), hostAlone(),
 	}
 }
 

@@ -14,7 +14,8 @@ func poolFull() *Rule {
 			Code: "pool-full", Title: "No port is left to a destination",
 			Causes: causesOfFullPools(), Evidence: poolEvidence,
 		},
-		Needs: host.WantSockets | host.WantOwners,
+		Needs:  host.WantSockets | host.WantOwners,
+		Change: worsened,
 		Namespace: func(p *Place) {
 			eachPool(p, func(pool *judge.Pool) bool { return pool.Left == 0 }, finding.Critical)
 		},

@@ -13,7 +13,8 @@ func poolNearFull() *Rule {
 			Code: "pool-near-full", Title: "A pool is more than 85 % full",
 			Causes: causesOfFullPools(), Evidence: poolEvidence,
 		},
-		Needs: host.WantSockets | host.WantOwners,
+		Needs:  host.WantSockets | host.WantOwners,
+		Change: worsened,
 		Namespace: func(p *Place) {
 			eachPool(p, func(pool *judge.Pool) bool { return pool.Left > 0 && pool.Taken() >= judge.NearRatio }, finding.Warning)
 		},

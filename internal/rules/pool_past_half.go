@@ -13,7 +13,8 @@ func poolPastHalf() *Rule {
 			Code: "pool-past-half", Title: "A pool is more than half full, and connect() is slow",
 			Causes: causesOfFullPools(), Evidence: poolEvidence,
 		},
-		Needs: host.WantSockets | host.WantOwners,
+		Needs:  host.WantSockets | host.WantOwners,
+		Change: worsened,
 		Namespace: func(p *Place) {
 			eachPool(p, func(pool *judge.Pool) bool {
 				return pool.Left > 0 && pool.Taken() >= judge.SlowRatio && pool.Taken() < judge.NearRatio

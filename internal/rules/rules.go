@@ -11,8 +11,10 @@ import (
 	"portrange/internal/port"
 )
 
-// Rule is one kind of finding, and how to see it. Exactly one of Namespace,
-// Machine and Change is set, or none for a kind that a command finds itself.
+// Rule is one kind of finding, and how to see it: in a namespace, in what all
+// share, or in a change before it is made. What is wrong with a namespace can be
+// so with a change of it, so a rule may have several checks. It has none for a
+// kind that a command finds itself.
 type Rule struct {
 	finding.Kind
 	// Needs are the parts of a look without which the rule finds nothing.
@@ -63,7 +65,7 @@ func Pools(now *host.State) []finding.Finding {
 }
 
 func (f *Facts) examine(rules []*Rule) []finding.Finding {
-	found := []finding.Finding{}
+	found, machine := []finding.Finding{}, &Machine{Facts: f}
 	for i := range f.Now.Namespaces {
 		place := newPlace(f, &f.Now.Namespaces[i])
 		for _, rule := range rules {
@@ -73,8 +75,8 @@ func (f *Facts) examine(rules []*Rule) []finding.Finding {
 			}
 		}
 		found = append(found, place.found...)
+		machine.places = append(machine.places, place)
 	}
-	machine := &Machine{Facts: f}
 	for _, rule := range rules {
 		if rule.Machine != nil {
 			machine.rule = rule
@@ -153,8 +155,9 @@ func (p *Place) busy() float64 {
 // Machine is what all namespaces share, under examination.
 type Machine struct {
 	*Facts
-	rule  *Rule
-	found []finding.Finding
+	places []*Place
+	rule   *Rule
+	found  []finding.Finding
 }
 
 func (m *Machine) add(severity finding.Severity, subject finding.Subject, values finding.Values, actions ...finding.Action) {
@@ -170,34 +173,4 @@ func poolSubject(pool *judge.Pool) finding.Subject {
 // that show can tell of it.
 func (r *Rule) Pools() bool {
 	return r.Namespace != nil && r.Needs.Has(host.WantSockets) && r.Needs&^(host.WantSockets|host.WantOwners) == 0
-}
-
-// Change is what a change would do to one namespace.
-type Change struct {
-	// Before is the namespace as it is, After the same with the settings that it
-	// will have.
-	Before, After *host.Namespace
-
-	rule  *Rule
-	found []finding.Finding
-}
-
-// ExamineChange lists what follows from a change, the worst first.
-func ExamineChange(before, after *host.Namespace) []finding.Finding {
-	c := &Change{Before: before, After: after}
-	for _, rule := range All() {
-		if rule.Change != nil {
-			c.rule = rule
-			rule.Change(c)
-		}
-	}
-	finding.Sort(c.found)
-	return c.found
-}
-
-func (c *Change) add(severity finding.Severity, subject finding.Subject, values finding.Values, actions ...finding.Action) {
-	c.found = append(c.found, finding.Finding{
-		Kind: &c.rule.Kind, Severity: severity, NetNS: c.Before.ID, Name: c.Before.Name,
-		Subject: subject, Values: values, Actions: actions,
-	})
 }
