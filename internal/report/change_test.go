@@ -27,7 +27,7 @@ func somePlan() *act.Plan {
 	}
 	full := busyFindings()[0]
 	full.Actions = full.Actions[:1]
-	place := journal.Namespace{ID: 4026531840, Name: "host"}
+	place := journal.Place{ID: 4026531840, Name: "host"}
 	return &act.Plan{
 		Changes: []act.Change{{
 			NetNS: 4026531840, Name: "ho\x1bst", Before: judge.RangeOf(port.DefaultRange), After: judge.RangeOf(port.Range{Low: 15000, High: 64001}),
