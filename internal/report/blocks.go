@@ -136,13 +136,12 @@ func (p *printer) step(number int, a *Action) {
 	}
 }
 
-// adviceText is what an action asks for. A command is not broken over lines: it
-// is there to be copied.
+// adviceText is what an action asks for.
 func adviceText(a *Action) string {
 	if a.Command == "" {
 		return Printable(a.Text)
 	}
-	text := "`" + strings.ReplaceAll(Printable(a.Command), " ", unbroken) + "`"
+	text := commandText(a.Command)
 	if a.Text != "" {
 		text += ": " + Printable(a.Text)
 	}

@@ -81,8 +81,8 @@ func quoted(value string) string {
 func (p *printer) closeBoot(doc *boot.Report, drifting int) {
 	switch {
 	case drifting > 0:
-		p.text(yellow, fmt.Sprintf("A reboot changes %s. `portrange set` and `portrange reserve add` with --persist keep a range and a list.",
-			words.Count(drifting, "setting")))
+		p.text(yellow, fmt.Sprintf("A reboot changes %s. %s and %s with --persist keep a range and a list.",
+			words.Count(drifting, "setting"), commandText("portrange set"), commandText("portrange reserve add")))
 	case len(doc.Settings) > 0 && doc.Settings[0].Running != nil:
 		p.text(green, "A reboot changes none of them.")
 	default:

@@ -177,9 +177,9 @@ func leastText(plan *capacity.Plan, ref string) string {
 		return text + "."
 	}
 	set := finding.Portrange(ref, append(append([]string{"set"}, strings.Fields(change.Value)...), "--reserve")...)
-	text += fmt.Sprintf(", by `%s`", set)
+	text += ", by " + commandText(set.String())
 	if change.Reserve != "" {
-		text += fmt.Sprintf("; before it, as something listens there, `%s`", finding.Portrange(ref, "reserve", "add", change.Reserve))
+		text += "; before it, as something listens there, " + commandText(finding.Portrange(ref, "reserve", "add", change.Reserve).String())
 	}
 	return text + "."
 }

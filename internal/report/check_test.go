@@ -36,15 +36,18 @@ func strain(left int, severity finding.Severity) judge.Strain {
 	return judge.Strain{Name: "lb1", Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:80", Size: 28232, Left: left, Severity: severity}
 }
 
-func TestCheckLine(t *testing.T) {
+// checkCase is a check with its exit code and what its line holds.
+type checkCase struct {
+	name    string
+	check   *report.Check
+	code    int
+	want    []string
+	without string
+}
+
+func checkCases() []checkCase {
 	gap := []host.Gap{{Part: "bind buckets", Why: "not permitted"}, {Part: host.PartSettings, Object: "settings of x", Why: "gone"}}
-	for _, tt := range []struct {
-		name    string
-		check   *report.Check
-		code    int
-		want    []string
-		without string
-	}{
+	return []checkCase{
 		{
 			"worst of two", report.NewCheck([]judge.Strain{strain(20000, finding.Info), strain(1500, finding.Critical)}, true, false, nil), 2,
 			[]string{"PORTRANGE CRITICAL: 1,500 ports left from 10.0.0.2 to 10.0.0.5:80 (tcp), 94.7% taken, network namespace lb1; worst of 2 pools | ",
@@ -67,7 +70,11 @@ func TestCheckLine(t *testing.T) {
 			"several reached", report.NewCheck([]judge.Strain{strain(0, finding.Critical), strain(9000, finding.Warning), strain(9, finding.Critical)}, true, false, nil), 2,
 			[]string{"0 ports left", "worst of 3 pools, 2 critical and 1 warning | ", "critical_pools=2;;;0; warning_pools=1;;;0;\n"}, "",
 		},
-	} {
+	}
+}
+
+func TestCheckLine(t *testing.T) {
+	for _, tt := range checkCases() {
 		got := line(t, tt.check)
 		if tt.check.ExitCode != tt.code || strings.Count(got, "\n") != 1 {
 			t.Errorf("%s: exit code %d, line %q", tt.name, tt.check.ExitCode, got)

@@ -37,9 +37,9 @@ func firstStep(b *block) string {
 	if len(steps) == 0 {
 		return Printable(strings.TrimSuffix(b.Code+", "+subjectText(&b.Subject), ", "))
 	}
-	text := adviceText(&Action{Command: steps[0].Command})
-	if steps[0].Command == "" {
-		text = adviceText(&steps[0])
+	text := Printable(steps[0].Text)
+	if steps[0].Command != "" {
+		text = commandText(steps[0].Command)
 	}
 	if effect := steps[0].Predicted; effect != nil {
 		text += ", " + outlook(effect)

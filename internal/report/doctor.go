@@ -45,8 +45,8 @@ func (p *printer) prognosis(doc *Doctor, blocks []block) {
 	switch {
 	case len(blocks) > 0:
 		worst := blocks[0]
-		p.text(severityInk(worst.Severity), fmt.Sprintf("%s: %s. `portrange doctor --explain %s` explains the first.",
-			words.Count(len(blocks), "finding"), tally(blocks, finding.Critical, finding.Warning, finding.Info), worst.Code))
+		p.text(severityInk(worst.Severity), fmt.Sprintf("%s: %s. %s explains the first.",
+			words.Count(len(blocks), "finding"), tally(blocks, finding.Critical, finding.Warning, finding.Info), commandText("portrange doctor --explain "+worst.Code)))
 	case len(doc.Gaps) > 0:
 		p.text(green, "Nothing found, as far as could be read.")
 	default:

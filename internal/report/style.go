@@ -100,6 +100,12 @@ func (s Style) padded(text string, width int) string {
 // unbroken is a space at which no line ends.
 const unbroken = "\u00a0"
 
+// commandText is a command within a sentence. It is not broken over lines, as it
+// is there to be copied.
+func commandText(command string) string {
+	return "`" + strings.ReplaceAll(Printable(command), " ", unbroken) + "`"
+}
+
 // wrap breaks text, which begins at column start, at spaces so that no line is
 // wider than the style allows; the following lines begin at column indent.
 func (s Style) wrap(text string, start, indent int) string {
