@@ -98,7 +98,7 @@ func everyForm() []finding.Finding {
 
 func blocks(t *testing.T, found []finding.Finding, style report.Style) string {
 	t.Helper()
-	return writeDoctor(t, &report.Doctor{Host: "lb1", Kernel: "6.18.44", Findings: report.NewFindings(found), Examined: 2}, style)
+	return writeDoctor(t, &report.Doctor{Host: "lb1", Kernel: "6.18.44", Findings: report.NewFindings(found), Namespaces: make([]report.Examined, 2)}, style)
 }
 
 func TestBlockGoldens(t *testing.T) {

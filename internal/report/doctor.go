@@ -16,11 +16,31 @@ type Doctor struct {
 	TakenAt       time.Time  `json:"taken_at" doc:"when the check-up ended (RFC 3339, UTC)"`
 	Host          string     `json:"host" doc:"host name"`
 	Kernel        string     `json:"kernel" doc:"kernel release, as uname -r prints it"`
+	Namespaces    []Examined `json:"namespaces" doc:"the network namespaces that were examined"`
 	Findings      []Finding  `json:"findings" doc:"what was found, the worst first"`
 	Gaps          []host.Gap `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
+}
 
-	// Examined is the number of network namespaces that were looked at.
-	Examined int `json:"-"`
+// Examined is a network namespace that was looked at, and how.
+type Examined struct {
+	NetNS  uint64 `json:"netns" doc:"inode number of the network namespace"`
+	Name   string `json:"name" doc:"host, the name given by ip netns, or its first process"`
+	Source string `json:"source" doc:"where the sockets came from: bpf or netlink"`
+	// Walk is nil where the table of bind buckets was not walked.
+	Walk *host.Walk `json:"walk,omitempty" doc:"how the kernel's table of bind buckets was walked; absent where it was not"`
+}
+
+// NewDoctor is the document of a check-up that ended at a time.
+func NewDoctor(at time.Time, state *host.State, found []finding.Finding) *Doctor {
+	doc := &Doctor{
+		SchemaVersion: SchemaVersion, TakenAt: at, Host: state.Host, Kernel: state.Kernel,
+		Namespaces: make([]Examined, len(state.Namespaces)), Findings: NewFindings(found), Gaps: append([]host.Gap{}, state.Gaps...),
+	}
+	for i := range state.Namespaces {
+		ns := &state.Namespaces[i]
+		doc.Namespaces[i] = Examined{ns.ID, ns.Name, ns.Source, ns.Walk}
+	}
+	return doc
 }
 
 // WriteDoctor prints the text of `portrange doctor`: one block for each fault,
@@ -29,7 +49,7 @@ func WriteDoctor(w io.Writer, doc *Doctor, style Style) error {
 	p := newPrinter(w, style)
 	p.origin(doc.Host, doc.Kernel, doc.TakenAt)
 	blocks := blocksOf(doc.Findings)
-	p.blocks(blocks, 0, doc.Examined > 1)
+	p.blocks(blocks, 0, len(doc.Namespaces) > 1)
 	p.line("")
 	p.prognosis(doc, blocks)
 	return p.flush()

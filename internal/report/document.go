@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"portrange/internal/finding"
@@ -28,21 +29,24 @@ type Show struct {
 // Namespace is one namespace with what is wrong in it.
 type Namespace struct {
 	judge.Verdict
-	Findings []Finding `json:"findings" doc:"what is wrong, worst first"`
+	// Walk is nil where the table of bind buckets was not walked.
+	Walk     *host.Walk `json:"walk,omitempty" doc:"how the kernel's table of bind buckets was walked; absent where it was not"`
+	Findings []Finding  `json:"findings" doc:"what is wrong, worst first"`
 }
 
-// NewNamespaces puts each finding with the namespace that it is about.
-func NewNamespaces(verdicts []judge.Verdict, found []finding.Finding) []Namespace {
-	namespaces := make([]Namespace, len(verdicts))
-	for i := range verdicts {
-		namespaces[i] = Namespace{verdicts[i], []Finding{}}
-		for j := range found {
-			if found[j].NetNS == verdicts[i].NetNS {
-				namespaces[i].Findings = append(namespaces[i].Findings, newFinding(&found[j]))
-			}
-		}
+// NewShow judges each namespace, and puts each finding with the one that it is
+// about.
+func NewShow(state *host.State, found []finding.Finding) *Show {
+	show := &Show{
+		SchemaVersion: SchemaVersion, TakenAt: state.TakenAt.Truncate(time.Second), Host: state.Host, Kernel: state.Kernel,
+		Namespaces: make([]Namespace, len(state.Namespaces)), Gaps: append([]host.Gap{}, state.Gaps...),
 	}
-	return namespaces
+	for i := range state.Namespaces {
+		ns := &state.Namespaces[i]
+		elsewhere := func(f finding.Finding) bool { return f.NetNS != ns.ID }
+		show.Namespaces[i] = Namespace{judge.Namespace(ns), ns.Walk, NewFindings(slices.DeleteFunc(slices.Clone(found), elsewhere))}
+	}
+	return show
 }
 
 // Origin says in which namespace a number holds, and how far to trust it.

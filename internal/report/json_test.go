@@ -41,7 +41,7 @@ func TestShowIsPrintedInParts(t *testing.T) {
 		nil, {}, {{}}, {{Pools: []judge.Pool{}}}, {{Pools: []judge.Pool{pool}}},
 		{{Name: "\n      \"pools\": []", Pools: []judge.Pool{pool, pool}}, {Pools: nil}, {Pools: []judge.Pool{pool}}},
 	} {
-		doc := &report.Show{Namespaces: report.NewNamespaces(verdicts, busyFindings())}
+		doc := &report.Show{Namespaces: namespaces(verdicts, busyFindings())}
 		var parts, whole bytes.Buffer
 		if err := report.WriteJSON(&parts, doc); err != nil {
 			t.Fatal(err)

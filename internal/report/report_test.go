@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,13 +46,25 @@ func golden(t *testing.T, name, got string) {
 // busyHost is a document with everything in it: two namespaces, a full, a
 // nearly full and a quiet pool, a device, local pools, findings and a gap.
 func busyHost() *report.Show {
-	return &report.Show{
+	show := &report.Show{
 		SchemaVersion: report.SchemaVersion,
 		TakenAt:       time.Date(2026, 11, 22, 20, 43, 44, 0, time.UTC),
 		Host:          "lb1", Kernel: "6.18.44",
-		Namespaces: report.NewNamespaces([]judge.Verdict{busyNamespace(), quietNamespace(), idleNamespace()}, busyFindings()),
+		Namespaces: namespaces([]judge.Verdict{busyNamespace(), quietNamespace(), idleNamespace()}, busyFindings()),
 		Gaps:       []host.Gap{{Part: "bind buckets", NetNS: 4026532450, Why: "operation not permitted"}},
 	}
+	show.Namespaces[0].Walk = &host.Walk{Restarts: 3, Skipped: 28000}
+	return show
+}
+
+// namespaces puts each finding with the verdict on its namespace.
+func namespaces(verdicts []judge.Verdict, found []finding.Finding) []report.Namespace {
+	list := make([]report.Namespace, len(verdicts))
+	for i, v := range verdicts {
+		elsewhere := func(f finding.Finding) bool { return f.NetNS != v.NetNS }
+		list[i] = report.Namespace{Verdict: v, Findings: report.NewFindings(slices.DeleteFunc(slices.Clone(found), elsewhere))}
+	}
+	return list
 }
 
 func busyNamespace() judge.Verdict {
@@ -150,7 +163,7 @@ func TestNamesCannotMoveTheCursor(t *testing.T) {
 func TestClosingLine(t *testing.T) {
 	quiet := quietNamespace()
 	used := busyNamespace()
-	verdicts := func(verdicts ...judge.Verdict) []report.Namespace { return report.NewNamespaces(verdicts, nil) }
+	verdicts := func(verdicts ...judge.Verdict) []report.Namespace { return namespaces(verdicts, nil) }
 	tests := []struct {
 		name string
 		doc  report.Show
@@ -189,7 +202,7 @@ func withFindings(v judge.Verdict, severities ...finding.Severity) report.Namesp
 			Actions: []finding.Action{{Step: finding.Now, Text: "a" + digit}},
 		})
 	}
-	return report.NewNamespaces([]judge.Verdict{v}, found)[0]
+	return namespaces([]judge.Verdict{v}, found)[0]
 }
 
 func TestLeftText(t *testing.T) {

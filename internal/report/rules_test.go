@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"portrange/internal/host"
-	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
 	"portrange/internal/rules"
@@ -39,13 +38,35 @@ func fullOfTimeWait() *host.State {
 // and what to do first at the end.
 func TestAFullPoolFromTheRules(t *testing.T) {
 	state := fullOfTimeWait()
-	doc := &report.Show{
-		SchemaVersion: report.SchemaVersion, TakenAt: state.TakenAt, Host: state.Host, Kernel: state.Kernel,
-		Namespaces: report.NewNamespaces([]judge.Verdict{judge.Namespace(&state.Namespaces[0])}, rules.Pools(state)), Gaps: []host.Gap{},
-	}
+	doc := report.NewShow(state, rules.Pools(state))
 	var out bytes.Buffer
 	if err := report.WriteShow(&out, doc, 0, report.Style{Width: 80}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "full-pool-80.txt", out.String())
+}
+
+// TestDocumentsOfAState: what was read, how, and what was found where.
+func TestDocumentsOfAState(t *testing.T) {
+	state := fullOfTimeWait()
+	state.TakenAt = state.TakenAt.Add(999 * time.Millisecond)
+	state.Namespaces[0].Walk = &host.Walk{Restarts: 3, Skipped: 28000}
+	state.Namespaces = append(state.Namespaces, state.Namespaces[0])
+	state.Namespaces[1].ID, state.Namespaces[1].Name, state.Namespaces[1].Walk = 7, "lb2", nil
+	found := rules.Pools(state)
+	show, doctor := report.NewShow(state, found), report.NewDoctor(state.TakenAt, state, found)
+	if show.Gaps == nil || doctor.Gaps == nil || !show.TakenAt.Equal(fullOfTimeWait().TakenAt) || !doctor.TakenAt.Equal(state.TakenAt) {
+		t.Errorf("gaps %v and %v, taken at %v and %v", show.Gaps, doctor.Gaps, show.TakenAt, doctor.TakenAt)
+	}
+	for i, ns := range show.Namespaces {
+		if examined := doctor.Namespaces[i]; ns.Walk != state.Namespaces[i].Walk || examined.Walk != ns.Walk || examined.NetNS != ns.NetNS || examined.Name != ns.Name || examined.Source != "bpf" {
+			t.Errorf("shown %+v, examined %+v", ns, examined)
+		}
+		if len(ns.Findings) != len(found)/2 || ns.Findings[0].NetNS != ns.NetNS {
+			t.Errorf("%s: findings %+v, want %d of its own", ns.Name, ns.Findings, len(found)/2)
+		}
+	}
+	if len(doctor.Findings) != len(found) {
+		t.Errorf("%d findings of %d", len(doctor.Findings), len(found))
+	}
 }
