@@ -5,8 +5,13 @@ import (
 
 	"portrange/internal/boot"
 	"portrange/internal/finding"
+	"portrange/internal/port"
 	"portrange/internal/words"
 )
+
+// BootKeys are the settings that [Facts.Boot] should tell of: those that decide
+// about ports, and a cure that is none.
+func BootKeys() []string { return append(boot.Keys(), port.KeyTWRecycle) }
 
 // bootDrift: a reboot changes a setting, as a file says something else.
 func bootDrift() *Rule {

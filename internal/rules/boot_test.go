@@ -9,7 +9,7 @@ import (
 	"portrange/internal/port"
 )
 
-func line(file string, n int, value string) *boot.Decision {
+func atLine(file string, n int, value string) *boot.Decision {
 	return &boot.Decision{Value: value, Line: boot.Line{File: file, Line: n}}
 }
 
@@ -25,7 +25,7 @@ func drifting(key, running, after string, by ...*boot.Decision) boot.Setting {
 func bootSymptoms() map[string]symptom {
 	same := drifting(port.KeyRange, "32768 60999", "32768 60999")
 	lost := drifting(port.KeyRange, "15000 64001", "32768 60999")
-	other := drifting(port.KeyRange, "15000 64001", "32768 60999", line("/etc/sysctl.d/10-old.conf", 3, "32768 60999"))
+	other := drifting(port.KeyRange, "15000 64001", "32768 60999", atLine("/etc/sysctl.d/10-old.conf", 3, "32768 60999"))
 	return map[string]symptom{
 		"not-persisted": {healthy().booted(lost), healthy().booted(same), finding.Warning, []string{`"15000 64001"`, `"32768 60999"`, "no file says so"}},
 		"boot-drift": {

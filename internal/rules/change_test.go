@@ -106,7 +106,7 @@ func TestReservedIntrudersAreNoWarning(t *testing.T) {
 	c.After.Settings.Reserved = c.Reserving
 	found := ExamineChange(c)
 	for _, want := range []struct{ code, evidence string }{
-		{"listener-in-range", "together with 1 more listens on port 40100, which comes into the range; reserved in this plan, before the range moves"},
+		{"listener-in-range", "together with another process listens on port 40100, which comes into the range; reserved in this plan, before the range moves"},
 		{"bind-held-in-range", "a process that could not be seen took port 40101 through bind(), which comes into the range; reserved in this plan, before the range moves"},
 		{"node-ports", "11 ports (40100-40110), which come into the range; reserved in this plan, before the range moves: its file says so"},
 	} {
@@ -177,6 +177,16 @@ func TestPoolsThatGetBetter(t *testing.T) {
 	}
 }
 
+func TestSharedListenersAreCounted(t *testing.T) {
+	nginx := host.Process{PID: 7, Command: "nginx"}
+	p := healthy().holding(port.TCP, 40100, port.Listen, nginx, java, curl).holding(port.TCP, 40101, port.Listen, nginx)
+	found := find(ExamineChange(p.becoming(as(40000, 40199))), "listener-in-range")
+	want := "together with 2 more processes listens on 2 ports (40100-40101), which come into the range"
+	if len(found) != 1 || found[0].Evidence() != want || *found[0].Subject.Process != nginx {
+		t.Errorf("findings %+v, want %q", found, want)
+	}
+}
+
 func TestAChangeWithoutSockets(t *testing.T) {
 	p := healthy().holding(port.TCP, 40100, port.BoundInactive, java)
 	p.ns().Usage = nil
@@ -199,6 +209,10 @@ func TestEveryLimitIsCompared(t *testing.T) {
 	if want := []string{"net.netfilter.nf_conntrack_max", "fs.file-max", "fs.nr_open", "RLIMIT_NOFILE"}; !slices.Equal(keys, want) {
 		t.Errorf("limits %v, want %v", keys, want)
 	}
+	c.Files = &host.Files{} // could not be read
+	if found := find(ExamineChange(c), "limit-too-small"); len(found) != 2 {
+		t.Errorf("of limits that are not known: %+v", found)
+	}
 	c.After.Settings = c.Before.Settings
 	if found := find(ExamineChange(c), "limit-too-small"); len(found) > 0 {
 		t.Errorf("of a range that stays: %+v", found)
@@ -215,7 +229,7 @@ func told() map[string]struct {
 		DropIn: "/etc/sysctl.d/zz-portrange.conf", Key: port.KeyRange, Programs: []string{"systemd", "procps"},
 		Line: boot.Line{File: "/etc/sysctl.conf", Target: "/etc/sysctl.conf", Line: 2}, Value: "32768 60999", Why: "comes later",
 	}
-	s := drifting(port.KeyRange, "15000 64001", "32768 60999", line("/etc/sysctl.d/10-net.conf", 3, "32768 60999"))
+	s := drifting(port.KeyRange, "15000 64001", "32768 60999", atLine("/etc/sysctl.d/10-net.conf", 3, "32768 60999"))
 	type told = struct {
 		finding  finding.Finding
 		severity finding.Severity

@@ -36,7 +36,8 @@ func cloudNAT() *Rule {
 			}
 			if most != nil {
 				present := p.present(most)
-				p.add(finding.Info, poolSubject(most), poolValues(most), compareWithGateway(), keepOpen(&present))
+				values := finding.Values{{Name: "used", V: most.Used}, {Name: "size", V: most.Size}, {Name: "left", V: most.Left}}
+				p.add(finding.Info, poolSubject(most), values, compareWithGateway(), keepOpen(&present))
 			}
 		},
 	}

@@ -108,7 +108,10 @@ func somebody(f *finding.Finding) string {
 		return "a process that could not be seen "
 	}
 	if processes, shared := f.Values.Get("processes").([]host.Process); shared {
-		return "together with " + words.Thousands(len(processes)-1) + " more "
+		if len(processes) == 2 {
+			return "together with another process "
+		}
+		return "together with " + words.Thousands(len(processes)-1) + " more processes "
 	}
 	return ""
 }

@@ -40,9 +40,9 @@ func limitTooSmall() *Rule {
 }
 
 // bound adds a finding where a limit allows fewer connections than one
-// destination alone could then have.
+// destination alone could then have. A limit of 0 could not be read.
 func (c *Change) bound(subject finding.Subject, limit uint64, each string) {
-	if ports := c.open(); limit < uint64(ports) {
+	if ports := c.open(); limit > 0 && limit < uint64(ports) {
 		values := finding.Values{{Name: "limit", V: limit}, {Name: "ports", V: ports}, {Name: "each", V: each}}
 		c.add(finding.Info, subject, values, finding.Action{Step: finding.Today, Text: "raise it as well, or the new ports stay unused"})
 	}

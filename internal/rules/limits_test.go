@@ -88,6 +88,7 @@ func TestFilesBeforePorts(t *testing.T) {
 		{45, 90, finding.Info}, {44, 90, ""}, // a half of a limit below the 100 ports
 		{50, 99, finding.Info}, {50, 100, ""}, // one that is as large as the pool
 		{49, 99, ""},
+		{0, 0, ""}, // one that could not be read
 	} {
 		found := find(examine(files(tt.open, tt.soft)), "process-files")
 		if (len(found) == 1) != (tt.want != "") {

@@ -34,7 +34,7 @@ func processFiles() *Rule {
 			values := append(limitValues(b.Open, b.Soft), finding.Value{Name: "ports", V: b.Ports})
 			if severity, worth := strain(b.Open, b.Soft); worth {
 				p.add(severity, finding.OfProcess(b.Process), values, raise)
-			} else if usable := p.Verdict.Usable; b.Soft < uint64(usable) && 2*b.Open >= b.Soft {
+			} else if usable := p.Verdict.Usable; b.Soft > 0 && b.Soft < uint64(usable) && 2*b.Open >= b.Soft {
 				p.add(finding.Info, finding.OfProcess(b.Process), append(values, finding.Value{Name: "usable", V: usable}), raise)
 			}
 		},

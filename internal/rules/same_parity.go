@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strconv"
 
 	"portrange/internal/finding"
 	"portrange/internal/judge"
@@ -9,7 +10,7 @@ import (
 	"portrange/internal/words"
 )
 
-// sameParity: a search can miss one port at an end of the range.
+// sameParity: both ends of the range are odd, or both even.
 func sameParity() *Rule {
 	return &Rule{
 		Kind: finding.Kind{
@@ -20,18 +21,24 @@ func sameParity() *Rule {
 			},
 		},
 		Namespace: func(p *Place) {
-			if r := p.NS.Settings.Range; r.SameParity() {
-				better := judge.EvenOut(r)
-				command := lasting(p.NS, "set", fmt.Sprint(better.Low), fmt.Sprint(better.High))
-				p.add(finding.Info, finding.OfSetting(port.KeyRange, r.String()), finding.Values{{Name: "size", V: r.Size()}},
-					finding.Action{Step: finding.Now, Command: command})
+			r := p.NS.Settings.Range
+			if !r.SameParity() {
+				return
 			}
+			better := judge.EvenOut(r)
+			p.add(finding.Info, finding.OfSetting(port.KeyRange, r.String()), finding.Values{{Name: "size", V: r.Size()}}, finding.Action{
+				Step: finding.Now, Command: lasting(p.NS, "set", strconv.Itoa(int(better.Low)), strconv.Itoa(int(better.High))),
+			})
 		},
-		Change: func(c *Change) {
-			if r := c.After.Settings.Range; c.movesRange() && r.SameParity() {
-				c.add(finding.Info, c.ofRange(), finding.Values{{Name: "size", V: r.Size()}},
-					finding.Action{Step: finding.Now, Text: judge.EvenOut(r).String() + " has ends of different parity"})
-			}
-		},
+		Change: parityOfChange,
+	}
+}
+
+// parityOfChange looks at the range that a change sets.
+func parityOfChange(c *Change) {
+	if r := c.After.Settings.Range; c.movesRange() && r.SameParity() {
+		c.add(finding.Info, c.ofRange(), finding.Values{{Name: "size", V: r.Size()}}, finding.Action{
+			Step: finding.Now, Text: judge.EvenOut(r).String() + " has ends of different parity",
+		})
 	}
 }

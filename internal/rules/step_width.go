@@ -20,7 +20,7 @@ func stepWidth() *Rule {
 			worst, settings := p.slowest(), &p.NS.Settings
 			if worst != nil && settings.HasStepWidth && settings.StepWidth == 0 {
 				p.add(finding.Info, finding.OfSetting(port.KeyStepWidth, "0"), fullestValues(worst), finding.Action{
-					Step: finding.Now, Command: sysctl(p.NS, port.KeyStepWidth, "128"),
+					Step: finding.Now, Command: finding.Inside(p.NS.Ref, "sysctl", "-w", port.KeyStepWidth+"=128"),
 					Text: "it keeps a search from walking through a long run of taken ports",
 				})
 			}
