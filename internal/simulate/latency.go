@@ -8,11 +8,11 @@ import (
 
 // Latency is how long calls took, in microseconds.
 type Latency struct {
-	Calls int     `json:"calls"`
-	P50   float64 `json:"p50_us"`
-	P90   float64 `json:"p90_us"`
-	P99   float64 `json:"p99_us"`
-	Max   float64 `json:"max_us"`
+	Calls int     `json:"calls" doc:"calls measured"`
+	P50   float64 `json:"p50_us" doc:"median in microseconds"`
+	P90   float64 `json:"p90_us" doc:"90th percentile"`
+	P99   float64 `json:"p99_us" doc:"99th percentile"`
+	Max   float64 `json:"max_us" doc:"the longest"`
 }
 
 // latencyOf sums up single times; all figures are 0 where there are none.
