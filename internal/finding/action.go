@@ -1,6 +1,7 @@
 package finding
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -17,6 +18,9 @@ const (
 
 // rank is higher the later the step.
 func (s Step) rank() int { return slices.Index([]Step{Now, Today, InProgram}, s) }
+
+// CompareSteps orders steps as they are taken, as [cmp.Compare] does numbers.
+func CompareSteps(a, b Step) int { return cmp.Compare(a.rank(), b.rank()) }
 
 // Action is one thing to do about a finding: a command, or a text where no
 // command does it.

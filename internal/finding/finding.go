@@ -83,6 +83,11 @@ func Of(object string) Subject { return Subject{Object: object} }
 // OfProcess is the subject of a process.
 func OfProcess(p host.Process) Subject { return Subject{Process: &p} }
 
+// IsPool reports whether the subject is a pool and nothing else.
+func (s Subject) IsPool() bool {
+	return s.Proto != "" && s.Key == "" && s.Object == "" && s.Process == nil
+}
+
 // concerns reports whether what is said of s may explain what is said of other.
 // What both name has to be alike: a finding about all of TCP concerns each
 // destination, and one about a destination the pool that its local address shares

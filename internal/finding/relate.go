@@ -134,7 +134,7 @@ func (b *Block) Actions() []Action {
 			}
 		}
 	}
-	slices.SortStableFunc(actions, func(a, b Action) int { return cmp.Compare(a.Step.rank(), b.Step.rank()) })
+	slices.SortStableFunc(actions, func(a, b Action) int { return CompareSteps(a.Step, b.Step) })
 	return actions
 }
 

@@ -42,15 +42,20 @@ func blocksOf(list []Finding) []block {
 	return blocks
 }
 
-// steps are what to do about the block: what its cause asks for or, where that
-// is nothing, the first effect that asks for something.
+// steps are what to do about the block, in the order of the steps: what its cause
+// asks for, then what else adds to the same effects does. No command comes twice.
 func (b *block) steps() []Action {
+	var steps []Action
 	for _, f := range append([]*Finding{b.Finding}, b.effects...) {
-		if len(f.Actions) > 0 {
-			return f.Actions
+		for _, action := range f.Actions {
+			same := func(a Action) bool { return a.Command == action.Command }
+			if action.Command == "" || !slices.ContainsFunc(steps, same) {
+				steps = append(steps, action)
+			}
 		}
 	}
-	return nil
+	slices.SortStableFunc(steps, func(a, b Action) int { return finding.CompareSteps(a.Step, b.Step) })
+	return steps
 }
 
 // blocks prints the first limit blocks, 0 for all of them. several says that
@@ -108,23 +113,41 @@ func sinceText(f *Finding) string {
 	return ", since " + words.Moment(f.Since)
 }
 
-// effects prints what a finding explains, each with its subject where that is
-// another one.
+// effects prints which pools suffer, each with its subject where that is another
+// one, and names what else belongs to the fault.
 func (p *printer) effects(b *block) {
-	for _, effect := range b.effects[:min(len(b.effects), maxEffects)] {
-		about := effect.Code
-		if subject := subjectText(&effect.Subject); subject != subjectText(&b.Subject) {
-			about += ", " + subject
+	var others []string
+	shown, hidden := 0, 0
+	for _, effect := range b.effects {
+		switch {
+		case effect.Subject.IsPool() && shown < maxEffects:
+			shown++
+			p.aside("therefore", effectLine(effect, b.Finding))
+		case effect.Subject.IsPool():
+			hidden++
+		case !slices.Contains(others, effect.Code):
+			others = append(others, effect.Code)
 		}
-		p.therefore(about + ": " + effect.Evidence)
 	}
-	if hidden := len(b.effects) - maxEffects; hidden > 0 {
-		p.therefore(words.Count(hidden, "more finding") + " (--json lists all)")
+	if hidden > 0 {
+		p.aside("therefore", words.Count(hidden, "more finding")+" (--json lists all)")
+	}
+	if len(others) > 0 {
+		p.aside("see also", strings.Join(others, ", "))
 	}
 }
 
-func (p *printer) therefore(text string) {
-	p.beside(strings.Repeat(" ", labelCells)+"therefore  ", faint, Printable(text))
+func effectLine(effect, cause *Finding) string {
+	about := effect.Code
+	if subject := subjectText(&effect.Subject); subject != subjectText(&cause.Subject) {
+		about += ", " + subject
+	}
+	return about + ": " + effect.Evidence
+}
+
+// aside prints a text beside a word that says how it belongs to the finding.
+func (p *printer) aside(label, text string) {
+	p.beside(strings.Repeat(" ", labelCells)+p.padded(label, len("therefore"))+"  ", faint, Printable(text))
 }
 
 // step prints one action, and below it what it is predicted to do.
