@@ -174,7 +174,7 @@ func TestUndoPassesAGoneNamespace(t *testing.T) {
 	b := newBench(t)
 	b.host.put(2, port.KeyRange, narrow)
 	second := facts().Namespaces[0]
-	second.Place = journal.Namespace{ID: 2, Name: "pod", Boot: "boot-1"}
+	second.Place = journal.Place{ID: 2, Name: "pod", Boot: "boot-1"}
 	second.Booted = false
 	b.apply(plan(t, Wish{Range: wide()}, facts(func(f *Facts) { f.Namespaces = append(f.Namespaces, second) })), 0)
 	b.host.gone[2] = true

@@ -44,7 +44,7 @@ type intruder struct {
 }
 
 // consequences finds whose ports come into the range.
-func (c *Change) consequences(ns *Namespace) []intruder {
+func (c *Change) consequences(ns *Site) []intruder {
 	coming := open(c.next)
 	coming.Subtract(open(c.now))
 	found := append(holders(ns.Holds, coming), claims(ns.Claims, coming)...)
@@ -119,7 +119,7 @@ func (c *Change) reserve(found []intruder) {
 }
 
 // judge turns what follows from the change into findings, worst first.
-func (c *Change) judge(ns *Namespace, found []intruder) {
+func (c *Change) judge(ns *Site, found []intruder) {
 	for _, one := range found {
 		c.Findings = append(c.Findings, c.intrusion(one))
 	}
@@ -202,7 +202,7 @@ func open(s host.Settings) *port.Set {
 	return set
 }
 
-func (c *Change) judgeRange(ns *Namespace) {
+func (c *Change) judgeRange(ns *Site) {
 	next := c.next.Range
 	if next.SameParity() {
 		near := neighbour(next)
@@ -228,7 +228,7 @@ func (c *Change) judgeRange(ns *Namespace) {
 }
 
 // judgeOutside counts the sockets that the range leaves behind.
-func (c *Change) judgeOutside(ns *Namespace) {
+func (c *Change) judgeOutside(ns *Site) {
 	if ns.Now.Usage == nil {
 		return
 	}
@@ -245,7 +245,7 @@ func (c *Change) judgeOutside(ns *Namespace) {
 }
 
 // judgeLimits compares with what one destination alone could then take.
-func (c *Change) judgeLimits(ns *Namespace) {
+func (c *Change) judgeLimits(ns *Site) {
 	ports := uint64(open(c.next).Len())
 	if c.next.Range.Size() <= c.now.Range.Size() {
 		return
@@ -261,7 +261,7 @@ func (c *Change) judgeLimits(ns *Namespace) {
 
 // judgePools finds the pools that the change makes worse: it judges the
 // namespace as it is and as it will be.
-func (c *Change) judgePools(ns *Namespace) {
+func (c *Change) judgePools(ns *Site) {
 	if ns.Now.Usage == nil {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 
 // Facts are what a plan is made from.
 type Facts struct {
-	Namespaces []Namespace
+	Namespaces []Site
 	// Files are the files that a plan may have to change, by path: the drop-in
 	// and those that could override it. A nil content is no file; what could not
 	// be read is not in the map.
@@ -28,9 +28,9 @@ type Forecast interface {
 	Report(running map[string]string) *boot.Report
 }
 
-// Namespace is one namespace that is to change.
-type Namespace struct {
-	Place journal.Namespace
+// Site is one namespace that is to change.
+type Site struct {
+	Place journal.Place
 	// Booted marks the namespace to which the files apply at boot.
 	Booted bool
 	// Now is what was read of it. Its Tally is nil where sockets were not

@@ -42,14 +42,14 @@ func (h *fakeHost) refuse(operation string) error {
 	return h.fail(operation)
 }
 
-func (h *fakeHost) Get(ns journal.Namespace, key string) (string, error) {
+func (h *fakeHost) Get(ns journal.Place, key string) (string, error) {
 	if h.gone[ns.ID] {
 		return "", fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
 	}
 	return h.value(ns.ID, key), h.refuse("get " + key)
 }
 
-func (h *fakeHost) Set(ns journal.Namespace, key, value string) error {
+func (h *fakeHost) Set(ns journal.Place, key, value string) error {
 	if err := h.refuse("set " + key); err != nil {
 		return err
 	}
@@ -120,12 +120,12 @@ func newBench(t *testing.T) *bench {
 	return &bench{Actor: actor, t: t, host: host, clock: clock}
 }
 
-var place = journal.Namespace{ID: 1, Cookie: 11, Boot: "boot-1", Name: "host", Host: true}
+var place = journal.Place{ID: 1, Cookie: 11, Boot: "boot-1", Name: "host", Host: true}
 
 // facts are those of a host with default settings and no sockets.
 func facts(edit ...func(*Facts)) Facts {
 	f := Facts{
-		Namespaces: []Namespace{{Place: place, Booted: true, Now: host.Namespace{ID: 1, Name: "host", Settings: defaults()}}},
+		Namespaces: []Site{{Place: place, Booted: true, Now: host.Namespace{ID: 1, Name: "host", Settings: defaults()}}},
 		Files:      map[string]*journal.Content{DropIn: nil},
 		Boot:       fakeBoot{},
 	}

@@ -15,7 +15,7 @@ import (
 
 // addFiles plans what is to hold after a reboot, or tells what will.
 func (p *Plan) addFiles(wish Wish, facts Facts) error {
-	at := slices.IndexFunc(facts.Namespaces, func(ns Namespace) bool { return ns.Booted })
+	at := slices.IndexFunc(facts.Namespaces, func(ns Site) bool { return ns.Booted })
 	switch {
 	case at < 0 && wish.Persist:
 		return fmt.Errorf("persist: files in %s set the values of the host at boot, not those of netns %s; "+
@@ -39,7 +39,7 @@ func (p *Plan) addFiles(wish Wish, facts Facts) error {
 
 // notTheHost warns inside of `ip netns exec` and the like, where the files are
 // the host's and the settings are not.
-func notTheHost(place journal.Namespace) judge.Finding {
+func notTheHost(place journal.Place) judge.Finding {
 	return judge.Finding{
 		Code: NotTheHost, Severity: judge.Warning, Subject: "netns " + place.Name,
 		Evidence: "process 1 lives in another network namespace: at boot " + DropInDir + " sets the values there, and not here",

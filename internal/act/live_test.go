@@ -140,7 +140,7 @@ func livePlan(a *Actor) (*Plan, error) {
 		return nil, err
 	}
 	f := Facts{
-		Namespaces: []Namespace{{
+		Namespaces: []Site{{
 			Place: place, Booted: true, Now: host.Namespace{Settings: now},
 			Holds: []Hold{held(20000, port.TCP, port.Listen)},
 		}},
@@ -380,10 +380,10 @@ func TestLiveNamespaceIsRecognised(t *testing.T) {
 	if ns.Cookie == 0 || ns.ID == 0 || ns.Boot == "" {
 		t.Errorf("namespace %+v", ns)
 	}
-	for name, edit := range map[string]func(*journal.Namespace){
-		"another cookie": func(ns *journal.Namespace) { ns.Cookie++ },
-		"another number": func(ns *journal.Namespace) { ns.ID++ },
-		"another boot":   func(ns *journal.Namespace) { ns.Boot = "x" },
+	for name, edit := range map[string]func(*journal.Place){
+		"another cookie": func(ns *journal.Place) { ns.Cookie++ },
+		"another number": func(ns *journal.Place) { ns.ID++ },
+		"another boot":   func(ns *journal.Place) { ns.Boot = "x" },
 	} {
 		stranger := ns
 		edit(&stranger)

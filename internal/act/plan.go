@@ -111,7 +111,7 @@ func (p *Plan) Settings() []journal.Setting {
 	return all
 }
 
-func newChange(wish Wish, ns *Namespace) (Change, error) {
+func newChange(wish Wish, ns *Site) (Change, error) {
 	c := Change{
 		NetNS: ns.Place.ID, Name: ns.Place.Name, Findings: []judge.Finding{},
 		now: ns.Now.Settings, next: ns.Now.Settings,
@@ -163,7 +163,7 @@ func allowed(r port.Range, now host.Settings, name string) error {
 		ErrNotAllowed, r, name, port.KeyUnprivilegedStart, start, near, r.Low)
 }
 
-func writes(place journal.Namespace, now, next host.Settings) []journal.Setting {
+func writes(place journal.Place, now, next host.Settings) []journal.Setting {
 	var list []journal.Setting
 	add := func(key, before, after string) {
 		if before != after {

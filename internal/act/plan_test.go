@@ -244,7 +244,7 @@ func TestPersistForAnotherNamespaceIsRefused(t *testing.T) {
 func TestPersistIsForTheHostAlone(t *testing.T) {
 	pod := func(f *Facts) {
 		other := f.Namespaces[0]
-		other.Place, other.Booted = journal.Namespace{ID: 2, Name: "pod"}, false
+		other.Place, other.Booted = journal.Place{ID: 2, Name: "pod"}, false
 		f.Namespaces = append(f.Namespaces, other)
 	}
 	p := plan(t, Wish{Range: wide(), Persist: true}, facts(pod))

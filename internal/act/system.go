@@ -37,8 +37,8 @@ func NewSystem(targets ...netns.Namespace) (*System, error) {
 func (s *System) Boot() string { return s.boot }
 
 // Identify describes a namespace so that it can be told from others later.
-func (s *System) Identify(ns netns.Namespace) (journal.Namespace, error) {
-	place := journal.Namespace{ID: ns.ID, Boot: s.boot, Name: ns.Name, Host: ns.Name == port.Host}
+func (s *System) Identify(ns netns.Namespace) (journal.Place, error) {
+	place := journal.Place{ID: ns.ID, Boot: s.boot, Name: ns.Name, Host: ns.Name == port.Host}
 	path, err := filepath.Abs(ns.Path)
 	if err != nil {
 		return place, fmt.Errorf("identify netns %s: %w", ns.Name, err)
@@ -70,7 +70,7 @@ func cookie() (uint64, error) {
 }
 
 // Get reads a setting.
-func (s *System) Get(ns journal.Namespace, key string) (value string, err error) {
+func (s *System) Get(ns journal.Place, key string) (value string, err error) {
 	err = s.within(ns, func() (err error) {
 		value, err = sysctl.Get(key)
 		return err
@@ -79,11 +79,11 @@ func (s *System) Get(ns journal.Namespace, key string) (value string, err error)
 }
 
 // Set writes a setting.
-func (s *System) Set(ns journal.Namespace, key, value string) error {
+func (s *System) Set(ns journal.Place, key, value string) error {
 	return s.within(ns, func() error { return sysctl.Set(key, value) })
 }
 
-func (s *System) within(ns journal.Namespace, fn func() error) error {
+func (s *System) within(ns journal.Place, fn func() error) error {
 	target, err := s.find(ns)
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (s *System) within(ns journal.Namespace, fn func() error) error {
 
 // find looks a namespace up: as long as the machine runs by its number, where
 // it is likely to be and then everywhere, and after that the host's alone.
-func (s *System) find(ns journal.Namespace) (netns.Namespace, error) {
+func (s *System) find(ns journal.Place) (netns.Namespace, error) {
 	if ns.Boot != s.boot && !ns.Host {
 		return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
 	}
@@ -123,7 +123,7 @@ func (s *System) find(ns journal.Namespace) (netns.Namespace, error) {
 	return netns.Namespace{}, fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
 }
 
-func (s *System) isSame(found netns.Namespace, ns journal.Namespace) bool {
+func (s *System) isSame(found netns.Namespace, ns journal.Place) bool {
 	if ns.Boot != s.boot {
 		return found.Name == port.Host
 	}

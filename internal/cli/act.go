@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +17,9 @@ import (
 	"portrange/internal/act"
 	"portrange/internal/act/clock"
 	"portrange/internal/act/journal"
-	"portrange/internal/act/survey"
+	"portrange/internal/collect"
 	"portrange/internal/host"
-	"portrange/internal/sample"
+	"portrange/internal/kernel/netns"
 )
 
 // dryRunFlag is the flag of all commands that change something.
@@ -63,7 +63,7 @@ func (a *app) user() string {
 }
 
 // actor opens the door to the host and the journal.
-func (a *app) actor(targets ...sample.Namespace) (*act.Actor, *act.System, error) {
+func (a *app) actor(targets ...netns.Namespace) (*act.Actor, *act.System, error) {
 	system, err := act.NewSystem(targets...)
 	if err != nil {
 		return nil, nil, err
@@ -93,29 +93,16 @@ func (a *app) newClock() act.Clock {
 }
 
 // survey collects the facts about the namespaces of --netns.
-func (a *app) survey(ctx context.Context, source sample.Options) (act.Facts, *act.Actor, error) {
-	sampler, targets, gaps, err := a.open(ctx, source)
+func (a *app) survey(ctx context.Context, source collect.Source) (act.Facts, *act.Actor, error) {
+	state, targets, err := a.look(ctx, source, act.Want, "looking at who needs which port")
 	if err != nil {
 		return act.Facts{}, nil, err
 	}
-	defer progress(a.Err, "looking at who needs which port")()
-	facts, actor, err := a.collect(ctx, sampler, targets)
-	err = cmp.Or(err, sampler.Close())
-	facts.Gaps = append(gaps, facts.Gaps...)
-	return facts, actor, err
-}
-
-func (a *app) collect(ctx context.Context, sampler *sample.Sampler, targets []sample.Namespace) (act.Facts, *act.Actor, error) {
 	actor, system, err := a.actor(targets...)
 	if err != nil {
 		return act.Facts{}, nil, err
 	}
-	own := uint64(0)
-	if a.netns == "" {
-		own = targets[0].ID
-	}
-	s := survey.Survey{Root: "/", Identify: system.Identify, Sockets: sampler.Sockets}
-	facts, err := s.Facts(ctx, targets, own)
+	facts, err := a.facts(state, targets, system)
 	if err != nil {
 		return facts, nil, err
 	}
@@ -125,6 +112,24 @@ func (a *app) collect(ctx context.Context, sampler *sample.Sampler, targets []sa
 		err = nil
 	}
 	return facts, actor, err
+}
+
+// facts puts the look beside what the files say. The caller's own namespace is
+// meant where none was named.
+func (a *app) facts(state *host.State, targets []netns.Namespace, system *act.System) (act.Facts, error) {
+	own := uint64(0)
+	if a.netns == "" {
+		own = targets[0].ID
+	}
+	identify := func(id uint64) (journal.Place, error) {
+		at := slices.IndexFunc(targets, func(n netns.Namespace) bool { return n.ID == id })
+		return system.Identify(targets[at])
+	}
+	facts, err := act.FromState(state, own, identify)
+	if err != nil {
+		return facts, err
+	}
+	return facts, facts.ReadFiles("/")
 }
 
 // refuseNetns is an error for --netns where a change is spoken of as a whole.

@@ -5,16 +5,17 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"portrange/internal/checkup"
+	"portrange/internal/collect"
 	"portrange/internal/doctor"
+	"portrange/internal/host"
 	"portrange/internal/judge"
+	"portrange/internal/port"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 )
 
 const doctorLong = `Examines network namespaces and prints what is wrong with how they hand out
@@ -42,14 +43,15 @@ const shortestInterval = 100 * time.Millisecond
 
 type doctorCommand struct {
 	*app
-	options  checkup.Options
-	sampling sample.Options
+	interval time.Duration
+	probe    bool
+	source   collect.Source
 	failOn   judge.Severity
 	explain  string
 }
 
 func newDoctor(a *app) *cobra.Command {
-	c := &doctorCommand{app: a, options: checkup.Options{Root: "/"}, sampling: sample.Options{Owners: true, Rows: true}}
+	c := &doctorCommand{app: a}
 	cmd := &cobra.Command{
 		Use:     "doctor",
 		Short:   "Tell what is wrong with this host, and what to do",
@@ -58,12 +60,12 @@ func newDoctor(a *app) *cobra.Command {
 		Args:    noArgs,
 		RunE:    c.run,
 	}
-	cmd.Flags().Var((*span)(&c.options.Interval), "interval", "look twice, this `TIME` apart, for rates and forecasts")
-	cmd.Flags().BoolVar(&c.options.Probe, "probe", false, "measure what connect() takes, in a private namespace")
+	cmd.Flags().Var((*span)(&c.interval), "interval", "look twice, this `TIME` apart, for rates and forecasts")
+	cmd.Flags().BoolVar(&c.probe, "probe", false, "measure what connect() takes, in a private namespace")
 	choiceFlag(cmd, &c.failOn, "fail-on", "exit with 1 when a finding is at least this severe", judge.Info, judge.Warning, judge.Critical)
 	cmd.Flags().StringVar(&c.explain, "explain", "", "print the page on the findings with this `CODE`, and examine nothing")
 	completeFlag(cmd, "explain", doctor.Codes())
-	sourceFlag(cmd, &c.sampling)
+	sourceFlag(cmd, &c.source)
 	return cmd
 }
 
@@ -71,8 +73,8 @@ func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 	switch {
 	case cmd.Flags().Changed("explain"):
 		return c.printPage()
-	case cmd.Flags().Changed("interval") && c.options.Interval < shortestInterval:
-		return fmt.Errorf("--interval %v: want %v or more, such as 5s", c.options.Interval, shortestInterval)
+	case cmd.Flags().Changed("interval") && c.interval < shortestInterval:
+		return fmt.Errorf("--interval %v: want %v or more, such as 5s", c.interval, shortestInterval)
 	}
 	document, err := c.examine(cmd.Context())
 	if err != nil {
@@ -98,33 +100,82 @@ func (c *doctorCommand) printPage() error {
 }
 
 func (c *doctorCommand) examine(ctx context.Context) (*report.Doctor, error) {
-	sampler, targets, gaps, err := c.open(ctx, c.sampling)
+	v, err := c.open(ctx, c.source, doctor.Want)
 	if err != nil {
 		return nil, err
 	}
 	defer progress(c.Err, c.working())()
-	facts, missed, err := checkup.Run(ctx, sampler, targets, c.options)
-	err = cmp.Or(err, sampler.Close())
+	earlier, now, err := c.looks(ctx, v)
+	err = cmp.Or(err, v.Close())
 	if err != nil {
 		return nil, err
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("read host name: %w", err)
+	var gaps host.Gaps
+	gaps.Add(v.gaps...)
+	if earlier != nil {
+		gaps.Add(earlier.Gaps...)
 	}
-	return &report.Doctor{
-		SchemaVersion: report.SchemaVersion, TakenAt: time.Now().UTC(), Host: host, Kernel: facts.Kernel,
-		Findings: doctor.Examine(facts), Gaps: orEmpty(append(gaps, missed...)), Examined: len(facts.Namespaces),
-	}, nil
+	gaps.Add(now.Gaps...)
+	if c.probe {
+		now.Cost, err = measureCost(ctx)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		gaps.Missing(host.PartConnectCost, 0, err)
+	}
+	facts := diagnosed(earlier, now, "/", &gaps)
+	return diagnosis(now, facts, host.Distinct(gaps.List())), nil
+}
+
+// looks takes one look, or with --interval two; earlier is nil without.
+func (c *doctorCommand) looks(ctx context.Context, v *view) (earlier, now *host.State, err error) {
+	if c.interval == 0 {
+		now, err = v.Look(ctx, v.targets, doctor.Want)
+		return nil, now, err
+	}
+	looks := v.Every(ctx, v.targets, doctor.Want, c.interval)
+	for state := range looks.All() {
+		if earlier, now = now, state; earlier != nil {
+			break
+		}
+	}
+	return earlier, now, looks.Err()
+}
+
+// diagnosed are the facts of the looks, with what the files under root say about
+// the next boot of the host.
+func diagnosed(earlier, now *host.State, root string, gaps *host.Gaps) *doctor.Facts {
+	at := slices.IndexFunc(now.Namespaces, func(ns host.Namespace) bool { return ns.Name == port.Host })
+	if at < 0 {
+		return doctor.FromStates(earlier, now, 0, nil)
+	}
+	forecast, err := collect.Forecast(root, doctor.BootKeys(), &now.Namespaces[at])
+	gaps.Missing(host.PartBootFiles, 0, err)
+	if err == nil {
+		gaps.Add(forecast.Gaps...)
+	}
+	return doctor.FromStates(earlier, now, now.Namespaces[at].ID, forecast)
+}
+
+func diagnosis(now *host.State, facts *doctor.Facts, gaps []host.Gap) *report.Doctor {
+	document := &report.Doctor{
+		SchemaVersion: report.SchemaVersion, TakenAt: time.Now().UTC(), Host: now.Host, Kernel: now.Kernel,
+		Namespaces: []report.Examined{}, Findings: doctor.Examine(facts), Gaps: gaps,
+	}
+	for i := range facts.Namespaces {
+		ns := &facts.Namespaces[i].Now
+		document.Namespaces = append(document.Namespaces, report.Examined{NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Walk: ns.Walk})
+	}
+	return document
 }
 
 // working says what takes its time.
 func (c *doctorCommand) working() string {
 	what := "examining"
-	if c.options.Interval > 0 {
-		what += fmt.Sprintf(", two looks %v apart", c.options.Interval)
+	if c.interval > 0 {
+		what += fmt.Sprintf(", two looks %v apart", c.interval)
 	}
-	if c.options.Probe {
+	if c.probe {
 		what += ", measuring connect()"
 	}
 	return what

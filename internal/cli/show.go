@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 )
 
 const showLong = `Shows the local port range and, for each TCP destination that uses ports of it,
@@ -34,10 +34,11 @@ const textPools = 10
 // showCommand is `portrange show`, and portrange without a command.
 type showCommand struct {
 	*app
-	limit   limit
-	sort    judge.Order
-	proto   string
-	options sample.Options
+	limit  limit
+	sort   judge.Order
+	proto  string
+	source collect.Source
+	owners bool
 }
 
 func newShow(a *app) *cobra.Command {
@@ -59,19 +60,19 @@ func (c *showCommand) flags(cmd *cobra.Command) {
 	cmd.Flags().Var(&c.limit, "limit", "pools to show, 0 for all")
 	choiceFlag(cmd, &c.sort, "sort", "most used, fewest left or largest share first", judge.ByUsed, judge.ByLeft, judge.ByRatio)
 	choiceFlag(cmd, &c.proto, "proto", "only pools of one protocol", port.TCP.String(), port.UDP.String())
-	sourceFlag(cmd, &c.options)
-	ownersFlag(cmd, &c.options, true)
+	sourceFlag(cmd, &c.source)
+	ownersFlag(cmd, &c.owners, true)
 }
 
 func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
-	snapshot, _, err := c.snapshot(cmd.Context(), c.options)
+	state, _, err := c.look(cmd.Context(), c.source, withOwners(host.WantSockets, c.owners), readingSockets)
 	if err != nil {
 		return err
 	}
-	document := showDocument(snapshot)
+	document := showDocument(state)
 	document.Proto = c.proto
 	for i := range document.Namespaces {
-		c.arrange(&document.Namespaces[i])
+		c.arrange(&document.Namespaces[i].Verdict)
 	}
 	if c.json && cmd.Flags().Changed("limit") {
 		c.cut(document.Namespaces)
@@ -82,13 +83,14 @@ func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-func showDocument(snapshot *host.State) *report.Show {
+func showDocument(state *host.State) *report.Show {
 	document := &report.Show{
-		SchemaVersion: report.SchemaVersion, TakenAt: snapshot.TakenAt.Truncate(time.Second), Host: snapshot.Host, Kernel: snapshot.Kernel,
-		Namespaces: make([]judge.Verdict, 0, len(snapshot.Namespaces)), Gaps: orEmpty(snapshot.Gaps),
+		SchemaVersion: report.SchemaVersion, TakenAt: state.TakenAt.Truncate(time.Second), Host: state.Host, Kernel: state.Kernel,
+		Namespaces: make([]report.Shown, 0, len(state.Namespaces)), Gaps: orEmpty(state.Gaps),
 	}
-	for i := range snapshot.Namespaces {
-		document.Namespaces = append(document.Namespaces, judge.Namespace(&snapshot.Namespaces[i]))
+	for i := range state.Namespaces {
+		ns := &state.Namespaces[i]
+		document.Namespaces = append(document.Namespaces, report.Shown{Verdict: judge.Namespace(ns), Walk: ns.Walk})
 	}
 	return document
 }
@@ -105,7 +107,7 @@ func (c *showCommand) arrange(v *judge.Verdict) {
 }
 
 // cut keeps the first --limit destinations.
-func (c *showCommand) cut(verdicts []judge.Verdict) {
+func (c *showCommand) cut(verdicts []report.Shown) {
 	if c.limit == 0 {
 		return
 	}

@@ -10,7 +10,7 @@ import (
 	"portrange/internal/port"
 )
 
-// BootKeys are the settings that [Namespace.Boot] should tell of: those that
+// BootKeys are the settings that [Patient.Boot] should tell of: those that
 // decide about ports, and a cure that is none.
 func BootKeys() []string { return append(boot.Keys(), port.KeyTWRecycle) }
 

@@ -34,15 +34,15 @@ func Examine(f *Facts) []Finding {
 
 // chart is one namespace under examination.
 type chart struct {
-	*Namespace
+	*Patient
 	facts   *Facts
 	verdict judge.Verdict
 	open    *port.Set // the range without its reserved ports
 	found   []judge.Finding
 }
 
-func examineNamespace(f *Facts, ns *Namespace) []judge.Finding {
-	c := &chart{Namespace: ns, facts: f, verdict: judge.Namespace(&ns.Now), open: ns.Now.Settings.Range.Set()}
+func examineNamespace(f *Facts, ns *Patient) []judge.Finding {
+	c := &chart{Patient: ns, facts: f, verdict: judge.Namespace(&ns.Now), open: ns.Now.Settings.Range.Set()}
 	c.open.Subtract(ns.Now.Settings.Reserved)
 	c.found = append(c.found, c.verdict.Findings...)
 	for _, check := range []func(){

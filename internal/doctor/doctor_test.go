@@ -25,7 +25,7 @@ type patient struct {
 // findings about its size are filtered out where they are not the point.
 func healthy() *patient {
 	return &patient{
-		Facts: Facts{Kernel: "6.18.0", Namespaces: []Namespace{{}}},
+		Facts: Facts{Kernel: "6.18.0", Namespaces: []Patient{{}}},
 		settings: host.Settings{
 			Range: port.Range{Low: 40000, High: 40099}, Reserved: &port.Set{},
 			UnprivilegedStart: 1024, TWReuseDelay: time.Second, HasTWReuseDelay: true, Timestamps: 1, MaxTWBuckets: 262144, FinTimeout: time.Minute,
@@ -33,7 +33,7 @@ func healthy() *patient {
 	}
 }
 
-func (p *patient) ns() *Namespace { return &p.Namespaces[0] }
+func (p *patient) ns() *Patient { return &p.Namespaces[0] }
 
 // with adds sockets to the namespace as it is now.
 func (p *patient) with(sockets ...*port.Socket) *patient {
@@ -415,7 +415,7 @@ func TestLongListsAreCutShort(t *testing.T) {
 	for p := uint16(40001); p < 40099; p += 2 {
 		odd.Add(p)
 	}
-	advice := (&chart{Namespace: &Namespace{Now: host.Namespace{Ref: "lb1"}}}).unreserve(odd)
+	advice := (&chart{Patient: &Patient{Now: host.Namespace{Ref: "lb1"}}}).unreserve(odd)
 	if want := "`portrange reserve list --netns lb1` lists all, for `portrange reserve remove`"; advice != want {
 		t.Errorf("advice %q, want %q", advice, want)
 	}

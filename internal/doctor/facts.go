@@ -14,7 +14,7 @@ type Facts struct {
 	Kernel     string // release, as uname -r prints it
 	Features   host.Features
 	Machine    Machine
-	Namespaces []Namespace
+	Namespaces []Patient
 }
 
 // Machine is what all network namespaces share.
@@ -23,8 +23,8 @@ type Machine struct {
 	TCP   *host.TCP
 }
 
-// Namespace is one network namespace.
-type Namespace struct {
+// Patient is one network namespace.
+type Patient struct {
 	Now host.Namespace
 	// Earlier is the same namespace some time before, for rates.
 	Earlier *host.Namespace

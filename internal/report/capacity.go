@@ -10,7 +10,7 @@ import (
 	"portrange/internal/capacity"
 	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/observe"
+	"portrange/internal/live"
 	"portrange/internal/simulate"
 )
 
@@ -29,7 +29,7 @@ type Plan struct {
 // LivePlan is the document of `portrange plan --from-live`.
 type LivePlan struct {
 	SchemaVersion int `json:"schema_version"`
-	*observe.Live
+	*live.Live
 	Gaps []host.Gap `json:"gaps"`
 }
 

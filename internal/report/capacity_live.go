@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"portrange/internal/capacity"
-	"portrange/internal/observe"
+	"portrange/internal/live"
 )
 
 // worthMissing is the share of unseen connections from which it is worth a word.
@@ -39,19 +39,19 @@ func WriteLivePlan(w io.Writer, doc *LivePlan, limit int, style Style) error {
 	return p.flush()
 }
 
-func liveTitle(live *observe.Live) string {
-	return fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", Printable(live.Name), secondsText(live.Elapsed),
-		count(live.Samples, "sample"), count(live.Opened, "connection"))
+func liveTitle(measured *live.Live) string {
+	return fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", Printable(measured.Name), secondsText(measured.Elapsed),
+		count(measured.Samples, "sample"), count(measured.Opened, "connection"))
 }
 
 // unseen compares the samples with the kernel's count.
-func (p *printer) unseen(live *observe.Live) {
-	missing := live.Opened - live.Seen
-	if missing <= 0 || share(missing, live.Opened) < worthMissing {
+func (p *printer) unseen(measured *live.Live) {
+	missing := measured.Opened - measured.Seen
+	if missing <= 0 || share(missing, measured.Opened) < worthMissing {
 		return
 	}
 	p.line("%s", p.paint(yellow, p.wrap(fmt.Sprintf("%s (%s) began and ended between two samples, or use ports outside the range: "+
-		"the rates below are too low by as much", count(missing, "connection"), percent(share(missing, live.Opened))), 0, 2)))
+		"the rates below are too low by as much", count(missing, "connection"), percent(share(missing, measured.Opened))), 0, 2)))
 }
 
 // Worst is the tuple whose plan needs the largest share, nil where none has one.

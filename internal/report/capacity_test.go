@@ -12,7 +12,7 @@ import (
 
 	"portrange/internal/capacity"
 	"portrange/internal/host"
-	"portrange/internal/observe"
+	"portrange/internal/live"
 	"portrange/internal/port"
 	"portrange/internal/report"
 	"portrange/internal/simulate"
@@ -56,7 +56,7 @@ func someLive(t *testing.T) *report.LivePlan {
 	tuple := func(remote string) port.Tuple {
 		return port.Tuple{Proto: port.TCP, Local: netip.MustParseAddr("10.0.0.2"), Remote: netip.MustParseAddrPort(remote)}
 	}
-	live := &observe.Live{
+	measured := &live.Live{
 		NetNS: 4026531840, Name: "host", Elapsed: 30, Samples: 31, Opened: 9500, Seen: 9006,
 		Tuples: []capacity.Observed{
 			{Tuple: tuple("10.0.0.5:8080"), Local: "10.0.0.2", Remote: "10.0.0.5:8080", New: 9000, Rate: 300, Open: 75, TimeWait: 17000, Hold: 0.25, ByClient: 8900, ByServer: 100},
@@ -65,10 +65,10 @@ func someLive(t *testing.T) *report.LivePlan {
 		},
 		Settings: host.Settings{TWReuse: 2, TWReuseDelay: 1e9, Timestamps: 1},
 	}
-	if err := live.Plan(capacity.PlainPorts(port.DefaultRange), 0.999); err != nil {
+	if err := measured.Plan(capacity.PlainPorts(port.DefaultRange), 0.999); err != nil {
 		t.Fatal(err)
 	}
-	return &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: live, Gaps: []host.Gap{}}
+	return &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: measured, Gaps: []host.Gap{}}
 }
 
 func someCosts() *report.Costs {
@@ -169,7 +169,7 @@ func TestLivePlanText(t *testing.T) {
 		golden(t, name, out.String())
 	}
 	var out bytes.Buffer
-	quiet := &report.LivePlan{Live: &observe.Live{Name: "host", Elapsed: 1, Samples: 6}}
+	quiet := &report.LivePlan{Live: &live.Live{Name: "host", Elapsed: 1, Samples: 6}}
 	if err := report.WriteLivePlan(&out, quiet, 0, report.Style{}); err != nil {
 		t.Fatal(err)
 	}
@@ -180,12 +180,12 @@ func TestLivePlanText(t *testing.T) {
 }
 
 func TestWorstNeedsTheLargestShare(t *testing.T) {
-	live := someLive(t)
-	slices.Reverse(live.Tuples)
-	if worst := live.Worst(); worst == nil || worst.Remote != "10.0.0.5:8080" {
+	doc := someLive(t)
+	slices.Reverse(doc.Tuples)
+	if worst := doc.Worst(); worst == nil || worst.Remote != "10.0.0.5:8080" {
 		t.Errorf("worst is %+v", worst)
 	}
-	if worst := (&report.LivePlan{Live: &observe.Live{Tuples: live.Tuples[:1]}}).Worst(); worst != nil {
+	if worst := (&report.LivePlan{Live: &live.Live{Tuples: doc.Tuples[:1]}}).Worst(); worst != nil {
 		t.Errorf("worst of tuples without plans is %+v", worst)
 	}
 }
@@ -214,10 +214,10 @@ func TestPlanJSON(t *testing.T) {
 
 // TestPlanFieldsAreDocumented compares what is printed with what is documented.
 func TestPlanFieldsAreDocumented(t *testing.T) {
-	plan := &report.Plan{SchemaVersion: 1, Plan: makePlan(t, 500), Simulation: someResult(), Gaps: []host.Gap{{Part: "x", NetNS: 1, Why: "y"}}}
-	live := someLive(t)
-	live.Gaps = plan.Gaps
-	for command, document := range map[string]any{"plan": plan, "plan --from-live": live, "plan --probe": someCosts()} {
+	plan := &report.Plan{SchemaVersion: 1, Plan: makePlan(t, 500), Simulation: someResult(), Gaps: []host.Gap{{Part: "x", Object: "z", NetNS: 1, Why: "y"}}}
+	measured := someLive(t)
+	measured.Gaps = plan.Gaps
+	for command, document := range map[string]any{"plan": plan, "plan --from-live": measured, "plan --probe": someCosts()} {
 		var out bytes.Buffer
 		if err := report.WriteJSON(&out, document); err != nil {
 			t.Fatal(err)

@@ -14,15 +14,23 @@ import (
 
 // Doctor is the document of `portrange doctor`.
 type Doctor struct {
-	SchemaVersion int              `json:"schema_version"`
-	TakenAt       time.Time        `json:"taken_at"`
-	Host          string           `json:"host"`
-	Kernel        string           `json:"kernel"`
-	Findings      []doctor.Finding `json:"findings"`
-	Gaps          []host.Gap       `json:"gaps"`
+	SchemaVersion int       `json:"schema_version"`
+	TakenAt       time.Time `json:"taken_at"`
+	Host          string    `json:"host"`
+	Kernel        string    `json:"kernel"`
+	// Namespaces are those that were looked at.
+	Namespaces []Examined       `json:"namespaces"`
+	Findings   []doctor.Finding `json:"findings"`
+	Gaps       []host.Gap       `json:"gaps"`
+}
 
-	// Examined is the number of network namespaces that were looked at.
-	Examined int `json:"-"`
+// Examined is a network namespace that was looked at, and how.
+type Examined struct {
+	NetNS  uint64 `json:"netns"`
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	// Walk is nil where the table of bind buckets was not walked.
+	Walk *host.Walk `json:"walk,omitempty"`
 }
 
 // WriteDoctor prints the text of `portrange doctor`: the findings, the worst
@@ -32,7 +40,7 @@ func WriteDoctor(w io.Writer, doc *Doctor, style Style) error {
 	p.line("%s, Linux %s, %s", p.paint(bold, Printable(doc.Host)), Printable(doc.Kernel), timeText(doc.TakenAt))
 	for i := range doc.Findings {
 		p.line("")
-		p.diagnosis(&doc.Findings[i], doc.Examined > 1)
+		p.diagnosis(&doc.Findings[i], len(doc.Namespaces) > 1)
 	}
 	p.line("")
 	p.prognosis(doc)
@@ -90,6 +98,11 @@ func doctorDocument() Document {
 		{"taken_at", "when the check-up ended (RFC 3339, UTC)"},
 		{"host", "host name"},
 		{"kernel", "kernel release, as uname -r prints it"},
+		{"namespaces[]", "the network namespaces that were examined"},
+		{"namespaces[].netns", "inode number of the network namespace"},
+		{"namespaces[].name", "host, the name given by ip netns, or its first process"},
+		{"namespaces[].source", "where the sockets came from: bpf or netlink"},
+	}, under("namespaces[].", walkFields), []Field{
 		{"findings[]", "what was found, the worst first"},
 		{"findings[].code", "stable name of the kind of finding; `portrange doctor --explain CODE` explains it"},
 		{"findings[].severity", "info, warning or critical"},

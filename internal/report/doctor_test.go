@@ -27,7 +27,11 @@ func someFindings() *report.Doctor {
 			finding(4026532000, "nginx (9)", "pool-past-half", judge.Warning),
 			finding(0, "", "machine-files", judge.Info),
 		},
-		Gaps: []host.Gap{}, Examined: 2,
+		Gaps: []host.Gap{},
+		Namespaces: []report.Examined{
+			{NetNS: 4026531840, Name: "host", Source: "bpf", Walk: &host.Walk{Restarts: 2, Skipped: 21000}},
+			{NetNS: 4026532000, Name: "nginx (9)", Source: "netlink"},
+		},
 	}
 }
 
@@ -48,7 +52,7 @@ func TestDoctorText(t *testing.T) {
 	if text := writeDoctor(t, one, report.Style{}); !strings.Contains(text, "pool-past-half, network namespace nginx (9)\n") {
 		t.Errorf("the one namespace of several that has a finding is not named:\n%s", text)
 	}
-	one.Examined = 1
+	one.Namespaces = one.Namespaces[1:]
 	if text := writeDoctor(t, one, report.Style{}); strings.Contains(text, "network namespace") {
 		t.Errorf("one namespace need not be named:\n%s", text)
 	}

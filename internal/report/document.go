@@ -13,15 +13,22 @@ const SchemaVersion = 1
 
 // Show is the document of `portrange show`.
 type Show struct {
-	SchemaVersion int             `json:"schema_version"`
-	TakenAt       time.Time       `json:"taken_at"`
-	Host          string          `json:"host"`
-	Kernel        string          `json:"kernel"`
-	Namespaces    []judge.Verdict `json:"namespaces"`
-	Gaps          []host.Gap      `json:"gaps"`
+	SchemaVersion int        `json:"schema_version"`
+	TakenAt       time.Time  `json:"taken_at"`
+	Host          string     `json:"host"`
+	Kernel        string     `json:"kernel"`
+	Namespaces    []Shown    `json:"namespaces"`
+	Gaps          []host.Gap `json:"gaps"`
 
 	// Proto is the only protocol that is shown, empty for all.
 	Proto string `json:"-"`
+}
+
+// Shown is the verdict on one namespace, and how its sockets were walked.
+type Shown struct {
+	judge.Verdict
+	// Walk is nil where the table of bind buckets was not walked.
+	Walk *host.Walk `json:"walk,omitempty"`
 }
 
 // Origin says in which namespace a number holds, and how far to trust it.

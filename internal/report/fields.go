@@ -52,6 +52,7 @@ func showDocument() Document {
 			{"namespaces[].pools[]", "TCP destinations with a port of the range in use, in the order of --sort; all of them unless --limit is given"},
 		},
 		under("namespaces[].pools[].", poolFields),
+		under("namespaces[].", walkFields),
 		[]Field{{"namespaces[].local_pools[]", "what is shared by all destinations: bind() to port 0, and UDP"}},
 		under("namespaces[].local_pools[].", localPoolFields),
 		[]Field{
@@ -68,7 +69,7 @@ func showDocument() Document {
 
 func leftDocument() Document {
 	return Document{"left",
-		"One object, the pool. For a local pool (UDP) the fields remote, device, recyclable, used_ratio, states and owners are absent. " +
+		"One object, the pool. For a local pool (UDP) the fields remote, device, reusable, used_ratio, states and owners are absent. " +
 			"With --netns all: {schema_version, pools[], local_pools[], gaps[]}, each element with the fields below except schema_version and gaps.",
 		slices.Concat(schemaField, originFields, poolFields, gapFields)}
 }
@@ -130,12 +131,18 @@ var originFields = []Field{
 	{"exact", "whether the numbers are the kernel's own, error_bound aside; false where the source cannot tell"},
 }
 
+var walkFields = []Field{
+	{"walk", "how the kernel's table of bind buckets was walked; absent where it was not"},
+	{"walk.restarts", "how often a list of the table changed while it was read, and was read again"},
+	{"walk.skipped", "sockets that were taken to be in the list of the one before them without being asked"},
+}
+
 var poolFields = []Field{
 	{"proto", "tcp or udp"},
 	{"local", "local address"},
 	{"remote", "remote address:port"},
 	{"device", "interface the sockets are bound to; absent for none"},
-	{"size", "ports of the pool: usable; size = used + left - recyclable"},
+	{"size", "ports of the pool: usable; size = used + left - reusable"},
 	{"used", "ports in use by this tuple, in the range and not reserved or bind-held"},
 	{"left", "how many more connect() calls get a port"},
 	{"reusable", "used ports in TIME_WAIT that connect() may take over now (tcp_tw_reuse)"},
@@ -159,8 +166,9 @@ var localPoolFields = []Field{
 
 var gapFields = []Field{
 	{"gaps[]", "what could not be read; numbers beside a gap can be too small"},
-	{"gaps[].what", "what is missing"},
-	{"gaps[].namespace", "inode number of the network namespace; absent for the whole host"},
+	{"gaps[].part", "what is missing"},
+	{"gaps[].object", "what of it, such as a file; absent for the whole part"},
+	{"gaps[].netns", "inode number of the network namespace; absent for the whole host"},
 	{"gaps[].why", "why"},
 }
 

@@ -57,13 +57,13 @@ type worst struct {
 
 // worstFinding is the first of the most severe findings that call for
 // something to be done; nil where there is none.
-func worstFinding(verdicts []judge.Verdict) *worst {
+func worstFinding(verdicts []Shown) *worst {
 	var found *worst
 	for i := range verdicts {
 		for j := range verdicts[i].Findings {
 			f := &verdicts[i].Findings[j]
 			if f.Severity.Reaches(judge.Warning) && (found == nil || !found.finding.Severity.Reaches(f.Severity)) {
-				found = &worst{&verdicts[i], f}
+				found = &worst{&verdicts[i].Verdict, f}
 			}
 		}
 	}
@@ -96,7 +96,7 @@ func (p *printer) closing(doc *Show, worst *worst) {
 	p.line("%s", p.paint(severityInk(worst.finding.Severity), p.wrap(Printable(text), 0, 2)))
 }
 
-func tallyFindings(verdicts []judge.Verdict) string {
+func tallyFindings(verdicts []Shown) string {
 	critical, warnings := 0, 0
 	for i := range verdicts {
 		for _, f := range verdicts[i].Findings {

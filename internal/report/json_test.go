@@ -43,7 +43,7 @@ func TestShowIsPrintedInParts(t *testing.T) {
 		nil, {}, {{}}, {{Pools: []judge.Pool{}}}, {{Pools: []judge.Pool{pool}}},
 		{{Name: "\n      \"pools\": []", Pools: []judge.Pool{pool, pool}}, {Pools: nil}, {Pools: []judge.Pool{pool}}},
 	} {
-		doc := &report.Show{Namespaces: namespaces}
+		doc := &report.Show{Namespaces: shown(namespaces...)}
 		var parts, whole bytes.Buffer
 		if err := report.WriteJSON(&parts, doc); err != nil {
 			t.Fatal(err)
@@ -102,12 +102,12 @@ var promised = []string{
 	"namespaces[].reserved", "namespaces[].reserved_in_range", "namespaces[].bind_held", "namespaces[].usable", "namespaces[].outside_range",
 	"namespaces[].settings.tcp_tw_reuse", "namespaces[].settings.tcp_tw_reuse_delay_ms", "namespaces[].settings.ip_unprivileged_port_start",
 	"namespaces[].pools[].proto", "namespaces[].pools[].local", "namespaces[].pools[].remote",
-	"namespaces[].pools[].size", "namespaces[].pools[].used", "namespaces[].pools[].left", "namespaces[].pools[].recyclable", "namespaces[].pools[].used_ratio",
+	"namespaces[].pools[].size", "namespaces[].pools[].used", "namespaces[].pools[].left", "namespaces[].pools[].reusable", "namespaces[].pools[].used_ratio",
 	"namespaces[].pools[].states{}",
 	"namespaces[].pools[].owners[].pid", "namespaces[].pools[].owners[].command", "namespaces[].pools[].owners[].used",
 	"namespaces[].local_pools[].proto", "namespaces[].local_pools[].local", "namespaces[].local_pools[].size", "namespaces[].local_pools[].used", "namespaces[].local_pools[].left",
 	"namespaces[].findings[].code", "namespaces[].findings[].severity", "namespaces[].findings[].subject", "namespaces[].findings[].evidence", "namespaces[].findings[].advice",
-	"gaps[].what", "gaps[].namespace", "gaps[].why",
+	"gaps[].part", "gaps[].netns", "gaps[].why",
 }
 
 func TestShowKeepsItsPromise(t *testing.T) {
@@ -207,7 +207,7 @@ func paths(of reflect.Type, prefix string, list *[]string) {
 		case kind.Kind() == reflect.Map:
 			*list = append(*list, prefix+name+"{}")
 		case kind == reflect.TypeFor[*report.Timer](), kind == reflect.TypeFor[*judge.Strain](),
-			kind == reflect.TypeFor[*boot.Decision]():
+			kind == reflect.TypeFor[*boot.Decision](), kind == reflect.TypeFor[*host.Walk]():
 			*list = append(*list, prefix+name)
 			paths(kind.Elem(), prefix+name+".", list)
 		case kind.PkgPath() == reflect.TypeFor[judge.Range]().PkgPath() && kind.Kind() == reflect.Struct,

@@ -47,9 +47,21 @@ func busyHost() *report.Show {
 		SchemaVersion: report.SchemaVersion,
 		TakenAt:       time.Date(2026, 11, 22, 20, 43, 44, 0, time.UTC),
 		Host:          "lb1", Kernel: "6.18.44",
-		Namespaces: []judge.Verdict{busyNamespace(), quietNamespace(), idleNamespace()},
+		Namespaces: shown(busyNamespace(), quietNamespace(), idleNamespace()),
 		Gaps:       []host.Gap{{Part: "bind buckets", NetNS: 4026532450, Why: "operation not permitted"}},
 	}
+}
+
+// shown are verdicts on namespaces of which the first was read from the table.
+func shown(verdicts ...judge.Verdict) []report.Shown {
+	var list []report.Shown
+	for i, v := range verdicts {
+		list = append(list, report.Shown{Verdict: v})
+		if i == 0 {
+			list[0].Walk = &host.Walk{Restarts: 3, Skipped: 28000}
+		}
+	}
+	return list
 }
 
 func busyNamespace() judge.Verdict {
@@ -160,15 +172,15 @@ func TestClosingLine(t *testing.T) {
 		doc  report.Show
 		want string
 	}{
-		{"no pools", report.Show{Namespaces: []judge.Verdict{quiet}}, "All is well: no socket uses a port of the range."},
-		{"a gap", report.Show{Namespaces: []judge.Verdict{quiet}, Gaps: []host.Gap{{}}}, "As far as could be read, all is well: no socket uses a port of the range."},
-		{"no pools of one protocol", report.Show{Namespaces: []judge.Verdict{quiet}, Proto: "udp"}, "All is well: no udp socket uses a port of the range."},
-		{"only UDP", report.Show{Namespaces: []judge.Verdict{{LocalPools: []judge.LocalPool{
+		{"no pools", report.Show{Namespaces: shown(quiet)}, "All is well: no socket uses a port of the range."},
+		{"a gap", report.Show{Namespaces: shown(quiet), Gaps: []host.Gap{{}}}, "As far as could be read, all is well: no socket uses a port of the range."},
+		{"no pools of one protocol", report.Show{Namespaces: shown(quiet), Proto: "udp"}, "All is well: no udp socket uses a port of the range."},
+		{"only UDP", report.Show{Namespaces: shown(judge.Verdict{LocalPools: []judge.LocalPool{
 			{Proto: "tcp", Local: "10.0.0.2", Size: 20, Used: 19, Left: 1}, {Proto: "udp", Local: "10.0.0.2", Size: 20, Used: 16, Left: 4},
-		}}}}, "All is well: the fullest pool, udp 10.0.0.2, has 4 of 20 ports left."},
-		{"only notes", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Info)}}, "All is well: the fullest pool, tcp 10.0.0.2 → 10.0.0.5:8080, has 0 of 28,214 ports left."},
-		{"warnings", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Warning, judge.Warning)}}, "Not well: 2 warnings. First, s0: a0."},
-		{"critical in the second namespace", report.Show{Namespaces: []judge.Verdict{withFindings(quiet, judge.Warning), withFindings(used, judge.Info, judge.Critical)}}, "Not well: 1 critical, 1 warning. First, s1 in host: a1."},
+		}})}, "All is well: the fullest pool, udp 10.0.0.2, has 4 of 20 ports left."},
+		{"only notes", report.Show{Namespaces: shown(withFindings(used, judge.Info))}, "All is well: the fullest pool, tcp 10.0.0.2 → 10.0.0.5:8080, has 0 of 28,214 ports left."},
+		{"warnings", report.Show{Namespaces: shown(withFindings(used, judge.Warning, judge.Warning))}, "Not well: 2 warnings. First, s0: a0."},
+		{"critical in the second namespace", report.Show{Namespaces: shown(withFindings(quiet, judge.Warning), withFindings(used, judge.Info, judge.Critical))}, "Not well: 1 critical, 1 warning. First, s1 in host: a1."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

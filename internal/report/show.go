@@ -27,7 +27,7 @@ func WriteShow(w io.Writer, doc *Show, limit int, style Style) error {
 		timeText(doc.TakenAt))
 	worst := worstFinding(doc.Namespaces)
 	for i := range doc.Namespaces {
-		v := &doc.Namespaces[i]
+		v := &doc.Namespaces[i].Verdict
 		p.line("")
 		if len(doc.Namespaces) > 1 && idle(v) {
 			p.idle(v)
