@@ -20,6 +20,6 @@
 // which order.
 //
 // The package is the only writer of the host's settings and files. It refuses to
-// know where facts come from (package survey collects them) and how a plan looks
+// know where facts come from (package collect looks at the host) and how a plan looks
 // (package report).
 package act

@@ -92,7 +92,7 @@ func (a *app) newClock() act.Clock {
 	}}
 }
 
-// survey collects the facts about the namespaces of --netns.
+// survey finds out what a change of the namespaces of --netns would meet.
 func (a *app) survey(ctx context.Context, source collect.Source) (act.Facts, *act.Actor, error) {
 	state, targets, err := a.look(ctx, source, act.Want, "looking at who needs which port")
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"portrange/internal/host"
@@ -15,16 +17,26 @@ import (
 // fakeSource yields the sockets, leaves the gaps and then ends with the error.
 type fakeSource struct {
 	label string
+	table bool
 	held  []port.Socket
 	gaps  []host.Gap
 	err   error
 }
 
-func (f fakeSource) name() string    { return f.label }
-func (f fakeSource) lost() host.Part { return host.PartBuckets }
+func (f fakeSource) name() string { return f.label }
+
+func (f fakeSource) lost() host.Part {
+	if f.table {
+		return host.PartTableWalk
+	}
+	return host.PartBuckets
+}
 
 func (f fakeSource) sockets(_ context.Context, _ *netns.Handle, n *notes) *host.Stream[port.Socket] {
 	return host.NewStream(func(yield func(port.Socket) bool) error {
+		if f.table {
+			n.walk = &host.Walk{Restarts: 7}
+		}
 		n.gaps.Add(f.gaps...)
 		for _, s := range f.held {
 			if !yield(s) {
@@ -70,39 +82,78 @@ func TestLookStartsOverWithTheOtherSource(t *testing.T) {
 	s := from(
 		fakeSource{label: "bpf", held: []port.Socket{connection(1, port.ConnectHeld), connection(2, port.ConnectHeld)}, err: errBroken},
 		fakeSource{label: "netlink", held: []port.Socket{connection(3, port.HoldUnknown)}})
-	snapshot, err := s.Look(t.Context(), here(t), host.WantSockets)
+	state, err := s.Look(t.Context(), here(t), host.WantSockets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns := snapshot.Namespaces[0]
+	ns := state.Namespaces[0]
 	if ns.Source != "netlink" || count(&ns) != 1 || !ns.Usage.Blind {
 		t.Errorf("source %s with %d connections, want the fallback's one and none of the others", ns.Source, count(&ns))
 	}
-	if len(snapshot.Gaps) != 1 || snapshot.Gaps[0].Part != "bind buckets" || snapshot.Gaps[0].NetNS != ns.ID {
-		t.Errorf("gaps %+v, want one that says what is lost", snapshot.Gaps)
+	if len(state.Gaps) != 1 || state.Gaps[0].Part != "bind buckets" || state.Gaps[0].NetNS != ns.ID {
+		t.Errorf("gaps %+v, want one that says what is lost", state.Gaps)
+	}
+}
+
+// TestAWalkThatFailsLeavesAGap: the table of bind buckets, the iterators and
+// sock_diag take each other's place, with a word on what that costs.
+func TestAWalkThatFailsLeavesAGap(t *testing.T) {
+	some := []port.Socket{connection(1, port.ConnectHeld), connection(2, port.ConnectHeld)}
+	for name, tt := range map[string]struct {
+		table, iterators error
+		source           string
+		parts            []host.Part
+	}{
+		"all well":            {nil, nil, "bpf", nil},
+		"the table":           {errBroken, nil, "bpf", []host.Part{host.PartTableWalk}},
+		"table and iterators": {errBroken, errBroken, "netlink", []host.Part{host.PartTableWalk, host.PartBuckets}},
+	} {
+		c := from(fakeSource{label: "bpf", table: true, held: some, err: tt.table},
+			fakeSource{label: "bpf", held: some[:1], err: tt.iterators}, fakeSource{label: "netlink", held: some[:1]})
+		state, err := c.Look(t.Context(), here(t), host.WantSockets|host.WantTotals)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ns, want := &state.Namespaces[0], 1
+		if tt.table == nil {
+			want = 2
+		}
+		if ns.Source != tt.source || (ns.Walk != nil) != (tt.table == nil) || count(ns) != want || ns.Totals.Ports.Bound != want || ns.Partial {
+			t.Errorf("%s failed: source %s, walk %v, %d connections, %d bound; want %d", name, ns.Source, ns.Walk, count(ns), ns.Totals.Ports.Bound, want)
+		}
+		var parts []host.Part
+		for _, gap := range state.Gaps {
+			parts = append(parts, gap.Part)
+			if gap.NetNS != ns.ID || !strings.Contains(gap.Why, errBroken.Error()) {
+				t.Errorf("%s failed: gap %+v", name, gap)
+			}
+		}
+		if !slices.Equal(parts, tt.parts) {
+			t.Errorf("%s failed: gaps in %v, want %v", name, parts, tt.parts)
+		}
 	}
 }
 
 func TestLookWithoutFallbackFails(t *testing.T) {
 	s := from(fakeSource{label: "bpf", held: []port.Socket{connection(1, port.ConnectHeld)}, err: errBroken})
-	if snapshot, err := s.Look(t.Context(), here(t), host.WantSockets); !errors.Is(err, errBroken) {
-		t.Errorf("snapshot %+v, error %v; want none, and the source's error", snapshot, err)
+	if state, err := s.Look(t.Context(), here(t), host.WantSockets); !errors.Is(err, errBroken) {
+		t.Errorf("state %+v, error %v; want none, and the source's error", state, err)
 	}
 }
 
 func TestLookGapMakesItPartial(t *testing.T) {
 	gap := host.Gap{Part: "udp sockets", Why: "no udp_diag"}
 	s := from(fakeSource{label: "netlink", held: []port.Socket{connection(1, port.ConnectHeld)}, gaps: []host.Gap{gap}})
-	snapshot, err := s.Look(t.Context(), here(t), host.WantSockets)
+	state, err := s.Look(t.Context(), here(t), host.WantSockets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns := snapshot.Namespaces[0]
+	ns := state.Namespaces[0]
 	if !ns.Partial || count(&ns) != 1 {
 		t.Errorf("partial %v with %d connections, want the connection and a mark", ns.Partial, count(&ns))
 	}
-	if want := (host.Gap{Part: "udp sockets", Why: "no udp_diag", NetNS: ns.ID}); len(snapshot.Gaps) != 1 || snapshot.Gaps[0] != want {
-		t.Errorf("gaps %+v, want %+v", snapshot.Gaps, want)
+	if want := (host.Gap{Part: "udp sockets", Why: "no udp_diag", NetNS: ns.ID}); len(state.Gaps) != 1 || state.Gaps[0] != want {
+		t.Errorf("gaps %+v, want %+v", state.Gaps, want)
 	}
 }
 
@@ -110,24 +161,24 @@ func TestLookTellsOfVRFs(t *testing.T) {
 	inside := connection(1, port.ConnectHeld)
 	inside.L3Mdev = 7
 	s := from(fakeSource{label: "bpf", held: []port.Socket{inside, connection(2, port.ConnectHeld)}})
-	snapshot, err := s.Look(t.Context(), here(t), host.WantSockets)
+	state, err := s.Look(t.Context(), here(t), host.WantSockets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ns := snapshot.Namespaces[0]; count(&ns) != 1 || len(snapshot.Gaps) != 1 || snapshot.Gaps[0].Part != "pools within VRFs" {
-		t.Errorf("%d connections and gaps %+v, want one and a word on the other", count(&ns), snapshot.Gaps)
+	if ns := state.Namespaces[0]; count(&ns) != 1 || len(state.Gaps) != 1 || state.Gaps[0].Part != "pools within VRFs" {
+		t.Errorf("%d connections and gaps %+v, want one and a word on the other", count(&ns), state.Gaps)
 	}
 }
 
 func TestLookLeavesOutWhatIsGone(t *testing.T) {
 	s := from(fakeSource{label: "bpf"})
 	gone := netns.Namespace{ID: 1, Name: "gone", Path: "/proc/0/ns/net"}
-	snapshot, err := s.Look(t.Context(), append(here(t), gone), host.WantSockets)
+	state, err := s.Look(t.Context(), append(here(t), gone), host.WantSockets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(snapshot.Namespaces) != 1 || len(snapshot.Gaps) != 1 || snapshot.Gaps[0].NetNS != 1 {
-		t.Errorf("%d namespaces and gaps %+v, want one and a gap for the other", len(snapshot.Namespaces), snapshot.Gaps)
+	if len(state.Namespaces) != 1 || len(state.Gaps) != 1 || state.Gaps[0].NetNS != 1 {
+		t.Errorf("%d namespaces and gaps %+v, want one and a gap for the other", len(state.Namespaces), state.Gaps)
 	}
 	if _, err := s.Look(t.Context(), []netns.Namespace{gone}, host.WantSockets); !errors.Is(err, netns.ErrGone) {
 		t.Errorf("nothing but what is gone: error %v, want %v", err, netns.ErrGone)

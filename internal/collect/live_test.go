@@ -1,6 +1,7 @@
 package collect_test
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/boot"
 	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/judge"
@@ -81,7 +83,7 @@ func lookAt(t *testing.T, source collect.Source, ref string, want host.Want) *ho
 	return look(t, collect.Options{Source: source}, targets, want)
 }
 
-func TestLiveSnapshot(t *testing.T) {
+func TestLiveLook(t *testing.T) {
 	h := busy(t)
 	for _, source := range []collect.Source{collect.BPF, collect.Netlink} {
 		s := lookAt(t, source, h.Path(), host.WantSockets|host.WantOwners)
@@ -110,20 +112,20 @@ func TestLiveSnapshot(t *testing.T) {
 func TestLiveSourcesAgree(t *testing.T) {
 	h := busy(t)
 	facts := func(source collect.Source) map[string]int {
-		tally := lookAt(t, source, h.Path(), host.WantSockets).Namespaces[0].Usage
-		counts := map[string]int{"listening": tally.Listening.Len()}
-		for tuple, uses := range tally.Tuples {
+		usage := lookAt(t, source, h.Path(), host.WantSockets).Namespaces[0].Usage
+		counts := map[string]int{"listening": usage.Listening.Len()}
+		for tuple, uses := range usage.Tuples {
 			for i := range uses.States {
 				counts[tuple.Remote.String()+" "+uses.States[i].State.String()] += uses.States[i].Ports.Len()
 			}
 		}
 		// Only BPF tells apart the one that called bind() before connect().
-		for p := range tally.Bound.All() {
-			if !tally.Listening.Contains(p) {
+		for p := range usage.Bound.All() {
+			if !usage.Listening.Contains(p) {
 				counts["127.0.0.1:1100 established"]++
 			}
 		}
-		for local, ports := range tally.Locals {
+		for local, ports := range usage.Locals {
 			counts[local.Proto.String()+" "+local.Addr.String()] += ports.Len()
 		}
 		return counts
@@ -176,23 +178,23 @@ func rows(t *testing.T, source collect.Source, ref string) []collect.Row {
 }
 
 func TestLiveAllNamespaces(t *testing.T) {
-	h := nettest.NewNamed(t, "portrange-sample")
+	h := nettest.NewNamed(t, "portrange-look")
 	h.Range(20000, 20999)
 	targets, _, err := collect.Targets(t.Context(), collect.AllNamespaces)
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := slices.IndexFunc(targets, func(n netns.Namespace) bool { return n.ID == h.ID() })
-	if at < 0 || targets[at].Name != "portrange-sample" {
+	if at < 0 || targets[at].Name != "portrange-look" {
 		t.Fatalf("targets %v do not hold the named namespace", targets)
 	}
-	s := lookAt(t, collect.BPF, "portrange-sample", 0)
+	s := lookAt(t, collect.BPF, "portrange-look", 0)
 	if got := s.Namespaces[0].Settings.Range; got != (port.Range{Low: 20000, High: 20999}) {
 		t.Errorf("range %v: not the namespace's own", got)
 	}
 }
 
-// TestLiveReferencesLeadBack asks for a namespace by what its snapshot calls it:
+// TestLiveReferencesLeadBack asks for a namespace by what a look calls it:
 // by name, by the path of one without a name, and the caller's own by nothing.
 func TestLiveReferencesLeadBack(t *testing.T) {
 	named, nameless := nettest.NewNamed(t, "portrange-ref"), nettest.New(t)
@@ -255,5 +257,96 @@ func TestLiveSourceAddressAndDevice(t *testing.T) {
 	}
 	if _, _, err := collect.Targets(t.Context(), "no-such-netns"); err == nil || !strings.Contains(err.Error(), "no-such-netns") {
 		t.Errorf("unknown namespace: %v", err)
+	}
+}
+
+// TestLiveOnlyWhatIsWanted: what nobody asks for is nil, and settings are there
+// always.
+func TestLiveOnlyWhatIsWanted(t *testing.T) {
+	h := busy(t)
+	bare := lookAt(t, collect.Auto, h.Path(), 0)
+	ns := &bare.Namespaces[0]
+	if ns.Settings.Range != port.DefaultRange || bare.Files != nil || bare.TCP != nil || bare.HostRange != nil || bare.Features != (host.Features{}) {
+		t.Errorf("nothing wanted: %+v", bare)
+	}
+	if ns.Usage != nil || ns.Holdings != nil || ns.Holds != nil || ns.Claims != nil || ns.TimeWait != nil || ns.Conntrack != nil ||
+		ns.NAT != nil || ns.Totals != nil || ns.Opened != nil || ns.Walk != nil || ns.Source != "" {
+		t.Errorf("nothing wanted: %+v", ns)
+	}
+	const want = host.WantOpened | host.WantTCP | host.WantLimits | host.WantHost | host.WantHolds | host.WantFeatures
+	full := lookAt(t, collect.Auto, h.Path(), want)
+	ns = &full.Namespaces[0]
+	if full.Files == nil || full.HostRange == nil || full.HostNetNS == ns.ID || full.Features.SocketRange == host.Unknown {
+		t.Errorf("of the host: %+v", full)
+	}
+	if *ns.Opened != 31 || ns.TimeWait.Sockets != 10 || ns.Busiest == nil || ns.Busiest.PID != os.Getpid() || ns.Busiest.Open == 0 || ns.Busiest.Ports != 23 {
+		t.Errorf("opened %d, timewait %+v, busiest %+v", *ns.Opened, ns.TimeWait, ns.Busiest)
+	}
+	if ns.Walk == nil || ns.Source != "bpf" {
+		t.Errorf("walk %v, source %s", ns.Walk, ns.Source)
+	}
+}
+
+// TestLiveHolds: both ways find the same holders of ports, though one sees them in
+// a pass of its own and the other joins them by inode.
+func TestLiveHolds(t *testing.T) {
+	h := busy(t)
+	self := func(source collect.Source) map[string]int {
+		found := map[string]int{}
+		for _, hold := range lookAt(t, source, h.Path(), host.WantHolds).Namespaces[0].Holds {
+			if len(hold.Processes) != 1 || hold.Processes[0].PID != os.Getpid() {
+				t.Errorf("%s: port %d held by %v, want this process", source, hold.Port, hold.Processes)
+			}
+			found[fmt.Sprint(hold.Proto, hold.Port, hold.State)]++
+		}
+		return found
+	}
+	want := map[string]int{"tcp 1100 listen": 1, "tcp 40001 established": 1, "tcp 40002 listen": 1, "tcp 40003 bound_inactive": 1, "udp 40004 close": 1}
+	if diff := cmp.Diff(want, self(collect.BPF)); diff != "" {
+		t.Errorf("bpf (-want +got):\n%s", diff)
+	}
+	delete(want, "tcp 40001 established") // which only its bucket shows
+	if diff := cmp.Diff(want, self(collect.Netlink)); diff != "" {
+		t.Errorf("netlink (-want +got):\n%s", diff)
+	}
+}
+
+// TestLiveHostRange: the host's own look has it, and it is read no second time.
+func TestLiveHostRange(t *testing.T) {
+	targets, _, err := collect.Targets(t.Context(), port.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := look(t, collect.Options{}, targets, host.WantHost)
+	if state.HostRange == nil || *state.HostRange != state.Namespaces[0].Settings.Range || state.HostNetNS != state.Namespaces[0].ID {
+		t.Errorf("host range %v of %d, want that of %d", state.HostRange, state.HostNetNS, state.Namespaces[0].ID)
+	}
+}
+
+// TestForecast compares what files say with a look, and with nothing for the
+// files of another system.
+func TestForecast(t *testing.T) {
+	c := newClinic(t)
+	c.file("etc/sysctl.d/50-ports.conf", "net.ipv4.ip_local_port_range = 15000 64001\nnet.ipv4.tcp_fin_timeout = 60\n")
+	_, now := c.looks(nil)
+	report, err := collect.Forecast(c.root, append(boot.Keys(), port.KeyTWRecycle), &now.Namespaces[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	drift := map[string]bool{}
+	for _, s := range report.Settings {
+		drift[s.Key] = s.Drift
+		if known := s.Key != port.KeyTWRecycle; (s.Running != nil) != known {
+			t.Errorf("%s: running %v", s.Key, s.Running)
+		}
+	}
+	if !drift[port.KeyRange] || drift[port.KeyFinTimeout] {
+		t.Errorf("drift %v", drift)
+	}
+	if report, err = collect.Forecast(c.root, boot.Keys(), nil); err != nil || report.Settings[0].Running != nil || *report.Settings[0].Boot != "15000 64001" {
+		t.Errorf("without a look: %+v, %v", report.Settings[0], err)
+	}
+	if _, err := collect.Forecast(c.root+"/nowhere", boot.Keys(), nil); err == nil {
+		t.Error("a root that is not there is no error")
 	}
 }

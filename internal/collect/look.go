@@ -26,6 +26,9 @@ func (c *Collector) Look(ctx context.Context, targets []netns.Namespace, want ho
 	}
 	p.gaps.Add(c.gaps.List()...)
 	for _, target := range targets {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		p.enter(ctx, target)
 	}
 	p.machine()

@@ -2,7 +2,7 @@
 // they hand out local ports, or soon will be.
 //
 // It is pure: [Facts] go in, findings come out, the worst first. Whoever reads
-// the facts (package checkup) leaves out what could not be read, and what is
+// the facts (package collect) leaves out what could not be read, and what is
 // left out makes no finding: each one carries its evidence, in numbers of this
 // host, and what to do. Most things that are wrong with ports are not wrong with
 // ports alone, so the facts reach from file limits to the files that decide
