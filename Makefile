@@ -6,10 +6,10 @@ BINARY := bin/portrange
 ROOT   := $(filter 0,$(shell id -u))
 
 # What the tests compare with (ss, netstat, sysctl, systemd-sysctl), make rules
-# with (nft, iptables), drop privileges with (capsh, setpriv), run as process 1
-# (systemd, dbus), and what BPF code is generated with. The race detector needs
-# gcc; portrange itself is built without cgo.
-PACKAGES := clang llvm libbpf-dev gcc libc6-dev git iproute2 net-tools procps systemd dbus nftables iptables libcap2-bin util-linux
+# with (nft, iptables), drop privileges with (capsh, setpriv), watch the program
+# with (strace), run as process 1 (systemd, dbus), and what BPF code is generated
+# with. The race detector needs gcc; portrange itself is built without cgo.
+PACKAGES := clang llvm libbpf-dev gcc libc6-dev git strace iproute2 net-tools procps systemd dbus nftables iptables libcap2-bin util-linux
 
 # Processors that portrange is also built for: 64 bits with either byte order, and
 # 32 bits. Vet compiles the tests too.

@@ -10,7 +10,6 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -24,30 +23,29 @@ const module = "portrange/"
 // a slash stands for all packages below it. Data flows one way, from the kernel
 // to the report: see ARCHITECTURE.md.
 var arrows = map[string][]string{
-	"internal/port":      nil,
-	"internal/kernel/":   {"internal/port"},
-	"internal/sample":    {"internal/port", "internal/kernel/"},
-	"internal/judge":     {"internal/port"},
-	"internal/capacity":  {"internal/port"},
-	"internal/catalogue": {"internal/port"},
-	"internal/boot":      {"internal/port"},
-	"internal/simulate":  {"internal/port", "internal/capacity", "internal/kernel/"},
-	"internal/observe":   {"internal/port", "internal/capacity", "internal/sample", "internal/kernel/"},
-	"internal/chart":     nil,
-	"internal/figure":    {"internal/chart", "internal/capacity", "internal/simulate"},
-	"internal/doctor":    {"internal/port", "internal/judge", "internal/boot", "internal/kernel/"},
-	"internal/act":       {"internal/port", "internal/judge", "internal/boot", "internal/act/", "internal/kernel/"},
-	"internal/act/":      {"internal/port", "internal/catalogue", "internal/boot", "internal/act", "internal/act/", "internal/sample", "internal/kernel/"},
-	"internal/checkup": {"internal/port", "internal/sample", "internal/simulate", "internal/doctor", "internal/boot", "internal/act", "internal/act/",
-		"internal/kernel/"},
-	"internal/report": {"internal/port", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe", "internal/doctor",
-		"internal/boot", "internal/act", "internal/act/journal"},
-	"internal/cli": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe",
-		"internal/chart", "internal/figure", "internal/doctor", "internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
+	"internal/port":     nil,
+	"internal/host":     {"internal/port"},
+	"internal/finding":  {"internal/port", "internal/host"},
+	"internal/kernel/":  {"internal/port", "internal/host"},
+	"internal/judge":    {"internal/port", "internal/host"},
+	"internal/boot":     {"internal/port", "internal/host"},
+	"internal/capacity": {"internal/port", "internal/host"},
+	"internal/live":     {"internal/port", "internal/host", "internal/capacity"},
+	"internal/simulate": {"internal/port", "internal/host", "internal/capacity", "internal/kernel/"},
+	"internal/chart":    {"internal/capacity", "internal/simulate"},
+	"internal/collect":  {"internal/port", "internal/host", "internal/boot", "internal/kernel/", "internal/collect/services"},
+	"internal/collect/": {"internal/port", "internal/host"},
+	"internal/doctor":   {"internal/port", "internal/host", "internal/judge", "internal/boot"},
+	"internal/act":      {"internal/port", "internal/host", "internal/judge", "internal/boot", "internal/act/", "internal/kernel/"},
+	"internal/act/":     {"internal/port", "internal/act/"},
+	"internal/report": {"internal/port", "internal/host", "internal/judge", "internal/capacity", "internal/simulate", "internal/live",
+		"internal/doctor", "internal/boot", "internal/act", "internal/act/journal"},
+	"internal/cli": {"internal/port", "internal/host", "internal/collect", "internal/judge", "internal/capacity", "internal/simulate",
+		"internal/live", "internal/chart", "internal/doctor", "internal/boot", "internal/act", "internal/act/", "internal/report",
+		"internal/kernel/netns"},
 	"cmd/portrange": {"internal/cli"},
 
-	// For tests, benchmarks and packagers; the program itself imports none of them.
-	"internal/manpages":                     {"internal/cli", "internal/report"},
+	// For tests and benchmarks only; the program itself imports none of them.
 	"internal/nettest":                      nil,
 	"internal/exact":                        nil,
 	"internal/kernel/sockdiag/sockdiagtest": {"internal/port", "internal/kernel/sockdiag"},
@@ -154,64 +152,5 @@ func TestNoFileIsLongOrInitialisesItself(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// forbidden are packages that the program must do without, and why. A name stands
-// for all packages below it too.
-var forbidden = map[string]string{
-	"gonum.org/v1/plot":                          "its fonts, PDF and LaTeX were a quarter of the program; charts are SVG, see internal/chart",
-	"gonum.org/v1/gonum/stat":                    "it links all of lapack; mathext has the gamma function",
-	"gonum.org/v1/gonum/blas":                    "no linear algebra is done here",
-	"gonum.org/v1/gonum/lapack":                  "no linear algebra is done here",
-	"gonum.org/v1/gonum/mat":                     "no linear algebra is done here",
-	"github.com/spf13/cobra/doc":                 "man pages are made by internal/manpages",
-	"github.com/cpuguy83/go-md2man":              "man pages are made by internal/manpages",
-	"github.com/russross/blackfriday":            "man pages are made by internal/manpages",
-	"gopkg.in/yaml.v3":                           "nobody maintains it; go.yaml.in/yaml is the same",
-	"html/template":                              "the program prints no pages",
-	"image":                                      "charts are SVG, see internal/chart",
-	"github.com/prometheus/client_golang":        "only a daemon has metrics",
-	"portrange/internal/nettest":                 "for tests only",
-	"github.com/rogpeppe/go-internal/testscript": "for tests only",
-}
-
-// TestProgramLinksNothingForbidden: a dependency comes in with one import, and
-// nobody sees what it brings along.
-func TestProgramLinksNothingForbidden(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "./cmd/portrange").Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
-	for linked := range strings.FieldsSeq(string(out)) {
-		for name, why := range forbidden {
-			if linked == name || strings.HasPrefix(linked, name+"/") {
-				t.Errorf("the program links %s, see `go mod why %[1]s`: %[2]s", linked, why)
-			}
-		}
-	}
-}
-
-// maxSize is the most that the program may take, stripped as `make` builds it.
-const maxSize = 15_000_000
-
-// TestProgramIsSmall finds what no list of packages tells: a method called by its
-// name, for instance, makes the linker keep all methods.
-func TestProgramIsSmall(t *testing.T) {
-	if testing.Short() {
-		t.Skip("links the program")
-	}
-	path := filepath.Join(t.TempDir(), "portrange")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/portrange")
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Size() > maxSize {
-		t.Errorf("the program has %d bytes, the limit is %d", info.Size(), maxSize)
 	}
 }

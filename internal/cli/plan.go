@@ -16,12 +16,12 @@ import (
 
 	"portrange/internal/capacity"
 	"portrange/internal/chart"
+	"portrange/internal/collect"
 	"portrange/internal/figure"
 	"portrange/internal/host"
-	"portrange/internal/observe"
+	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 	"portrange/internal/simulate"
 )
 
@@ -76,7 +76,7 @@ type planCommand struct {
 	probe      int
 	chart      string
 	limit      limit
-	options    sample.Options
+	source     collect.Source
 }
 
 func newPlan(a *app) *cobra.Command {
@@ -125,7 +125,7 @@ func (c *planCommand) flags(cmd *cobra.Command) {
 	flags.BoolVar(&c.simulate, "simulate", false, "run the load on this kernel, scaled down")
 	flags.IntVar(&c.probe, "probe", 0, "measure connect() while so many `PORTS` fill")
 	flags.StringVar(&c.chart, "chart", "", "draw a chart into `FILE`.svg")
-	sourceFlag(cmd, &c.options)
+	sourceFlag(cmd, &c.source)
 }
 
 func (c *planCommand) run(cmd *cobra.Command, _ []string) error {
@@ -181,7 +181,7 @@ func (c *planCommand) runPlan(ctx context.Context) error {
 
 // plannedHost is what a load is held against.
 type plannedHost struct {
-	ports    capacity.Ports
+	ports    judge.Ports
 	settings host.Settings
 	ref      string // what --netns takes for it
 	gaps     []host.Gap
@@ -192,15 +192,15 @@ func (c *planCommand) host(ctx context.Context) (plannedHost, error) {
 	if c.bare {
 		return c.overridden(bareHost()), nil
 	}
-	if c.netns == sample.AllNamespaces {
+	if c.netns == collect.AllNamespaces {
 		return plannedHost{}, errOneNamespace
 	}
-	snapshot, _, err := c.snapshot(ctx, c.options)
+	state, _, err := c.look(ctx, c.source, host.WantSockets, readingSockets)
 	if err != nil {
 		return plannedHost{}, fmt.Errorf("%w; --bare plans without looking at this host", err)
 	}
-	ns := &snapshot.Namespaces[0]
-	return c.overridden(plannedHost{capacity.PortsOf(ns), ns.Settings, ns.Ref, snapshot.Gaps}), nil
+	ns := &state.Namespaces[0]
+	return c.overridden(plannedHost{judge.PortsOf(ns), ns.Settings, ns.Ref, state.Gaps}), nil
 }
 
 var errOneNamespace = errors.New("plan: looks at one network namespace, name it by --netns")
@@ -209,7 +209,7 @@ var errOneNamespace = errors.New("plan: looks at one network namespace, name it 
 func bareHost() plannedHost {
 	const reuseOnLoopback, reuseDelay = 2, time.Second
 	return plannedHost{
-		ports:    capacity.PlainPorts(port.DefaultRange),
+		ports:    judge.PlainPorts(port.DefaultRange),
 		settings: host.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay, Timestamps: 1},
 	}
 }
@@ -251,41 +251,46 @@ func (c *planCommand) simulation(ctx context.Context, plan *capacity.Plan) (*sim
 }
 
 func (c *planCommand) runLive(ctx context.Context) error {
-	if c.netns == sample.AllNamespaces {
+	if c.netns == collect.AllNamespaces {
 		return errOneNamespace
 	}
-	live, err := c.measure(ctx)
+	measured, err := c.measure(ctx)
 	if err != nil {
 		return err
 	}
-	host := c.overridden(plannedHost{ports: live.Ports, settings: live.Settings})
-	live.Settings = host.settings
-	if err := live.Plan(host.ports, float64(c.confidence)); err != nil {
+	host := c.overridden(plannedHost{ports: measured.Ports, settings: measured.Settings})
+	measured.Settings = host.settings
+	if err := measured.Plan(host.ports, float64(c.confidence)); err != nil {
 		return err
 	}
-	document := &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: live, Gaps: orEmpty(live.Gaps)}
+	document := &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: measured, Gaps: orEmpty(measured.Gaps)}
 	if err := c.drawWorst(document); err != nil {
 		return err
 	}
-	c.printGaps(live.Gaps)
+	c.printGaps(measured.Gaps)
 	return c.print(document, func(w io.Writer, style report.Style) error {
 		return report.WriteLivePlan(w, document, int(c.limit), style)
 	})
 }
 
-func (c *planCommand) measure(ctx context.Context) (*observe.Live, error) {
-	sampler, targets, gaps, err := c.open(ctx, c.options)
+func (c *planCommand) measure(ctx context.Context) (*capacity.Live, error) {
+	length := time.Duration(c.fromLive)
+	step, err := capacity.Step(length)
 	if err != nil {
 		return nil, err
 	}
-	defer progress(c.Err, fmt.Sprintf("measuring the load for %v", time.Duration(c.fromLive)))()
-	live, err := observe.Run(ctx, sampler, targets[0], time.Duration(c.fromLive))
-	err = cmp.Or(err, sampler.Close())
+	v, err := c.open(ctx, c.source, capacity.LiveWant)
 	if err != nil {
 		return nil, err
 	}
-	live.Gaps = append(gaps, live.Gaps...)
-	return live, nil
+	defer progress(c.Err, fmt.Sprintf("measuring the load for %v", length))()
+	measured, err := capacity.Measure(v.Every(ctx, v.targets, capacity.LiveWant, step), v.targets[0].ID, length)
+	err = cmp.Or(err, v.Close())
+	if err != nil {
+		return nil, err
+	}
+	measured.Gaps = append(v.gaps, measured.Gaps...)
+	return measured, nil
 }
 
 func (c *planCommand) drawWorst(document *report.LivePlan) error {

@@ -15,9 +15,11 @@ type State struct {
 	Features   Features
 	Files      *Files // nil where they were not asked for or could not be read
 	TCP        *TCP   // the same
-	// HostRange is the range of the host's namespace, for comparison with others;
-	// nil where it is among Namespaces alone or could not be read.
+	// HostRange is the port range of the namespace of process 1; nil where it was
+	// not asked for or could not be read.
 	HostRange *port.Range
+	// HostNetNS is the inode number of that namespace, 0 without HostRange.
+	HostNetNS uint64
 	// Cost is what connect() was measured to take on this kernel; nil where it
 	// was not measured.
 	Cost *ConnectCost
@@ -57,6 +59,9 @@ type Namespace struct {
 	Holds []Hold
 	// Claims are ports that somebody needs although no socket may show it.
 	Claims []Claim
+	// Takers are the ports of Claims that TCP connections have, with the processes
+	// that hold them. Those of UDP are among Holds.
+	Takers []Hold
 
 	// Busiest is the process with most ports of the range, nil where none was seen.
 	Busiest   *ProcessFiles

@@ -12,19 +12,9 @@ import (
 // LivePlan is the document of `portrange plan --from-live`: what was measured of
 // one network namespace, and what it needs.
 type LivePlan struct {
-	SchemaVersion int     `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
-	NetNS         uint64  `json:"netns" doc:"inode number of the network namespace"`
-	Name          string  `json:"name" doc:"its name"`
-	Elapsed       float64 `json:"elapsed_seconds" doc:"time between the first sample and the last"`
-	Samples       int     `json:"samples" doc:"how many samples were taken"`
-	// Opened is the kernel's count, Seen how many of them are among Tuples.
-	Opened int                 `json:"opened" doc:"connections opened meanwhile, by the kernel's count (Tcp: ActiveOpens)"`
-	Seen   int                 `json:"seen" doc:"those of them that samples show; the others began and ended between two samples, or used ports outside the range"`
-	Tuples []capacity.Observed `json:"tuples" doc:"destinations that used ports of the range, the busiest first"`
-	Gaps   []host.Gap          `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
-
-	// Ref is what --netns takes for the namespace.
-	Ref string `json:"-"`
+	SchemaVersion int `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	*capacity.Live
+	Gaps []host.Gap `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
 }
 
 // worthMissing is the share of unseen connections from which it is worth a word.

@@ -15,19 +15,19 @@ const SchemaVersion = 1
 
 // Show is the document of `portrange show`.
 type Show struct {
-	SchemaVersion int         `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
-	TakenAt       time.Time   `json:"taken_at" doc:"when the sockets were read (RFC 3339, UTC)"`
-	Host          string      `json:"host" doc:"host name"`
-	Kernel        string      `json:"kernel" doc:"kernel release, as uname -r prints it"`
-	Namespaces    []Namespace `json:"namespaces" doc:"the network namespaces that were read"`
-	Gaps          []host.Gap  `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
+	SchemaVersion int        `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	TakenAt       time.Time  `json:"taken_at" doc:"when the sockets were read (RFC 3339, UTC)"`
+	Host          string     `json:"host" doc:"host name"`
+	Kernel        string     `json:"kernel" doc:"kernel release, as uname -r prints it"`
+	Namespaces    []Shown    `json:"namespaces" doc:"the network namespaces that were read"`
+	Gaps          []host.Gap `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
 
 	// Proto is the only protocol that is shown, empty for all.
 	Proto string `json:"-"`
 }
 
-// Namespace is one namespace with what is wrong in it.
-type Namespace struct {
+// Shown is one namespace with what is wrong in it.
+type Shown struct {
 	judge.Verdict
 	// Walk is nil where the table of bind buckets was not walked.
 	Walk     *host.Walk `json:"walk,omitempty" doc:"how the kernel's table of bind buckets was walked; absent where it was not"`
@@ -39,12 +39,12 @@ type Namespace struct {
 func NewShow(state *host.State, found []finding.Finding) *Show {
 	show := &Show{
 		SchemaVersion: SchemaVersion, TakenAt: state.TakenAt.Truncate(time.Second), Host: state.Host, Kernel: state.Kernel,
-		Namespaces: make([]Namespace, len(state.Namespaces)), Gaps: append([]host.Gap{}, state.Gaps...),
+		Namespaces: make([]Shown, len(state.Namespaces)), Gaps: append([]host.Gap{}, state.Gaps...),
 	}
 	for i := range state.Namespaces {
 		ns := &state.Namespaces[i]
 		elsewhere := func(f finding.Finding) bool { return f.NetNS != ns.ID }
-		show.Namespaces[i] = Namespace{judge.Namespace(ns), ns.Walk, NewFindings(slices.DeleteFunc(slices.Clone(found), elsewhere))}
+		show.Namespaces[i] = Shown{judge.Namespace(ns), ns.Walk, NewFindings(slices.DeleteFunc(slices.Clone(found), elsewhere))}
 	}
 	return show
 }

@@ -58,11 +58,11 @@ func busyHost() *report.Show {
 }
 
 // namespaces puts each finding with the verdict on its namespace.
-func namespaces(verdicts []judge.Verdict, found []finding.Finding) []report.Namespace {
-	list := make([]report.Namespace, len(verdicts))
+func namespaces(verdicts []judge.Verdict, found []finding.Finding) []report.Shown {
+	list := make([]report.Shown, len(verdicts))
 	for i, v := range verdicts {
 		elsewhere := func(f finding.Finding) bool { return f.NetNS != v.NetNS }
-		list[i] = report.Namespace{Verdict: v, Findings: report.NewFindings(slices.DeleteFunc(slices.Clone(found), elsewhere))}
+		list[i] = report.Shown{Verdict: v, Findings: report.NewFindings(slices.DeleteFunc(slices.Clone(found), elsewhere))}
 	}
 	return list
 }
@@ -163,7 +163,7 @@ func TestNamesCannotMoveTheCursor(t *testing.T) {
 func TestClosingLine(t *testing.T) {
 	quiet := quietNamespace()
 	used := busyNamespace()
-	verdicts := func(verdicts ...judge.Verdict) []report.Namespace { return namespaces(verdicts, nil) }
+	verdicts := func(verdicts ...judge.Verdict) []report.Shown { return namespaces(verdicts, nil) }
 	tests := []struct {
 		name string
 		doc  report.Show
@@ -175,9 +175,9 @@ func TestClosingLine(t *testing.T) {
 		{"only UDP", report.Show{Namespaces: verdicts(judge.Verdict{LocalPools: []judge.LocalPool{
 			{Proto: "tcp", Local: "10.0.0.2", Size: 20, Used: 19, Left: 1}, {Proto: "udp", Local: "10.0.0.2", Size: 20, Used: 16, Left: 4},
 		}})}, "All is well: the fullest pool, udp 10.0.0.2, has 4 of 20 ports left."},
-		{"only notes", report.Show{Namespaces: []report.Namespace{withFindings(used, finding.Info)}}, "All is well: the fullest pool, tcp 10.0.0.2 → 10.0.0.5:8080, has 0 of 28,214 ports left."},
-		{"warnings", report.Show{Namespaces: []report.Namespace{withFindings(used, finding.Warning, finding.Warning)}}, "Not well: 2 warnings. First: a0."},
-		{"critical in the second namespace", report.Show{Namespaces: []report.Namespace{withFindings(quiet, finding.Warning), withFindings(used, finding.Info, finding.Critical)}}, "Not well: 1 critical, 1 warning. First, in host: a1."},
+		{"only notes", report.Show{Namespaces: []report.Shown{withFindings(used, finding.Info)}}, "All is well: the fullest pool, tcp 10.0.0.2 → 10.0.0.5:8080, has 0 of 28,214 ports left."},
+		{"warnings", report.Show{Namespaces: []report.Shown{withFindings(used, finding.Warning, finding.Warning)}}, "Not well: 2 warnings. First: a0."},
+		{"critical in the second namespace", report.Show{Namespaces: []report.Shown{withFindings(quiet, finding.Warning), withFindings(used, finding.Info, finding.Critical)}}, "Not well: 1 critical, 1 warning. First, in host: a1."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestClosingLine(t *testing.T) {
 	}
 }
 
-func withFindings(v judge.Verdict, severities ...finding.Severity) report.Namespace {
+func withFindings(v judge.Verdict, severities ...finding.Severity) report.Shown {
 	var found []finding.Finding
 	for i, severity := range severities {
 		digit := strconv.Itoa(i)

@@ -41,7 +41,7 @@ func WriteShow(w io.Writer, doc *Show, limit int, style Style) error {
 }
 
 // idle reports whether there is nothing to say of a namespace but its range.
-func idle(ns *Namespace) bool {
+func idle(ns *Shown) bool {
 	return len(ns.Pools)+len(ns.Findings)+ns.BindHeld+ns.ReservedInRange+ns.OutsideRange == 0 && ns.Exact &&
 		!slices.ContainsFunc(ns.LocalPools, worthShowing)
 }
@@ -57,7 +57,7 @@ func title(v *judge.Verdict) string {
 	return fmt.Sprintf("Network namespace %s (%d)", Printable(v.Name), v.NetNS)
 }
 
-func (p *printer) namespace(ns *Namespace, limit int) {
+func (p *printer) namespace(ns *Shown, limit int) {
 	p.header(&ns.Verdict)
 	if len(ns.Pools) > 0 {
 		p.line("")

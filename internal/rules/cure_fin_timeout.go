@@ -28,7 +28,7 @@ func cureFinTimeout() *Rule {
 				return text
 			},
 		},
-		Needs: host.WantLimits,
+		Needs: host.WantTCP,
 		Namespace: func(p *Place) {
 			timeout := p.NS.Settings.FinTimeout
 			if p.NS.TimeWait == nil || timeout >= defaultFinTimeout {

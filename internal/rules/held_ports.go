@@ -40,9 +40,11 @@ func unreserve(ns *host.Namespace, ports *port.Set, when string) finding.Action 
 
 // holdersOf are the processes that were seen on a port, none where they could not be.
 func holdersOf(ns *host.Namespace, proto port.Proto, p uint16) []host.Process {
-	for i := range ns.Holds {
-		if hold := &ns.Holds[i]; hold.Proto == proto && hold.Port == p {
-			return hold.Processes
+	for _, holds := range [][]host.Hold{ns.Holds, ns.Takers} {
+		for i := range holds {
+			if hold := &holds[i]; hold.Proto == proto && hold.Port == p {
+				return hold.Processes
+			}
 		}
 	}
 	return nil

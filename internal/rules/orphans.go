@@ -18,7 +18,7 @@ func orphans() *Rule {
 					words.Thousands(f.Values.Int("limit")) + ", on the kernel may reset them instead of closing them properly"
 			},
 		},
-		Needs: host.WantLimits,
+		Needs: host.WantTCP,
 		Machine: func(m *Machine) {
 			// tcp_too_many_orphans counts those of a busy peer two- or fourfold.
 			if t := m.Now.TCP; t != nil && t.MaxOrphans > 0 && 2*t.Orphans >= t.MaxOrphans {

@@ -26,7 +26,7 @@ func otherRange() *Rule {
 			},
 			Evidence: otherRangeEvidence,
 		},
-		Needs: host.WantSockets,
+		Needs: host.WantHost | host.WantSockets,
 		Namespace: func(p *Place) {
 			r, hosts := p.NS.Settings.Range, p.Now.HostRange
 			if hosts == nil || *hosts == r || r == port.DefaultRange && p.empty() {

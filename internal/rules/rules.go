@@ -44,12 +44,21 @@ type Facts struct {
 // Examine lists what is wrong, related and with the worst first.
 func Examine(f *Facts) []finding.Finding { return finding.Relate(f.examine(All())) }
 
-// Needs are the parts of a look that the rules need.
-func Needs(rules []*Rule) (needs host.Want) {
-	for _, rule := range rules {
-		needs |= rule.Needs
+// Needs are the parts of a look that [Examine] needs.
+func Needs() host.Want {
+	return needs(func(r *Rule) bool { return r.Namespace != nil || r.Machine != nil })
+}
+
+// ChangeNeeds are the parts of a look that [ExamineChange] needs.
+func ChangeNeeds() host.Want { return needs(func(r *Rule) bool { return r.Change != nil }) }
+
+func needs(of func(*Rule) bool) (want host.Want) {
+	for _, rule := range All() {
+		if of(rule) {
+			want |= rule.Needs
+		}
 	}
-	return needs
+	return want
 }
 
 // Pools lists what is wrong with the pools of one namespace: what follows from

@@ -12,7 +12,7 @@ import (
 func tcpMemory() *Rule {
 	return &Rule{
 		Kind:  finding.Kind{Code: "tcp-memory", Title: "TCP sockets use too much memory", Evidence: memoryEvidence},
-		Needs: host.WantLimits,
+		Needs: host.WantTCP,
 		Machine: func(m *Machine) {
 			t := m.Now.TCP
 			if t == nil {

@@ -23,7 +23,7 @@ func twBucketsLow() *Rule {
 					words.Count(f.Values.Int("sockets"), "timewait socket"), words.Thousands(f.Values.Int("usable")))
 			},
 		},
-		Needs: host.WantSockets | host.WantLimits,
+		Needs: host.WantSockets | host.WantTCP,
 		Namespace: func(p *Place) {
 			if p.NS.TimeWait == nil {
 				return

@@ -25,7 +25,7 @@ func twBucketsOverflow() *Rule {
 				return text
 			},
 		},
-		Needs: host.WantLimits,
+		Needs: host.WantTCP,
 		Namespace: func(p *Place) {
 			if p.NS.TimeWait == nil || p.NS.TimeWait.Overflows == 0 {
 				return

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/sockdiag"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -188,10 +189,9 @@ func destination(tuple, at int) *unix.SockaddrInet4 {
 // look counts the ports that each tuple's sockets withhold from connect() now.
 func (p *play) look(ctx context.Context) error {
 	withheld := map[port.Tuple]*port.Set{}
-	for s, err := range p.diag.Sockets(ctx) {
-		if err != nil {
-			return fmt.Errorf("count ports: %w", err)
-		}
+	var gaps host.Gaps
+	sockets := p.diag.Sockets(ctx, &gaps)
+	for s := range sockets.All() {
 		if s.Remote.Port() != uint16(p.listenerPort()) || p.reusable(&s) {
 			continue
 		}
@@ -199,6 +199,12 @@ func (p *play) look(ctx context.Context) error {
 			withheld[s.Tuple()] = &port.Set{}
 		}
 		withheld[s.Tuple()].Add(s.Local.Port())
+	}
+	if err := sockets.Err(); err != nil {
+		return fmt.Errorf("count ports: %w", err)
+	}
+	if missed := gaps.List(); len(missed) > 0 {
+		return fmt.Errorf("count ports: read %s: %s", missed[0].What(), missed[0].Why)
 	}
 	for _, ports := range withheld {
 		p.peak = max(p.peak, ports.Len())
