@@ -193,6 +193,19 @@ func TestTheFirstStepAgainstTimeWait(t *testing.T) {
 	}
 }
 
+// TestReuseOffOfTheWorstPool tells of the pool with most ports in TIME_WAIT.
+func TestReuseOffOfTheWorstPool(t *testing.T) {
+	other := crowd(40000, 61, "10.0.0.2", "10.0.0.6:80", waits)
+	found := find(examine(healthy().with(append(append(clients(60, waits), other...), crowd(40000, 62, "10.0.0.2", "10.0.0.7:80", waits, unstamped)...)...)), "tw-reuse-off")
+	if len(found) != 1 || found[0].Subject.Remote != "10.0.0.6:80" || found[0].Subject.Value != "0" {
+		t.Errorf("findings %v, want one of 10.0.0.6", found)
+	}
+	mute := healthy().set(func(s *host.Settings) { s.Timestamps = 0 }).with(clients(60, waits, unstamped)...)
+	if found := find(examine(mute), "tw-reuse-off"); len(found) != 1 {
+		t.Errorf("findings %v, want one, as this end sends no timestamps yet", found)
+	}
+}
+
 func TestNoTimestampsIsSaid(t *testing.T) {
 	p := healthy().with(clients(60, waits, unstamped)...)
 	found := examine(p)
