@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,8 +196,12 @@ func TestTheFirstStepAgainstTimeWait(t *testing.T) {
 
 // TestReuseOffOfTheWorstPool tells of the pool with most ports in TIME_WAIT.
 func TestReuseOffOfTheWorstPool(t *testing.T) {
-	other := crowd(40000, 61, "10.0.0.2", "10.0.0.6:80", waits)
-	found := find(examine(healthy().with(append(append(clients(60, waits), other...), crowd(40000, 62, "10.0.0.2", "10.0.0.7:80", waits, unstamped)...)...)), "tw-reuse-off")
+	p := healthy().with(slices.Concat(
+		clients(60, waits), more(60, 20), // most in use
+		crowd(40000, 61, "10.0.0.2", "10.0.0.6:80", waits),
+		crowd(40000, 62, "10.0.0.2", "10.0.0.7:80", waits, unstamped), // reuse cannot help
+	)...)
+	found := find(examine(p), "tw-reuse-off")
 	if len(found) != 1 || found[0].Subject.Remote != "10.0.0.6:80" || found[0].Subject.Value != "0" {
 		t.Errorf("findings %v, want one of 10.0.0.6", found)
 	}
