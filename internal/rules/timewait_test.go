@@ -199,6 +199,7 @@ func TestReuseOffOfTheWorstPool(t *testing.T) {
 	p := healthy().with(slices.Concat(
 		clients(60, waits), more(60, 20), // most in use
 		crowd(40000, 61, "10.0.0.2", "10.0.0.6:80", waits),
+		crowd(40000, 20, "10.0.0.2", "10.0.0.8:80", waits),
 		crowd(40000, 62, "10.0.0.2", "10.0.0.7:80", waits, unstamped), // reuse cannot help
 	)...)
 	found := find(examine(p), "tw-reuse-off")
