@@ -95,7 +95,7 @@ func TestRelate(t *testing.T) {
 		"what is of no weight explains nothing": {
 			[]Finding{made("full", Critical, a, 0), made("wait", Info, a, 0)}, []string{"critical full", "info wait"}, []string{"full", "wait"}},
 		"all of TCP explains each destination": {
-			[]Finding{made("full", Critical, a, 0), made("full", Warning, b, 0), wide},
+			[]Finding{made("full", Warning, b, 0), made("full", Critical, a, 0), wide},
 			[]string{"critical leak", "critical full<leak", "warning full<leak"}, []string{"leak full full"}},
 		"what concerns the whole namespace explains each pool": {
 			[]Finding{made("full", Critical, a, 0), machine}, []string{"critical leak", "critical full<leak"}, []string{"leak full"}},

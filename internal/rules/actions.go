@@ -58,6 +58,14 @@ func widen(p *Place, present *capacity.Present) []finding.Action {
 	return []finding.Action{action}
 }
 
+// retold are actions with another text.
+func retold(actions []finding.Action, text string) []finding.Action {
+	for i := range actions {
+		actions[i].Text = text
+	}
+	return actions
+}
+
 // moreTuples is the action that spreads the connections of a pool.
 func moreTuples(present *capacity.Present) finding.Action {
 	return finding.Action{

@@ -53,7 +53,7 @@ func manyBound(n, size int) bool { return 10*n >= size }
 func bindLater(p *Place, severity finding.Severity) []finding.Action {
 	var actions []finding.Action
 	if severity.Reaches(finding.Warning) {
-		actions = widen(p, &capacity.Present{Size: p.Ports.Usable().Len()})
+		actions = retold(widen(p, &capacity.Present{Size: p.Ports.Usable().Len()}), "room for now: each such connection goes on taking a port from all")
 	}
 	return append(actions, finding.Action{
 		Step: finding.InProgram,

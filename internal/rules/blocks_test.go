@@ -219,7 +219,9 @@ func TestHalfClosed(t *testing.T) {
 		"no process has them": {healthy().with(sockets...).held(envoy(), sockets[60:]...), timeout, "60 of them have no process any more and end after 60 s", 45, 60},
 		"a process has half":  {healthy().with(sockets...).held(envoy(), sockets[30:]...), timeout, "30 of them", 23, 30},
 		"a process has more":  {healthy().with(sockets...).held(envoy(), sockets[29:]...), wide, "29 of them", 48902, 29},
-		"a process has all":   {healthy().with(sockets...).held(envoy(), sockets...), wide, "0 of them", 48902, 0},
+		"a process has all":   {healthy().with(sockets...).held(envoy(), sockets...), wide, "a process still holds each of them", 48902, 0},
+		"TIME_WAIT has no process either": {
+			healthy().with(append(clients(60, halfCloses), more(60, 40, waits)...)...).held(envoy(), sockets[:30]...), timeout, "30 of them", 23, 30},
 		"it is short already": {quick, wide, "", 48902, 0},
 	} {
 		found := examine(tt.p)

@@ -26,7 +26,9 @@ func finWait2Share() *Rule {
 			Evidence: func(f *finding.Finding) string {
 				v := f.Values
 				text := stateText(v, "fin_wait2", "FIN_WAIT_2") + ": this side has closed, the other has not"
-				if orphaned, known := v.Get("orphaned").(int); known {
+				if orphaned, known := v.Get("orphaned").(int); known && orphaned == 0 {
+					text += "; a process still holds each of them"
+				} else if known {
 					text += fmt.Sprintf("; %s of them have no process any more and end after %s", words.Thousands(orphaned), words.Span(v.Duration("timeout")))
 				}
 				return text + mostBy(v)

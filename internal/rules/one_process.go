@@ -57,7 +57,7 @@ func processSubject(pool *judge.Pool) finding.Subject {
 // again, then a look at the connections, then the program.
 func tameProcess(p *Place, pool *judge.Pool) []finding.Action {
 	present := p.present(pool)
-	return append(widen(p, &present),
+	return append(retold(widen(p, &present), "room for now: a process that never closes fills it too"),
 		finding.Action{
 			Step: finding.Today, Command: socketsOf(p, pool, pool.Owners, ""),
 			Text: "lists the connections: are they used, or forgotten?",

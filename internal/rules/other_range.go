@@ -29,7 +29,7 @@ func otherRange() *Rule {
 		Needs: host.WantHost | host.WantSockets,
 		Namespace: func(p *Place) {
 			r, hosts := p.NS.Settings.Range, p.Now.HostRange
-			if hosts == nil || *hosts == r || r == port.DefaultRange && p.empty() {
+			if hosts == nil || *hosts == r || r == port.DefaultRange && len(p.NS.Usage.Locals) == 0 {
 				return
 			}
 			severity, subject := finding.Info, finding.OfSetting(port.KeyRange, r.String())
@@ -52,12 +52,6 @@ func otherRangeEvidence(f *finding.Finding) string {
 		text += "; a new namespace begins with the kernel's default, not with the host's value"
 	}
 	return text
-}
-
-// empty reports whether no socket has a port.
-func (p *Place) empty() bool {
-	usage := p.NS.Usage
-	return len(usage.Tuples) == 0 && len(usage.Locals) == 0 && usage.Listening.Len() == 0
 }
 
 // asTheHost are the ways to give the namespace the host's range. A range larger

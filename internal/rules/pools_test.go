@@ -101,6 +101,8 @@ func TestEdgesOfPools(t *testing.T) {
 
 	bound := func(n int) *patient { return healthy().with(clients(n, binds)...) }
 	severities(t, "bind-before-connect", map[*patient]finding.Severity{bound(1): finding.Info, bound(9): finding.Info, bound(10): finding.Warning})
+	large := func(n int) *patient { return healthy().set(as(40000, 40999)).with(clients(n, binds)...) }
+	severities(t, "bind-before-connect", map[*patient]finding.Severity{large(99): finding.Info, large(100): finding.Warning})
 	held := func(n int) *patient { return healthy().with(clients(n, listens)...) }
 	severities(t, "range-withheld", map[*patient]finding.Severity{held(49): "", held(50): finding.Warning, held(99): finding.Warning, held(100): finding.Critical})
 	reserved := func(list string) *patient { return healthy().set(func(s *host.Settings) { s.Reserved = set(list) }) }
@@ -196,6 +198,42 @@ func TestHysteresis(t *testing.T) {
 		codes := slices.DeleteFunc(codesOf(found), func(code string) bool { return !strings.HasPrefix(code, "local-") })
 		if got := strings.Join(codes, " "); got != look.code {
 			t.Errorf("look %d, %d UDP ports taken: %q, want %q", i, look.taken, got, look.code)
+		}
+	}
+}
+
+func TestTheRateIsToldWhereOneIsKnown(t *testing.T) {
+	measured := healthy().with(clients(60, waits)...).before(10*time.Second, clients(20, waits)...)
+	for name, tt := range map[string]struct {
+		p    *patient
+		want any
+	}{
+		"nothing is in TIME_WAIT": {healthy().with(clients(60)...), nil},
+		"TIME_WAIT shows it":      {healthy().with(clients(60, waits)...), 1.0},
+		"it was measured":         {measured, 4.0},
+	} {
+		if found := find(examine(tt.p), "pool-past-half"); len(found) != 1 || found[0].Values.Get("rate") != tt.want {
+			t.Errorf("%s: findings %v, want the rate %v", name, found, tt.want)
+		}
+	}
+}
+
+// TestWhatWithholdsMostIsGivenBackFirst has the steps in the order of their worth.
+func TestWhatWithholdsMostIsGivenBackFirst(t *testing.T) {
+	const list, services = "portrange reserve list", "portrange sockets --in-range --state listen"
+	reserving := func(ports string, listeners int) *patient {
+		return healthy().set(func(s *host.Settings) { s.Reserved = set(ports) }).with(crowd(40060, listeners, "0.0.0.0", "0.0.0.0:0", listens)...)
+	}
+	for name, tt := range map[string]struct {
+		p    *patient
+		want []string
+	}{
+		"as many are reserved": {reserving("40000-40029", 30), []string{list, services}},
+		"more are bind-held":   {reserving("40000-40028", 30), []string{services, list}},
+	} {
+		found := find(examine(tt.p), "range-withheld")
+		if len(found) != 1 || !slices.Equal(commandsOf(&found[0])[1:], tt.want) {
+			t.Errorf("%s: %v, want a wider range and then %q", name, found, tt.want)
 		}
 	}
 }

@@ -46,6 +46,15 @@ func TestEdgesOfRanges(t *testing.T) {
 		busy(100).beside(40000, 40098): finding.Info, busy(50): ""})
 }
 
+func TestARangeAsLargeAsTheHostsIsTakenForMeant(t *testing.T) {
+	for high, want := range map[uint16]int{50099: 0, 50100: 1} {
+		found := find(examine(healthy().beside(50000, high)), "other-range")
+		if len(found) != 1 || len(commandsOf(&found[0])) != want {
+			t.Errorf("the host's range ends at %d: %v, want %d commands", high, found, want)
+		}
+	}
+}
+
 // commandsOf are the commands that a finding advises, word for word.
 func commandsOf(f *finding.Finding) []string {
 	var commands []string

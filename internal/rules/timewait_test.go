@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,6 +191,24 @@ func TestTheFirstStepAgainstTimeWait(t *testing.T) {
 		if last := found[0].Actions[len(found[0].Actions)-1]; last.Step != finding.InProgram || !strings.Contains(last.Text, "keep connections open") {
 			t.Errorf("%s: last %+v", name, last)
 		}
+	}
+}
+
+// TestReuseOffOfTheWorstPool tells of the pool with most ports in TIME_WAIT.
+func TestReuseOffOfTheWorstPool(t *testing.T) {
+	p := healthy().with(slices.Concat(
+		clients(60, waits), more(60, 20), // most in use
+		crowd(40000, 61, "10.0.0.2", "10.0.0.6:80", waits),
+		crowd(40000, 20, "10.0.0.2", "10.0.0.8:80", waits),
+		crowd(40000, 62, "10.0.0.2", "10.0.0.7:80", waits, unstamped), // reuse cannot help
+	)...)
+	found := find(examine(p), "tw-reuse-off")
+	if len(found) != 1 || found[0].Subject.Remote != "10.0.0.6:80" || found[0].Subject.Value != "0" {
+		t.Errorf("findings %v, want one of 10.0.0.6", found)
+	}
+	mute := healthy().set(func(s *host.Settings) { s.Timestamps = 0 }).with(clients(60, waits, unstamped)...)
+	if found := find(examine(mute), "tw-reuse-off"); len(found) != 1 {
+		t.Errorf("findings %v, want one, as this end sends no timestamps yet", found)
 	}
 }
 

@@ -27,10 +27,7 @@ func twReuseDelay() *Rule {
 				return
 			}
 			present := p.present(worst)
-			actions := takeOver(p, worst, &present)
-			for i := range actions {
-				actions[i].Text = "unless something on the way needs it longer"
-			}
+			actions := retold(takeOver(p, worst, &present), "unless something on the way needs it longer")
 			values := append(finding.Values{{Name: "delay", V: delay}}, p.poolValues(worst)...)
 			p.add(finding.Info, settingOf(p, port.KeyTWReuseDelay, worst), values, actions...)
 		},
