@@ -11,6 +11,7 @@ import (
 	"portrange/internal/capacity"
 	"portrange/internal/collect"
 	"portrange/internal/host"
+	"portrange/internal/judge"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 )
@@ -186,7 +187,7 @@ func TestMeasureWithoutItsNamespace(t *testing.T) {
 
 func TestPlanLeavesOutWhatRests(t *testing.T) {
 	measured := &capacity.Live{Tuples: []capacity.Observed{{Remote: "10.0.0.5:80", Open: 7}}}
-	if err := measured.Plan(capacity.PlainPorts(port.DefaultRange), 0.99); err != nil || measured.Tuples[0].Plan != nil {
+	if err := measured.Plan(judge.PlainPorts(port.DefaultRange), 0.99); err != nil || measured.Tuples[0].Plan != nil {
 		t.Errorf("plan %+v, %v for a tuple without new connections", measured.Tuples[0].Plan, err)
 	}
 }

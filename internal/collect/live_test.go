@@ -1,13 +1,17 @@
 package collect_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -326,10 +330,18 @@ func TestLiveHostRange(t *testing.T) {
 // TestForecast compares what files say with a look, and with nothing for the
 // files of another system.
 func TestForecast(t *testing.T) {
-	c := newClinic(t)
-	c.file("etc/sysctl.d/50-ports.conf", "net.ipv4.ip_local_port_range = 15000 64001\nnet.ipv4.tcp_fin_timeout = 60\n")
-	_, now := c.looks(nil)
-	report, err := collect.Forecast(c.root, append(boot.Keys(), port.KeyTWRecycle), &now.Namespaces[0])
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "etc/sysctl.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := []byte("net.ipv4.ip_local_port_range = 15000 64001\nnet.ipv4.tcp_fin_timeout = 60\n")
+	if err := os.WriteFile(filepath.Join(root, "etc/sysctl.d/50-ports.conf"), file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := nettest.New(t)
+	h.Range(40000, 40199)
+	now := lookAt(t, collect.Netlink, h.Path(), 0)
+	report, err := collect.Forecast(root, append(boot.Keys(), port.KeyTWRecycle), &now.Namespaces[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,10 +355,52 @@ func TestForecast(t *testing.T) {
 	if !drift[port.KeyRange] || drift[port.KeyFinTimeout] {
 		t.Errorf("drift %v", drift)
 	}
-	if report, err = collect.Forecast(c.root, boot.Keys(), nil); err != nil || report.Settings[0].Running != nil || *report.Settings[0].Boot != "15000 64001" {
+	if report, err = collect.Forecast(root, boot.Keys(), nil); err != nil || report.Settings[0].Running != nil || *report.Settings[0].Boot != "15000 64001" {
 		t.Errorf("without a look: %+v, %v", report.Settings[0], err)
 	}
-	if _, err := collect.Forecast(c.root+"/nowhere", boot.Keys(), nil); err == nil {
+	if _, err := collect.Forecast(root+"/nowhere", boot.Keys(), nil); err == nil {
 		t.Error("a root that is not there is no error")
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	h := nettest.New(t)
+	own, err := netns.Open(h.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	collector, err := collect.Open(t.Context(), collect.Options{Root: "/", Source: collect.Netlink}, host.WantSockets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer collector.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	h.Do(func() {
+		looks, n := collector.Every(ctx, []netns.Namespace{own.Namespace}, host.WantSockets, time.Hour), 0
+		begun := time.Now()
+		for range looks.All() {
+			n++
+		}
+		if n > 1 || !errors.Is(looks.Err(), context.Canceled) || time.Since(begun) > time.Second {
+			t.Errorf("%d looks in %v, error %v, want context.Canceled", n, time.Since(begun), looks.Err())
+		}
+	})
+}
+
+func TestUnread(t *testing.T) {
+	own, err := netns.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := own
+	gone.ID++ // the path leads elsewhere than when it was found
+	state := &host.State{Namespaces: []host.Namespace{{ID: own.ID}}}
+	if got := collect.Unread(state, []netns.Namespace{own, gone}); len(got) != 0 {
+		t.Errorf("unread %+v, want none: one was read, the other is gone", got)
+	}
+	if got := collect.Unread(&host.State{}, []netns.Namespace{own}); len(got) != 1 {
+		t.Errorf("unread %+v, want the one that is there", got)
 	}
 }

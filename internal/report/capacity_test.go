@@ -58,13 +58,12 @@ func someLive(t *testing.T) *report.LivePlan {
 		return port.Tuple{Proto: port.TCP, Local: netip.MustParseAddr("10.0.0.2"), Remote: netip.MustParseAddrPort(remote)}
 	}
 	live := &report.LivePlan{
-		SchemaVersion: report.SchemaVersion, NetNS: 4026531840, Name: "host", Elapsed: 30, Samples: 31, Opened: 9500, Seen: 9006,
-		Tuples: []capacity.Observed{
+		SchemaVersion: report.SchemaVersion, Gaps: []host.Gap{},
+		Live: &capacity.Live{NetNS: 4026531840, Name: "host", Elapsed: 30, Samples: 31, Opened: 9500, Seen: 9006, Tuples: []capacity.Observed{
 			{Tuple: tuple("10.0.0.5:8080"), Local: "10.0.0.2", Remote: "10.0.0.5:8080", New: 9000, Rate: 300, Open: 75, TimeWait: 17000, Hold: 0.25, ByClient: 8900, ByServer: 100},
 			{Tuple: tuple("10.0.0.6:443"), Local: "10.0.0.2", Remote: "10.0.0.6:443", New: 6, Rate: 0.2, Open: 2, Hold: 10},
 			{Tuple: tuple("10.0.0.7:5432"), Local: "10.0.0.2", Remote: "10.0.0.7:5432", Open: 40},
-		},
-		Gaps: []host.Gap{},
+		}},
 	}
 	settings := &host.Settings{TWReuse: 2, TWReuseDelay: time.Second, Timestamps: 1}
 	for i := range live.Tuples {
@@ -178,7 +177,7 @@ func TestLivePlanText(t *testing.T) {
 		golden(t, name, out.String())
 	}
 	var out bytes.Buffer
-	quiet := &report.LivePlan{Name: "host", Elapsed: 1, Samples: 6}
+	quiet := &report.LivePlan{Live: &capacity.Live{Name: "host", Elapsed: 1, Samples: 6}}
 	if err := report.WriteLivePlan(&out, quiet, 0, report.Style{}); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +193,7 @@ func TestWorstNeedsTheLargestShare(t *testing.T) {
 	if worst := live.Worst(); worst == nil || worst.Remote != "10.0.0.5:8080" {
 		t.Errorf("worst is %+v", worst)
 	}
-	if worst := (&report.LivePlan{Tuples: live.Tuples[:1]}).Worst(); worst != nil {
+	if worst := (&report.LivePlan{Live: &capacity.Live{Tuples: live.Tuples[:1]}}).Worst(); worst != nil {
 		t.Errorf("worst of tuples without plans is %+v", worst)
 	}
 }

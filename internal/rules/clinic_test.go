@@ -1,8 +1,6 @@
-package collect_test
+package rules_test
 
 import (
-	"context"
-	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,14 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"portrange/internal/act"
 	"portrange/internal/collect"
-	"portrange/internal/doctor"
+	"portrange/internal/finding"
 	"portrange/internal/host"
-	"portrange/internal/judge"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
+	"portrange/internal/rules"
 )
 
 var (
@@ -75,30 +72,30 @@ func (c *clinic) connect(n int) {
 }
 
 // examine examines the host from inside, as if the files of root applied to it.
-func (c *clinic) examine() (found []doctor.Finding, gaps []host.Gap) { return c.examineTwice(nil) }
+func (c *clinic) examine() (found []finding.Finding, gaps []host.Gap) { return c.examineTwice(nil) }
 
 // examineTwice has something happen between two looks, unless that is nil.
-func (c *clinic) examineTwice(between func() error) (found []doctor.Finding, gaps []host.Gap) {
+func (c *clinic) examineTwice(between func() error) (found []finding.Finding, gaps []host.Gap) {
 	c.t.Helper()
 	earlier, now := c.looks(between)
-	report, err := collect.Forecast(c.root, doctor.BootKeys(), &now.Namespaces[0])
+	report, err := collect.Forecast(c.root, rules.BootKeys(), &now.Namespaces[0])
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	facts := doctor.FromStates(earlier, now, now.Namespaces[0].ID, report)
-	return doctor.Examine(facts), append(now.Gaps, report.Gaps...)
+	facts := &rules.Facts{Now: now, Earlier: earlier, Boot: report, Booted: now.Namespaces[0].ID}
+	return rules.Examine(facts), append(now.Gaps, report.Gaps...)
 }
 
 // looks takes one look from inside, or two.
 func (c *clinic) looks(between func() error) (earlier, now *host.State) {
 	c.t.Helper()
 	c.Do(func() {
-		collector, err := collect.Open(c.t.Context(), collect.Options{Root: c.root}, doctor.Want)
+		collector, err := collect.Open(c.t.Context(), collect.Options{Root: c.root}, rules.Needs())
 		if err != nil {
 			c.t.Fatal(err)
 		}
 		defer collector.Close()
-		looks := collector.Every(c.t.Context(), []netns.Namespace{c.own()}, doctor.Want, time.Millisecond)
+		looks := collector.Every(c.t.Context(), []netns.Namespace{c.own()}, rules.Needs(), time.Millisecond)
 		for state := range looks.All() {
 			earlier, now = now, state
 			if between == nil || earlier != nil {
@@ -124,37 +121,37 @@ func (c *clinic) own() netns.Namespace {
 	return own
 }
 
-func codes(found []doctor.Finding) []string {
+func codes(found []finding.Finding) []string {
 	var list []string
 	for _, f := range found {
-		list = append(list, f.Code)
+		list = append(list, f.Code())
 	}
 	return list
 }
 
-func find(t *testing.T, found []doctor.Finding, code string) doctor.Finding {
+func find(t *testing.T, found []finding.Finding, code string) finding.Finding {
 	t.Helper()
-	at := slices.IndexFunc(found, func(f doctor.Finding) bool { return f.Code == code })
+	at := slices.IndexFunc(found, func(f finding.Finding) bool { return f.Code() == code })
 	if at < 0 {
 		t.Fatalf("no finding %s among %v", code, codes(found))
 	}
 	return found[at]
 }
 
-func contains(t *testing.T, f doctor.Finding, want ...string) {
+func contains(t *testing.T, f finding.Finding, want ...string) {
 	t.Helper()
 	for _, w := range want {
-		if !strings.Contains(f.Evidence+" "+f.Subject, w) {
-			t.Errorf("%s: subject %q and evidence %q do not contain %q", f.Code, f.Subject, f.Evidence, w)
+		if !strings.Contains(f.Evidence()+" "+subjectOf(f), w) {
+			t.Errorf("%s: subject %q and evidence %q do not contain %q", f.Code(), subjectOf(f), f.Evidence(), w)
 		}
 	}
 }
 
-func absentCodes(t *testing.T, found []doctor.Finding, unwanted ...string) {
+func absentCodes(t *testing.T, found []finding.Finding, unwanted ...string) {
 	t.Helper()
 	for _, f := range found {
-		if slices.Contains(unwanted, f.Code) {
-			t.Errorf("%s must not appear: %s", f.Code, f.Evidence)
+		if slices.Contains(unwanted, f.Code()) {
+			t.Errorf("%s must not appear: %s", f.Code(), f.Evidence())
 		}
 	}
 }
@@ -171,7 +168,7 @@ func TestHealthyHost(t *testing.T) {
 		}
 	}
 	for _, f := range found {
-		if f.Severity.Reaches(judge.Warning) && f.Namespace != 0 {
+		if f.Severity.Reaches(finding.Warning) && f.NetNS != 0 {
 			t.Errorf("a healthy host has %+v", f)
 		}
 	}
@@ -182,10 +179,10 @@ func TestBusyPoolOnANarrowRange(t *testing.T) {
 	c.must(c.Listen(nettest.TCP4, service))
 	c.connect(120)
 	found, _ := c.examine()
-	contains(t, find(t, found, judge.PoolPastHalf), "120 of 200", "10.0.0.2:80")
-	contains(t, find(t, found, doctor.RangeNarrow), "200 ports", "80 of 200 left")
-	contains(t, find(t, found, doctor.WholeSearch), "IP_LOCAL_PORT_RANGE")
-	absentCodes(t, found, doctor.RangeDefaultBusy, doctor.SameParity, doctor.TimeWaitShare, doctor.StickyBuckets)
+	contains(t, find(t, found, "pool-past-half"), "120 of 200", "10.0.0.2:80")
+	contains(t, find(t, found, "range-narrow"), "200 ports", "80 of 200 left")
+	contains(t, find(t, found, "whole-search"), "IP_LOCAL_PORT_RANGE")
+	absentCodes(t, found, "range-default-busy", "same-parity", "time-wait-share", "sticky-buckets")
 }
 
 func TestListenerAndReservedPorts(t *testing.T) {
@@ -195,13 +192,13 @@ func TestListenerAndReservedPorts(t *testing.T) {
 	c.must(c.Listen(nettest.TCP4, netip.AddrPortFrom(here, 40010)))
 	c.must(c.Listen(nettest.TCP4, netip.AddrPortFrom(here, 0))) // gets another port next time
 	found, _ := c.examine()
-	f := find(t, found, doctor.ListenerInRange)
-	contains(t, f, "listens on port 40100 in", "collect.test")
-	if strings.Contains(f.Evidence, "40010") {
-		t.Errorf("a reserved port is reported: %s", f.Evidence)
+	f := find(t, found, "listener-in-range")
+	contains(t, f, "listens on port 40100 in", "rules.test")
+	if strings.Contains(f.Evidence(), "40010") {
+		t.Errorf("a reserved port is reported: %s", f.Evidence())
 	}
-	contains(t, find(t, found, doctor.ReservedOutside), "port 8080")
-	contains(t, find(t, found, doctor.ReservedUnused), "4 ports (40011-40014)")
+	contains(t, find(t, found, "reserved-outside-range"), "port 8080")
+	contains(t, find(t, found, "reserved-unused"), "4 ports (40011-40014)")
 }
 
 func TestConnectionOnASocketUnitsPort(t *testing.T) {
@@ -211,10 +208,10 @@ func TestConnectionOnASocketUnitsPort(t *testing.T) {
 	c.file("etc/systemd/system/far.socket", "[Socket]\nListenStream=9999\n")
 	c.must(c.Connect(nettest.TCP4, service, nettest.LocalRange(40007, 40007)))
 	found, _ := c.examine()
-	contains(t, find(t, found, doctor.PortTaken), "backup.socket", "port 40007", "one outgoing connection", "collect.test")
-	contains(t, find(t, found, doctor.SocketUnit), "backup.socket")
+	contains(t, find(t, found, "port-taken"), "backup.socket", "port 40007", "one outgoing connection", "rules.test")
+	contains(t, find(t, found, "socket-unit"), "backup.socket")
 	for _, f := range found {
-		if strings.Contains(f.Subject, "far.socket") {
+		if strings.Contains(subjectOf(f), "far.socket") {
 			t.Errorf("a port outside the range is reported: %+v", f)
 		}
 	}
@@ -231,12 +228,12 @@ func TestTimeWaitAndWrongCures(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, _ := c.examine()
-	contains(t, find(t, found, doctor.TimeWaitShare), "60 of 60")
-	contains(t, find(t, found, doctor.ReuseOff), "60 ports", "0 is off")
-	contains(t, find(t, found, doctor.CureFinTimeout), "15 s")
-	contains(t, find(t, found, doctor.CureRecycle), "/etc/sysctl.conf:2")
-	contains(t, find(t, found, doctor.BucketsLow), "60 timewait sockets now")
-	absentCodes(t, found, doctor.BucketsOverflow, doctor.TimestampsOff)
+	contains(t, find(t, found, "time-wait-share"), "60 of 60")
+	contains(t, find(t, found, "tw-reuse-off"), "60 ports", "0 is off")
+	contains(t, find(t, found, "cure-fin-timeout"), "15 s")
+	contains(t, find(t, found, "cure-tw-recycle"), "/etc/sysctl.conf:2")
+	contains(t, find(t, found, "tw-buckets-low"), "60 timewait sockets now")
+	absentCodes(t, found, "tw-buckets-overflow", "timestamps-off")
 }
 
 func TestOverflowAndReuse(t *testing.T) {
@@ -249,9 +246,9 @@ func TestOverflowAndReuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, _ := c.examine()
-	find(t, found, doctor.BucketsOverflow)
-	contains(t, find(t, found, doctor.TimestampsOff), "tcp_tw_reuse is 1", "0 of the")
-	absentCodes(t, found, doctor.ReuseOff)
+	find(t, found, "tw-buckets-overflow")
+	contains(t, find(t, found, "timestamps-off"), "tcp_tw_reuse is 1", "0 of the")
+	absentCodes(t, found, "tw-reuse-off")
 }
 
 func TestCloseWaitLeak(t *testing.T) {
@@ -263,26 +260,26 @@ func TestCloseWaitLeak(t *testing.T) {
 		}
 	}
 	found, _ := c.examine()
-	contains(t, find(t, found, doctor.CloseWaitLeak), "25 of 25", "10.0.0.2:80")
-	absentCodes(t, found, doctor.TimeWaitShare)
+	contains(t, find(t, found, "close-wait-leak"), "25 of 25", "10.0.0.2:80")
+	absentCodes(t, found, "time-wait-share")
 }
 
 func TestBootDriftAndNotPersisted(t *testing.T) {
 	c := newClinic(t)
 	c.Range(40000, 40100)
 	found, _ := c.examine()
-	contains(t, find(t, found, doctor.NotPersisted), `"40000 40100"`, `"32768 60999"`)
-	contains(t, find(t, found, doctor.SameParity), "101 ports")
-	absentCodes(t, found, doctor.BootDrift)
+	contains(t, find(t, found, "not-persisted"), `"40000 40100"`, `"32768 60999"`)
+	contains(t, find(t, found, "same-parity"), "101 ports")
+	absentCodes(t, found, "boot-drift")
 
 	c.file("etc/sysctl.d/50-ports.conf", "net.ipv4.ip_local_port_range = 15000 64001\n")
 	found, _ = c.examine()
-	contains(t, find(t, found, doctor.BootDrift), `"15000 64001"`, "/etc/sysctl.d/50-ports.conf:1")
-	absentCodes(t, found, doctor.NotPersisted)
+	contains(t, find(t, found, "boot-drift"), `"15000 64001"`, "/etc/sysctl.d/50-ports.conf:1")
+	absentCodes(t, found, "not-persisted")
 
 	c.file("etc/sysctl.d/50-ports.conf", "net.ipv4.ip_local_port_range = 40000 40100\n")
 	found, _ = c.examine()
-	absentCodes(t, found, doctor.NotPersisted, doctor.BootDrift)
+	absentCodes(t, found, "not-persisted", "boot-drift")
 }
 
 // TestFilesOfTheHostSayNothingOfOtherNamespaces looks from inside a namespace,
@@ -291,7 +288,7 @@ func TestFilesOfTheHostSayNothingOfOtherNamespaces(t *testing.T) {
 	c := newClinic(t)
 	c.file("etc/sysctl.d/50-ports.conf", "net.ipv4.ip_local_port_range = 15000 64001\n")
 	_, now := c.looks(nil)
-	absentCodes(t, doctor.Examine(doctor.FromStates(nil, now, 0, nil)), doctor.BootDrift, doctor.NotPersisted)
+	absentCodes(t, rules.Examine(&rules.Facts{Now: now}), "boot-drift", "not-persisted")
 }
 
 func TestBindBeforeConnectAndUDP(t *testing.T) {
@@ -304,8 +301,8 @@ func TestBindBeforeConnectAndUDP(t *testing.T) {
 		c.must(c.Bind(nettest.UDP4, netip.AddrPortFrom(here, 0)))
 	}
 	found, _ := c.examine()
-	contains(t, find(t, found, judge.BindBeforeConnect), "30 ports", "collect.test")
-	contains(t, find(t, found, judge.LocalPoolNearFull), "udp 10.0.0.1", "180 of 200")
+	contains(t, find(t, found, "bind-before-connect"), "30 ports", "rules.test")
+	contains(t, find(t, found, "local-pool-near-full"), "udp 10.0.0.1", "180 of 200")
 }
 
 func TestRates(t *testing.T) {
@@ -315,19 +312,29 @@ func TestRates(t *testing.T) {
 		_, err := nettest.TimeWait(listener, 20, c.dial)
 		return err
 	})
-	contains(t, find(t, found, doctor.ConnectionRate), "10.0.0.2:80", "TIME_WAIT allows 3 a second", "180 ports left")
-	find(t, found, doctor.PoolFilling)
+	contains(t, find(t, found, "connection-rate"), "10.0.0.2:80", "TIME_WAIT allows 3 a second", "180 ports left")
+	find(t, found, "pool-filling")
 }
 
 func TestSourceNATAndOtherRange(t *testing.T) {
 	c := newClinic(t)
-	rules := "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }; add rule ip nat out masquerade"
-	if out, err := c.Command("nft", rules).CombinedOutput(); err != nil {
+	ruleset := "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }; add rule ip nat out masquerade"
+	if out, err := c.Command("nft", ruleset).CombinedOutput(); err != nil {
 		t.Fatalf("nft: %v\n%s", err, out)
 	}
 	found, _ := c.examine()
-	contains(t, find(t, found, doctor.SourceNAT), "nftables ip nat out (1)")
-	contains(t, find(t, found, doctor.OtherRange), "40000 40199 (200 ports)", "the host "+hostText(t))
+	contains(t, find(t, found, "source-nat"), "nftables ip nat out (1)")
+	contains(t, find(t, found, "other-range"), "40000 40199 (200 ports)", "the host "+hostText(t))
+}
+
+// subjectOf is everything that a finding is about.
+func subjectOf(f finding.Finding) string {
+	s := &f.Subject
+	text := strings.Join([]string{s.Proto, s.Local, s.Remote, s.Key, s.Value, s.Object}, " ")
+	if s.Process != nil {
+		text += " " + s.Process.String()
+	}
+	return text
 }
 
 func hostText(t *testing.T) string {
@@ -336,50 +343,14 @@ func hostText(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return look(t, collect.Options{}, targets, 0).Namespaces[0].Settings.Range.String()
-}
-
-func TestClaimsHaveCodesThatAreKnown(t *testing.T) {
-	for _, code := range []string{act.NodePorts, act.PublishedPorts, act.SocketUnit, act.ServicePort, act.Listener, act.SameParity} {
-		if !slices.Contains(doctor.Codes(), code) {
-			t.Errorf("code %s of a plan is none of doctor's", code)
-		}
-	}
-}
-
-func TestInterrupted(t *testing.T) {
-	c := newClinic(t)
-	collector, err := collect.Open(t.Context(), collect.Options{Root: c.root, Source: collect.Netlink}, doctor.Want)
+	collector, err := collect.Open(t.Context(), collect.Options{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer collector.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
-	c.Do(func() {
-		looks, n := collector.Every(ctx, []netns.Namespace{c.own()}, doctor.Want, time.Hour), 0
-		begun := time.Now()
-		for range looks.All() {
-			n++
-		}
-		if n > 1 || !errors.Is(looks.Err(), context.Canceled) || time.Since(begun) > time.Second {
-			t.Errorf("%d looks in %v, error %v, want context.Canceled", n, time.Since(begun), looks.Err())
-		}
-	})
-}
-
-func TestUnread(t *testing.T) {
-	own, err := netns.Current()
+	state, err := collector.Look(t.Context(), targets, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := own
-	gone.ID++ // the path leads elsewhere than when it was found
-	state := &host.State{Namespaces: []host.Namespace{{ID: own.ID}}}
-	if got := collect.Unread(state, []netns.Namespace{own, gone}); len(got) != 0 {
-		t.Errorf("unread %+v, want none: one was read, the other is gone", got)
-	}
-	if got := collect.Unread(&host.State{}, []netns.Namespace{own}); len(got) != 1 {
-		t.Errorf("unread %+v, want the one that is there", got)
-	}
+	return state.Namespaces[0].Settings.Range.String()
 }

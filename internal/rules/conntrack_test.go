@@ -1,4 +1,4 @@
-package collect_test
+package rules_test
 
 import (
 	"encoding/binary"
@@ -9,8 +9,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/doctor"
-	"portrange/internal/judge"
+	"portrange/internal/finding"
 	"portrange/internal/kernel/limits"
 	"portrange/internal/nettest"
 )
@@ -33,13 +32,13 @@ func TestFullTableOfConnections(t *testing.T) {
 	c.must(c.Listen(nettest.TCP4, service))
 	c.connect(1)
 	found, _ := c.examine()
-	absentCodes(t, found, doctor.ConntrackNearFull, doctor.ConntrackDrops)
+	absentCodes(t, found, "conntrack-near-full", "conntrack-drops")
 
 	table := c.fillTable()
 	c.refused()
 	found, _ = c.examine()
-	contains(t, severity(t, found, doctor.ConntrackNearFull, judge.Critical), fmt.Sprintf("%d of %[1]d entries", table))
-	contains(t, severity(t, found, doctor.ConntrackDrops, judge.Warning), "dropped for want of room in the table, 0 because")
+	contains(t, severity(t, found, "conntrack-near-full", finding.Critical), fmt.Sprintf("%d of %[1]d entries", table))
+	contains(t, severity(t, found, "conntrack-drops", finding.Warning), "dropped for want of room in the table, 0 because")
 }
 
 func TestSourceNATWithoutPorts(t *testing.T) {
@@ -49,9 +48,9 @@ func TestSourceNATWithoutPorts(t *testing.T) {
 	c.connect(5)
 	c.refused()
 	found, _ := c.examine()
-	contains(t, severity(t, found, doctor.ConntrackDrops, judge.Info), "0 packets dropped for want of room", "because another entry had their ports")
-	contains(t, find(t, found, doctor.SourceNAT), "connections tracked: 5")
-	absentCodes(t, found, doctor.ConntrackNearFull, judge.PoolNearFull)
+	contains(t, severity(t, found, "conntrack-drops", finding.Info), "0 packets dropped for want of room", "because another entry had their ports")
+	contains(t, find(t, found, "source-nat"), "connections tracked: 5")
+	absentCodes(t, found, "conntrack-near-full", "pool-near-full")
 }
 
 // fillTable fills the namespace's table with established connections, which the

@@ -1,4 +1,4 @@
-package collect_test
+package rules_test
 
 import (
 	"fmt"
@@ -14,9 +14,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/doctor"
+	"portrange/internal/finding"
 	"portrange/internal/host"
-	"portrange/internal/judge"
 	"portrange/internal/kernel/feature"
 	"portrange/internal/kernel/limits"
 	"portrange/internal/nettest"
@@ -27,7 +26,7 @@ import (
 // package doctor tests on facts alone.
 
 // severity returns the finding if it is as severe as wanted.
-func severity(t *testing.T, found []doctor.Finding, code string, want judge.Severity) doctor.Finding {
+func severity(t *testing.T, found []finding.Finding, code string, want finding.Severity) finding.Finding {
 	t.Helper()
 	f := find(t, found, code)
 	if f.Severity != want {
@@ -41,16 +40,16 @@ func TestPoolNearFullAndFull(t *testing.T) {
 	c.must(c.Listen(nettest.TCP4, service))
 	c.connect(180)
 	found, _ := c.examine()
-	contains(t, severity(t, found, judge.PoolNearFull, judge.Warning), "180 of 200 ports in use, 20 left", "most by collect.test")
-	absentCodes(t, found, judge.PoolFull)
+	contains(t, severity(t, found, "pool-near-full", finding.Warning), "180 of 200 ports in use, 20 left", "most by rules.test")
+	absentCodes(t, found, "pool-full")
 
 	c.connect(20)
 	if _, err := c.dial(); err == nil {
 		t.Fatal("connect() found a port in a full pool")
 	}
 	found, _ = c.examine()
-	contains(t, severity(t, found, judge.PoolFull, judge.Critical), "200 of 200 ports in use, 0 left")
-	absentCodes(t, found, judge.PoolNearFull)
+	contains(t, severity(t, found, "pool-full", finding.Critical), "200 of 200 ports in use, 0 left")
+	absentCodes(t, found, "pool-near-full")
 }
 
 func TestLocalPoolFull(t *testing.T) {
@@ -62,7 +61,7 @@ func TestLocalPoolFull(t *testing.T) {
 		t.Fatal("bind() found a port in a full pool")
 	}
 	found, _ := c.examine()
-	contains(t, severity(t, found, judge.LocalPoolFull, judge.Critical), "udp 10.0.0.1", "200 of 200", "0 left")
+	contains(t, severity(t, found, "local-pool-full", finding.Critical), "udp 10.0.0.1", "200 of 200", "0 left")
 }
 
 func TestRangeWithheld(t *testing.T) {
@@ -72,7 +71,7 @@ func TestRangeWithheld(t *testing.T) {
 		c.must(c.Bind(nettest.TCP4, netip.AddrPortFrom(here, 0)))
 	}
 	found, _ := c.examine()
-	contains(t, severity(t, found, judge.RangeWithheld, judge.Critical), "0 of the range's 200 ports usable: 150 reserved, 50 bind-held")
+	contains(t, severity(t, found, "range-withheld", finding.Critical), "0 of the range's 200 ports usable: 150 reserved, 50 bind-held")
 }
 
 func TestDefaultRangeInUse(t *testing.T) {
@@ -83,8 +82,8 @@ func TestDefaultRangeInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, _ := c.examine()
-	contains(t, severity(t, found, doctor.RangeDefaultBusy, judge.Info), "the kernel's default of 28232 ports", "21132 of 28232 left")
-	absentCodes(t, found, doctor.RangeNarrow, doctor.OtherRange)
+	contains(t, severity(t, found, "range-default-busy", finding.Info), "the kernel's default of 28232 ports", "21132 of 28232 left")
+	absentCodes(t, found, "range-narrow", "other-range")
 }
 
 func TestServiceThatIsDown(t *testing.T) {
@@ -93,16 +92,16 @@ func TestServiceThatIsDown(t *testing.T) {
 	c.must(c.Listen(nettest.TCP4, service))
 	c.file("usr/lib/systemd/system/mysql.service", "[Service]\nExecStart=/usr/sbin/mysqld\n")
 	found, _ := c.examine()
-	contains(t, severity(t, found, doctor.ServicePort, judge.Warning), "MySQL X protocol", "port 33060 in the range", "mysql.service is installed")
-	absentCodes(t, found, doctor.PortTaken)
+	contains(t, severity(t, found, "service-port", finding.Warning), "MySQL X protocol", "port 33060 in the range", "mysql.service is installed")
+	absentCodes(t, found, "port-taken")
 
 	c.must(c.Connect(nettest.TCP4, service, nettest.LocalRange(33060, 33060)))
 	found, _ = c.examine()
-	contains(t, severity(t, found, doctor.PortTaken, judge.Warning), "port 33060 is held now by one outgoing connection: collect.test")
+	contains(t, severity(t, found, "port-taken", finding.Warning), "port 33060 is held now by one outgoing connection: rules.test")
 
 	c.Sysctl("net.ipv4.ip_local_reserved_ports", "33060")
 	found, _ = c.examine()
-	absentCodes(t, found, doctor.ServicePort, doctor.PortTaken, doctor.ReservedUnused)
+	absentCodes(t, found, "service-port", "port-taken", "reserved-unused")
 }
 
 func TestDatagramSocketOnASocketUnitsPort(t *testing.T) {
@@ -111,12 +110,12 @@ func TestDatagramSocketOnASocketUnitsPort(t *testing.T) {
 	c.must(c.Listen(nettest.TCP4, service))
 	c.must(c.Connect(nettest.TCP4, service, nettest.LocalRange(40007, 40007)))
 	found, _ := c.examine()
-	severity(t, found, doctor.SocketUnit, judge.Warning)
-	absentCodes(t, found, doctor.PortTaken)
+	severity(t, found, "socket-unit", finding.Warning)
+	absentCodes(t, found, "port-taken")
 
 	c.must(c.Bind(nettest.UDP4, netip.AddrPortFrom(here, 40007)))
 	found, _ = c.examine()
-	contains(t, severity(t, found, doctor.PortTaken, judge.Critical), "log.socket", "port 40007 is held now by a UDP socket of collect.test")
+	contains(t, severity(t, found, "port-taken", finding.Critical), "log.socket", "port 40007 is held now by a UDP socket of rules.test")
 }
 
 func TestNodePorts(t *testing.T) {
@@ -128,10 +127,10 @@ func TestNodePorts(t *testing.T) {
 		t.Fatalf("nft: %v\n%s", err, out)
 	}
 	found, _ := c.examine()
-	contains(t, severity(t, found, doctor.NodePorts, judge.Warning), "768 ports (32000-32767)", "kube-proxy")
+	contains(t, severity(t, found, "node-ports", finding.Warning), "768 ports (32000-32767)", "kube-proxy")
 	c.Range(32768, 33999)
 	found, _ = c.examine()
-	absentCodes(t, found, doctor.NodePorts)
+	absentCodes(t, found, "node-ports")
 }
 
 func TestPublishedPorts(t *testing.T) {
@@ -139,9 +138,9 @@ func TestPublishedPorts(t *testing.T) {
 	c.docker(`[{"Id":"00","Names":["/web"],"Ports":[{"PublicPort":40080,"Type":"tcp"}]},
 		{"Id":"01","Names":["/below"],"Ports":[{"PublicPort":8080,"Type":"tcp"}]}]`)
 	found, _ := c.examine()
-	contains(t, severity(t, found, doctor.PublishedPorts, judge.Warning), "Docker container web", "port 40080 in the range")
+	contains(t, severity(t, found, "published-ports", finding.Warning), "Docker container web", "port 40080 in the range")
 	for _, f := range found {
-		if f.Code == doctor.PublishedPorts && f.Subject == "Docker container below" {
+		if f.Code() == "published-ports" && f.Subject.Object == "Docker container below" {
 			t.Errorf("a port outside the range is reported: %+v", f)
 		}
 	}
@@ -171,8 +170,8 @@ func TestReuseDelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, _ := c.examine()
-	contains(t, severity(t, found, doctor.ReuseDelay, judge.Info), "after 20s instead of 1 s", "of the 60 of", "that is 0 now")
-	absentCodes(t, found, doctor.ReuseOff, doctor.TimestampsOff)
+	contains(t, severity(t, found, "tw-reuse-delay", finding.Info), "after 20s instead of 1 s", "of the 60 of", "that is 0 now")
+	absentCodes(t, found, "tw-reuse-off", "timestamps-off")
 }
 
 func TestConnectionsThatLeaveAPrivateNetwork(t *testing.T) {
@@ -187,10 +186,10 @@ func TestConnectionsThatLeaveAPrivateNetwork(t *testing.T) {
 	}
 	connect(63)
 	found, _ := c.examine()
-	absentCodes(t, found, doctor.CloudNAT)
+	absentCodes(t, found, "cloud-nat")
 	connect(1)
 	found, _ = c.examine()
-	contains(t, severity(t, found, doctor.CloudNAT, judge.Info), "tcp 10.0.0.1 → 203.0.113.5:443", "64 connections from a private address")
+	contains(t, severity(t, found, "cloud-nat", finding.Info), "tcp 10.0.0.1 → 203.0.113.5:443", "64 connections from a private address")
 }
 
 // TestProcessThatRunsOutOfFiles lowers its own limit, as it holds the
@@ -204,12 +203,12 @@ func TestProcessThatRunsOutOfFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, _ := c.examine()
-	absentCodes(t, found, doctor.ProcessFiles)
+	absentCodes(t, found, "process-files")
 
 	limit := own.Open + 40
 	limitFiles(t, limit)
 	found, _ = c.examine()
-	contains(t, severity(t, found, doctor.ProcessFiles, judge.Warning), "collect.test", fmt.Sprintf("of %d files open", limit), "150 ports of the range")
+	contains(t, severity(t, found, "process-files", finding.Warning), "rules.test", fmt.Sprintf("of %d files open", limit), "150 ports of the range")
 }
 
 // limitFiles sets this process's soft limit of open files until the test ends.
@@ -244,10 +243,10 @@ func TestAdviceFollowsTheKernel(t *testing.T) {
 	}
 	_, err := os.Stat("/proc/sys/net/ipv4/ip_local_port_step_width")
 	for code, want := range map[string]bool{
-		doctor.WholeSearch:   has.SocketRange == host.Yes && has.WholeSearch == host.Yes,
-		doctor.LockedSearch:  has.RCULookup == host.No,
-		doctor.StickyBuckets: has.BucketRecalculation == host.No,
-		doctor.StepWidth:     err == nil,
+		"whole-search":   has.SocketRange == host.Yes && has.WholeSearch == host.Yes,
+		"locked-search":  has.RCULookup == host.No,
+		"sticky-buckets": has.BucketRecalculation == host.No,
+		"step-width":     err == nil,
 	} {
 		if got := slices.Contains(codes(found), code); got != want {
 			t.Errorf("%s found %v, want %v on a kernel with %+v", code, got, want, has)
@@ -261,7 +260,7 @@ func TestFillingPoolAndOneThatLevelsOff(t *testing.T) {
 	c := newClinic(t)
 	c.Range(40000, 49999)
 	listener := c.must(c.Listen(nettest.TCP4, service))
-	look := func(work func() error) []doctor.Finding {
+	look := func(work func() error) []finding.Finding {
 		found, _ := c.examineTwice(func() error { return paced(50, work) })
 		return found
 	}
@@ -269,14 +268,14 @@ func TestFillingPoolAndOneThatLevelsOff(t *testing.T) {
 		_, err := nettest.TimeWait(listener, 1, c.dial)
 		return err
 	})
-	absentCodes(t, found, doctor.PoolFilling)
-	contains(t, find(t, found, doctor.ConnectionRate), "TIME_WAIT allows 167 a second", "TIME_WAIT grows to about", "and no further")
+	absentCodes(t, found, "pool-filling")
+	contains(t, find(t, found, "connection-rate"), "TIME_WAIT allows 167 a second", "TIME_WAIT grows to about", "and no further")
 
 	found = look(func() error {
 		_, err := c.dial()
 		return err
 	})
-	contains(t, find(t, found, doctor.PoolFilling), "10.0.0.2:80", "of 10000 left")
+	contains(t, find(t, found, "pool-filling"), "10.0.0.2:80", "of 10000 left")
 }
 
 // paced does the work so many times in a second.
