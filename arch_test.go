@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -32,7 +33,8 @@ var arrows = map[string][]string{
 	"internal/boot":      {"internal/port"},
 	"internal/simulate":  {"internal/port", "internal/capacity", "internal/kernel/"},
 	"internal/observe":   {"internal/port", "internal/capacity", "internal/sample", "internal/kernel/"},
-	"internal/chart":     {"internal/capacity", "internal/simulate"},
+	"internal/chart":     nil,
+	"internal/figure":    {"internal/chart", "internal/capacity", "internal/simulate"},
 	"internal/doctor":    {"internal/port", "internal/judge", "internal/boot", "internal/kernel/"},
 	"internal/act":       {"internal/port", "internal/judge", "internal/boot", "internal/act/", "internal/kernel/"},
 	"internal/act/":      {"internal/port", "internal/catalogue", "internal/boot", "internal/act", "internal/act/", "internal/sample", "internal/kernel/"},
@@ -41,10 +43,11 @@ var arrows = map[string][]string{
 	"internal/report": {"internal/port", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe", "internal/doctor",
 		"internal/boot", "internal/act", "internal/act/journal"},
 	"internal/cli": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe",
-		"internal/chart", "internal/doctor", "internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
+		"internal/chart", "internal/figure", "internal/doctor", "internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
 	"cmd/portrange": {"internal/cli"},
 
-	// For tests and benchmarks only; the program itself imports none of them.
+	// For tests, benchmarks and packagers; the program itself imports none of them.
+	"internal/manpages":                     {"internal/cli", "internal/report"},
 	"internal/nettest":                      nil,
 	"internal/exact":                        nil,
 	"internal/kernel/sockdiag/sockdiagtest": {"internal/port", "internal/kernel/sockdiag"},
@@ -151,5 +154,64 @@ func TestNoFileIsLongOrInitialisesItself(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// forbidden are packages that the program must do without, and why. A name stands
+// for all packages below it too.
+var forbidden = map[string]string{
+	"gonum.org/v1/plot":                          "its fonts, PDF and LaTeX were a quarter of the program; charts are SVG, see internal/chart",
+	"gonum.org/v1/gonum/stat":                    "it links all of lapack; mathext has the gamma function",
+	"gonum.org/v1/gonum/blas":                    "no linear algebra is done here",
+	"gonum.org/v1/gonum/lapack":                  "no linear algebra is done here",
+	"gonum.org/v1/gonum/mat":                     "no linear algebra is done here",
+	"github.com/spf13/cobra/doc":                 "man pages are made by internal/manpages",
+	"github.com/cpuguy83/go-md2man":              "man pages are made by internal/manpages",
+	"github.com/russross/blackfriday":            "man pages are made by internal/manpages",
+	"gopkg.in/yaml.v3":                           "nobody maintains it; go.yaml.in/yaml is the same",
+	"html/template":                              "the program prints no pages",
+	"image":                                      "charts are SVG, see internal/chart",
+	"github.com/prometheus/client_golang":        "only a daemon has metrics",
+	"portrange/internal/nettest":                 "for tests only",
+	"github.com/rogpeppe/go-internal/testscript": "for tests only",
+}
+
+// TestProgramLinksNothingForbidden: a dependency comes in with one import, and
+// nobody sees what it brings along.
+func TestProgramLinksNothingForbidden(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./cmd/portrange").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for linked := range strings.FieldsSeq(string(out)) {
+		for name, why := range forbidden {
+			if linked == name || strings.HasPrefix(linked, name+"/") {
+				t.Errorf("the program links %s, see `go mod why %[1]s`: %[2]s", linked, why)
+			}
+		}
+	}
+}
+
+// maxSize is the most that the program may take, stripped as `make` builds it.
+const maxSize = 15_000_000
+
+// TestProgramIsSmall finds what no list of packages tells: a method called by its
+// name, for instance, makes the linker keep all methods.
+func TestProgramIsSmall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("links the program")
+	}
+	path := filepath.Join(t.TempDir(), "portrange")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/portrange")
+	build.Env = append(build.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > maxSize {
+		t.Errorf("the program has %d bytes, the limit is %d", info.Size(), maxSize)
 	}
 }

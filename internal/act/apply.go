@@ -152,8 +152,8 @@ type moves struct {
 
 // Kept is something that is left alone when a change is taken back.
 type Kept struct {
-	What string `json:"what"` // the setting and its namespace, or the file
-	Why  string `json:"why"`
+	What string `json:"what" doc:"the setting and its network namespace, or the file"`
+	Why  string `json:"why" doc:"what happened to it"`
 	// File is how portrange left a file, and how it is now; nil for a setting.
 	File *journal.File `json:"-"`
 }

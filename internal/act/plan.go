@@ -29,15 +29,15 @@ type Plan struct {
 
 // Change is what happens to one namespace.
 type Change struct {
-	NetNS          uint64            `json:"netns"`
-	Name           string            `json:"name"`
+	NetNS          uint64            `json:"netns" doc:"inode number of the network namespace"`
+	Name           string            `json:"name" doc:"host, the name given by ip netns, or its first process"`
 	Before         judge.RangeInfo   `json:"before"`
 	After          judge.RangeInfo   `json:"after"`
-	Gained         int               `json:"gained"` // ports of After that are not in Before
-	Lost           int               `json:"lost"`   // ports of Before that are not in After
-	ReservedBefore string            `json:"reserved_before"`
-	ReservedAfter  string            `json:"reserved_after"`
-	Findings       []finding.Finding `json:"findings"`
+	Gained         int               `json:"gained" doc:"ports of the range after that are not in the one before"`
+	Lost           int               `json:"lost" doc:"ports of the range before that are not in the one after"`
+	ReservedBefore string            `json:"reserved_before" doc:"ip_local_reserved_ports in the kernel's form; empty for none"`
+	ReservedAfter  string            `json:"reserved_after" doc:"what it will be"`
+	Findings       []finding.Finding `json:"-"`
 
 	// Settings are the writes, reserved ports before the range: a port must be
 	// reserved by the time the range reaches it.

@@ -9,10 +9,10 @@ import (
 
 // Line is a place in a file.
 type Line struct {
-	File string `json:"file"` // as the program names it
-	Line int    `json:"line"` // counted from 1
+	File string `json:"file" doc:"the file, as the program names it"`
+	Line int    `json:"line" doc:"the line, counted from 1"`
 	// Target is the file itself where File is a link or lies behind one.
-	Target string `json:"target"`
+	Target string `json:"target" doc:"the file itself where its name is a link"`
 }
 
 // String is the form that editors and compilers understand.

@@ -91,7 +91,7 @@ type Observed struct {
 	ByClient int `json:"closed_by_client" doc:"connections that the client closed first"`
 	ByServer int `json:"closed_by_server" doc:"connections that the server closed first, or that were reset"`
 	// Plan is what this load needs; nil where no connection began.
-	Plan *Plan `json:"plan" doc:"what this load needs, with the fields of plan --json but schema_version, simulation and gaps; null where no connection began"`
+	Plan *Plan `json:"plan" doc:"what this load needs, with the fields of plan --json but schema_version, simulation and gaps; null where no connection began" see:"plan"`
 }
 
 // Elapsed is the time between the first sample and the last.

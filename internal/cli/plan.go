@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -15,6 +16,7 @@ import (
 
 	"portrange/internal/capacity"
 	"portrange/internal/chart"
+	"portrange/internal/figure"
 	"portrange/internal/host"
 	"portrange/internal/observe"
 	"portrange/internal/port"
@@ -122,7 +124,7 @@ func (c *planCommand) flags(cmd *cobra.Command) {
 	flags.Var(&c.limit, "limit", "with --from-live, destinations to show, 0 for all")
 	flags.BoolVar(&c.simulate, "simulate", false, "run the load on this kernel, scaled down")
 	flags.IntVar(&c.probe, "probe", 0, "measure connect() while so many `PORTS` fill")
-	flags.StringVar(&c.chart, "chart", "", "draw a chart into `FILE`.svg or .png")
+	flags.StringVar(&c.chart, "chart", "", "draw a chart into `FILE`.svg")
 	sourceFlag(cmd, &c.options)
 }
 
@@ -146,8 +148,8 @@ func (c *planCommand) checkChart() error {
 	if c.chart == "" {
 		return nil
 	}
-	if _, err := chart.FormatOf(c.chart); err != nil {
-		return err
+	if !strings.EqualFold(filepath.Ext(c.chart), ".svg") {
+		return fmt.Errorf("chart %q: charts are drawn as SVG only, want a file name that ends in .svg", c.chart)
 	}
 	if _, err := os.Stat(filepath.Dir(c.chart)); err != nil {
 		return fmt.Errorf("write chart %s: %w", c.chart, err)
@@ -170,7 +172,7 @@ func (c *planCommand) runPlan(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.draw(func(format chart.Format) ([]byte, error) { return chart.Plan(plan, format) }); err != nil {
+	if err := c.draw(func() (*chart.Chart, error) { return figure.Plan(plan), nil }); err != nil {
 		return err
 	}
 	c.printGaps(host.gaps)
@@ -291,7 +293,7 @@ func (c *planCommand) drawWorst(document *report.LivePlan) error {
 	if c.chart != "" && worst == nil {
 		return errors.New("draw a chart: no destination got a new connection meanwhile")
 	}
-	return c.draw(func(format chart.Format) ([]byte, error) { return chart.Plan(worst.Plan, format) })
+	return c.draw(func() (*chart.Chart, error) { return figure.Plan(worst.Plan), nil })
 }
 
 func (c *planCommand) runProbe(ctx context.Context) error {
@@ -306,26 +308,22 @@ func (c *planCommand) runProbe(ctx context.Context) error {
 		document.Costs = append(document.Costs, costs)
 	}
 	stop()
-	if err := c.draw(func(format chart.Format) ([]byte, error) { return chart.ConnectCost(document.Costs, format) }); err != nil {
+	if err := c.draw(func() (*chart.Chart, error) { return figure.ConnectCost(document.Costs) }); err != nil {
 		return err
 	}
 	return c.print(document, func(w io.Writer, style report.Style) error { return report.WriteCosts(w, document, style) })
 }
 
 // draw writes the chart that was asked for, whole or not at all.
-func (c *planCommand) draw(render func(chart.Format) ([]byte, error)) error {
+func (c *planCommand) draw(figure func() (*chart.Chart, error)) error {
 	if c.chart == "" {
 		return nil
 	}
-	format, err := chart.FormatOf(c.chart)
+	drawn, err := figure()
 	if err != nil {
 		return err
 	}
-	file, err := render(format)
-	if err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(c.chart, file, 0o644); err != nil {
+	if err := renameio.WriteFile(c.chart, drawn.SVG(), 0o644); err != nil {
 		return fmt.Errorf("write chart %s: %w", c.chart, err)
 	}
 	return nil

@@ -49,7 +49,8 @@ type Namespace struct {
 	Holdings *Holdings // nil where owners were not asked for
 	// Devices names the interfaces that sockets are bound to, by index.
 	Devices map[uint32]string
-	Walk    Walk
+	// Walk is nil where the table of bind buckets was not walked.
+	Walk *Walk
 
 	// Holds are the ports that sockets took through bind() and, of UDP, all
 	// ports in use, each once for a protocol.
@@ -68,11 +69,12 @@ type Namespace struct {
 	Opened *int
 }
 
-// Walk tells how often the walk of the kernel's table of bind buckets met a list
-// that changed below it.
+// Walk tells how a walk of the kernel's table of bind buckets went, which takes
+// no lock and so may meet lists that change below it.
 type Walk struct {
-	// Restarts counts the lists that were read again.
-	Restarts uint64 `json:"restarts"`
-	// Skipped counts the sockets that could not be checked against their list.
-	Skipped uint64 `json:"skipped"`
+	// Restarts counts how often a list had changed and was read again.
+	Restarts uint64 `json:"restarts" doc:"how often a list of the table changed while it was read, and was read again"`
+	// Skipped counts the sockets that were not asked which list they are in: the
+	// socket before them had just been, and they were next to it.
+	Skipped uint64 `json:"skipped" doc:"sockets that were taken to be in the list of the one before them without being asked"`
 }

@@ -58,6 +58,9 @@ type TupleUsage struct {
 	// Reusable are the ports in TIME_WAIT that tcp_tw_reuse may hand out now,
 	// where it is switched on for the tuple.
 	Reusable port.Ports
+	// Unstamped are the ports in TIME_WAIT whose connection had no TCP timestamps,
+	// which tcp_tw_reuse never hands out. A source that shows no buckets cannot tell.
+	Unstamped port.Ports
 }
 
 // StatePorts are the ports of one tuple in one state.
@@ -205,7 +208,11 @@ func (u *TupleUsage) add(s *port.Socket, p uint16, reuseDelay time.Duration) {
 		u.States = append(u.States, StatePorts{State: s.State})
 	}
 	u.States[state].Ports.Add(p)
-	if s.Mini && s.State == port.TimeWait && s.Stamped && s.Quiet > reuseDelay {
+	switch {
+	case !s.Mini || s.State != port.TimeWait:
+	case !s.Stamped && s.Hold == port.ConnectHeld:
+		u.Unstamped.Add(p)
+	case s.Stamped && s.Quiet > reuseDelay:
 		u.Reusable.Add(p)
 	}
 }

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"portrange/internal/boot"
@@ -315,31 +314,5 @@ func TestOverridesByOthersThanTheAdministrator(t *testing.T) {
 	s := drifting(port.KeyRange, "15000 64001", "32768 60999")
 	if f := NotAfterReboot(&s, "15000 64001", true); f.Actions[0].Command.String() != "portrange set 15000 64001 --persist" || f.Values.Get("file") != nil {
 		t.Errorf("the kernel's default: %+v", f)
-	}
-}
-
-// reachesAll reports whether a command concerns all namespaces, or always the host.
-func reachesAll(command finding.Command) bool {
-	text := command.String()
-	for _, part := range []string{"--persist", "--netns all", "portrange boot", "sysctl -w fs.", "sysctl -w net.netfilter."} {
-		if strings.Contains(text, part) {
-			return true
-		}
-	}
-	return false
-}
-
-// TestCommandsReachTheNamespace types the commands of every finding about
-// another namespace than the caller's: they must not change the caller's.
-func TestCommandsReachTheNamespace(t *testing.T) {
-	for code, s := range symptoms() {
-		s.sick.ns().Ref = "lb1"
-		for _, f := range find(examine(s.sick), code) {
-			for _, action := range f.Actions {
-				if action.Command != nil && !slices.Contains(action.Command, "lb1") && !reachesAll(action.Command) {
-					t.Errorf("%s: %s does not name the namespace", code, action.Command)
-				}
-			}
-		}
 	}
 }

@@ -66,10 +66,6 @@ func heldSymptoms() map[string]symptom {
 	}
 }
 
-func paritySymptoms() map[string]symptom {
-	return map[string]symptom{"same-parity": {healthy().set(as(40000, 40100)), healthy(), finding.Info, []string{"101 ports"}}}
-}
-
 // TestWhoUsesReservedPorts has a port in use by whatever shows it.
 func TestWhoUsesReservedPorts(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -41,8 +41,8 @@ func checkWords(t *testing.T, f *finding.Finding, want []string) {
 func symptoms() map[string]symptom {
 	all := map[string]symptom{}
 	for _, some := range []map[string]symptom{
-		poolSymptoms(),
-		heldSymptoms(), limitSymptoms(), kernelSymptoms(), bootSymptoms(), paritySymptoms(),
+		poolSymptoms(), rangeSymptoms(), timeWaitSymptoms(),
+		heldSymptoms(), limitSymptoms(), kernelSymptoms(), bootSymptoms(),
 	} {
 		for code, s := range some {
 			all[code] = s

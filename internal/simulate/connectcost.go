@@ -47,9 +47,9 @@ const (
 // ConnectCosts is what connect() costs while a pool fills.
 type ConnectCosts struct {
 	// Ports is the size of the pool.
-	Ports int    `json:"ports"`
-	Fill  Fill   `json:"fill"`
-	Steps []Cost `json:"steps"`
+	Ports int    `json:"ports" doc:"size of the pool"`
+	Fill  Fill   `json:"fill" doc:"established or time_wait"`
+	Steps []Cost `json:"steps" doc:"steps of filling, in order"`
 	// Failing is the cost of the calls that found no port.
 	Failing Latency `json:"failing"`
 }
@@ -57,8 +57,8 @@ type ConnectCosts struct {
 // Cost is the latency of connect() over one step of filling.
 type Cost struct {
 	// From and To are the shares of the pool in use before and after the step.
-	From float64 `json:"from"`
-	To   float64 `json:"to"`
+	From float64 `json:"from" doc:"share of the pool in use before the step"`
+	To   float64 `json:"to" doc:"share of the pool in use after it"`
 	Latency
 }
 

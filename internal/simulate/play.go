@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/capacity"
 	"portrange/internal/kernel/sockdiag"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -129,7 +128,7 @@ func (p *play) keepDelay() error {
 	if p.Stands != Kernel {
 		return nil
 	}
-	delay := min(p.clock.realLinger().Round(time.Millisecond), capacity.TimeWait*time.Second)
+	delay := min(p.clock.realLinger().Round(time.Millisecond), port.TimeWaitLength)
 	if delay == p.delay {
 		return nil
 	}

@@ -24,11 +24,11 @@ type Result struct {
 type Prediction struct {
 	// Peak is how many ports the fullest tuple withholds at most while it is
 	// watched: the median, and between which numbers it is 99 times of 100.
-	Peak     int `json:"peak"`
-	PeakLow  int `json:"peak_low"`
-	PeakHigh int `json:"peak_high"`
+	Peak     int `json:"peak" doc:"most ports of a tuple withheld at once, median"`
+	PeakLow  int `json:"peak_low" doc:"0.5th percentile of it"`
+	PeakHigh int `json:"peak_high" doc:"99.5th percentile"`
 	// Lost is the share of connect() calls that find no port.
-	Lost float64 `json:"lost"`
+	Lost float64 `json:"lost" doc:"share of the connect() calls that find no port"`
 }
 
 // Measured is what the kernel did while it was watched, after the pools had
@@ -36,18 +36,18 @@ type Prediction struct {
 type Measured struct {
 	// Peak is the most ports that the kernel's sockets of one tuple withheld
 	// from connect(), among Looks.
-	Peak  int `json:"peak"`
-	Looks int `json:"looks"`
+	Peak  int `json:"peak" doc:"most ports of a tuple withheld, by the kernel's list of sockets"`
+	Looks int `json:"looks" doc:"how often that list was read"`
 	// Calls of connect(), Failed of them with EADDRNOTAVAIL.
-	Calls  int     `json:"calls"`
-	Failed int     `json:"failed"`
-	Lost   float64 `json:"lost"`
+	Calls  int     `json:"calls" doc:"connect() calls"`
+	Failed int     `json:"failed" doc:"those that found no port (EADDRNOTAVAIL)"`
+	Lost   float64 `json:"lost" doc:"failed / calls"`
 	// Connect is the latency of the calls that got a port, Failing of the others.
 	Connect Latency `json:"connect"`
 	Failing Latency `json:"failing"`
 	// Pace is planned time / time taken: below 1, the machine was too busy to
 	// keep up, and the run was slowed down, not thinned out.
-	Pace float64 `json:"pace"`
+	Pace float64 `json:"pace" doc:"planned / taken time; below 1 the machine was too busy, and latencies are higher for it"`
 }
 
 // maxTaken bounds a run on a machine that cannot keep up.

@@ -29,21 +29,21 @@ var DefaultBounds = Bounds{Ports: 10000, Rate: 3000, Tuples: 16}
 // parts of a connection's life keep their proportions.
 type Run struct {
 	// TimeScale and PortScale are simulated / planned.
-	TimeScale float64 `json:"time_scale"`
-	PortScale float64 `json:"port_scale"`
+	TimeScale float64 `json:"time_scale" doc:"simulated / planned time"`
+	PortScale float64 `json:"port_scale" doc:"simulated / planned ports"`
 	// Tuples are the pools simulated, of the Plan's.
-	Tuples int `json:"tuples"`
+	Tuples int `json:"tuples" doc:"tuples simulated"`
 	// TupleRate is new connections per second for each.
-	TupleRate float64 `json:"tuple_rate"`
+	TupleRate float64 `json:"tuple_rate" doc:"new connections per second for each"`
 	// Hold is for how many seconds a connection is open, Lingers for how many
 	// more its port stays withheld.
-	Hold    float64 `json:"hold_seconds"`
-	Lingers float64 `json:"lingers_seconds"`
-	Low     uint16  `json:"low"`
-	High    uint16  `json:"high"`
-	Usable  int     `json:"usable"`
+	Hold    float64 `json:"hold_seconds" doc:"how long a connection is open"`
+	Lingers float64 `json:"lingers_seconds" doc:"for how long its port is withheld thereafter"`
+	Low     uint16  `json:"low" doc:"lowest port of the simulated range"`
+	High    uint16  `json:"high" doc:"highest port"`
+	Usable  int     `json:"usable" doc:"ports connect() may draw on for each tuple"`
 	// Stands is what stands in for TIME_WAIT; see the constants.
-	Stands StandIn `json:"time_wait"`
+	Stands StandIn `json:"time_wait" doc:"kernel (its own, with a scaled tcp_tw_reuse_delay), emulated (by connections that stay open as long) or not_needed"`
 
 	withheld *port.Set
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"portrange/internal/capacity"
+	"portrange/internal/judge"
 	"portrange/internal/port"
 )
 
@@ -14,7 +15,7 @@ func plan(t *testing.T, l capacity.Load, r port.Range) *capacity.Plan {
 	if l.TWReuseDelayMS == 0 {
 		l.TWReuseDelayMS = 1000
 	}
-	p, err := capacity.Make(l, capacity.PlainPorts(r), 0.999)
+	p, err := capacity.Make(l, judge.PlainPorts(r), 0.999)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func TestScaleChoosesWhatStandsForTimeWait(t *testing.T) {
 }
 
 func TestScaleKeepsASmallPlanAsItIs(t *testing.T) {
-	ports := capacity.PlainPorts(port.Range{Low: 40000, High: 40999})
+	ports := judge.PlainPorts(port.Range{Low: 40000, High: 40999})
 	ports.Reserved.AddRange(40100, 40109)
 	ports.BindHeld.Add(40200)
 	l := capacity.Load{Rate: 500, Hold: 1, Destinations: 2, Sources: 1, TWReuseDelayMS: 1000}
