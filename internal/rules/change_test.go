@@ -65,6 +65,12 @@ func alterations() map[string]alteration {
 		"pool-near-full": {
 			healthy().with(clients(17)...).becoming(as(40000, 40019)), healthy().with(clients(17)...).becoming(as(40000, 40020)),
 			finding.Warning, []string{"17 of 20"}},
+		"local-pool-full": {
+			healthy().with(clients(10, udp)...).becoming(as(40000, 40009)), healthy().with(clients(10, udp)...).becoming(as(40000, 40010)),
+			finding.Critical, []string{"10 of 10 ports", "0 left"}},
+		"local-pool-near-full": {
+			healthy().with(clients(17, udp)...).becoming(as(40000, 40019)), healthy().with(clients(17, udp)...).becoming(as(40000, 40020)),
+			finding.Warning, []string{"17 of 20"}},
 		"pool-past-half": {
 			healthy().with(clients(10)...).becoming(as(40000, 40019)), healthy().with(clients(10)...).becoming(as(40000, 40020)),
 			finding.Warning, []string{"10 of 20"}},
@@ -208,6 +214,14 @@ func TestPoolsThatGetBetter(t *testing.T) {
 			return code == "pool-full" || code == "pool-near-full" || code == "pool-past-half"
 		}) {
 			t.Errorf("%s: %v", name, found)
+		}
+	}
+	for name, c := range map[string]*Change{
+		"nothing draws on it":     healthy().with(clients(10)...).becoming(as(40000, 40009)),
+		"UDP opened out of range": healthy().with(crowd(41000, 90, "10.0.0.2", "10.0.0.5:53", udp)...).becoming(as(40901, 41089)),
+	} {
+		if found := find(ExamineChange(c), "local-pool-full"); len(found) > 0 {
+			t.Errorf("%s: %+v", name, found)
 		}
 	}
 	worse := healthy().with(clients(90)...).becoming(as(40000, 40091))
