@@ -17,7 +17,7 @@ func (p *Plan) addFiles(wish Wish, look Look) error {
 	if look.Files != nil {
 		p.Gaps = append(p.Gaps, look.Files.Gaps...)
 	}
-	at := slices.IndexFunc(p.Changes, func(c Change) bool { return look.Booted != 0 && c.NetNS == look.Booted })
+	at := slices.IndexFunc(p.Changes, func(c Change) bool { return c.NetNS == look.Booted })
 	switch {
 	case at < 0 && wish.Persist:
 		return fmt.Errorf("persist: files in %s set the values of the host at boot, not those of netns %s; "+

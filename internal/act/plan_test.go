@@ -122,6 +122,16 @@ func TestReserveWish(t *testing.T) {
 	}
 }
 
+// TestWhatIsReservedAlreadyIsStillMeant: --persist and --emit need the value.
+func TestWhatIsReservedAlreadyIsStillMeant(t *testing.T) {
+	for name, wish := range map[string]Wish{"add": {Add: ports(t, "22")}, "remove": {Remove: ports(t, "23")}} {
+		p := plan(t, wish, seen(withReserved(t, "22")))
+		if want := []Value{{port.KeyReserved, "22"}}; !p.Empty() || !slices.Equal(p.Values(), want) {
+			t.Errorf("%s: values %v, want %v and nothing to write", name, p.Values(), want)
+		}
+	}
+}
+
 func TestUnreservedPortOfAListenerIsAWarning(t *testing.T) {
 	f := seen(withReserved(t, "40000"), withHolds(held(40000, port.TCP, port.Listen)))
 	p := plan(t, Wish{Remove: ports(t, "40000")}, f)
@@ -308,9 +318,26 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
+// TestALineOfSeveralKeys has a glob override both settings: it is taken out once.
+func TestALineOfSeveralKeys(t *testing.T) {
+	const conf = "/etc/sysctl.conf"
+	other := overriddenBy(conf, 1)
+	other.Key = port.KeyReserved
+	f := seen(func(f *Look) {
+		f.Files.Boot = fakeBoot{conflicts: []boot.Conflict{overriddenBy(conf, 1), other}}
+		f.Files.Contents[conf] = &journal.Content{Data: []byte("net.ipv4.ip_local_* = 1\n")}
+	})
+	p := plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, f)
+	if len(p.Findings) != 2 || len(p.Files) != 2 || string(p.Files[1].After.Data) != takenOut+"net.ipv4.ip_local_* = 1\n" {
+		t.Errorf("findings %v, files %+v", p.Findings, p.Files)
+	}
+}
+
 func TestConflictsOutsideEtcAreNotTouched(t *testing.T) {
 	f := seen(func(f *Look) {
-		f.Files.Boot = fakeBoot{conflicts: []boot.Conflict{overriddenBy("/usr/lib/sysctl.d/zzz.conf", 1)}}
+		const packaged = "/usr/lib/sysctl.d/zzz.conf"
+		f.Files.Boot = fakeBoot{conflicts: []boot.Conflict{overriddenBy(packaged, 1)}}
+		f.Files.Contents[packaged] = &journal.Content{Data: []byte("net.ipv4.ip_local_port_range = 1024 2000\n")}
 	})
 	p := plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, f)
 	if got := find(p, "overridden-at-boot"); got == nil || len(p.Files) != 1 || !p.Warns() {
@@ -331,6 +358,23 @@ func TestRebootIsForetold(t *testing.T) {
 	}
 	if got := find(plan(t, Wish{Range: wide(), Persist: true}, f), "not-after-reboot"); got != nil {
 		t.Errorf("persisted, and still %+v", got)
+	}
+}
+
+// TestOnlyWhatIsChangedIsForetold: other settings, and namespaces that end with
+// the reboot, are not the plan's business.
+func TestOnlyWhatIsChangedIsForetold(t *testing.T) {
+	value := "1"
+	f := seen(func(f *Look) {
+		f.Files.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: port.KeyTWReuse, Boot: &value}}}}
+	})
+	if got := find(plan(t, Wish{Range: wide()}, f), "not-after-reboot"); got != nil {
+		t.Errorf("of another setting: %+v", got)
+	}
+	f.Files.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: port.KeyReserved, Boot: &value}}}}
+	f.Places[1] = journal.Place{ID: 1, Name: "lb1"}
+	if got := find(plan(t, Wish{Range: wide()}, f), "not-after-reboot"); got != nil {
+		t.Errorf("of a namespace that ends: %+v", got)
 	}
 }
 

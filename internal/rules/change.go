@@ -185,7 +185,7 @@ func worsened(c *Change) {
 }
 
 // leftBefore is how many ports a pool has left as it is now. One in which no
-// port is used now has all of them.
+// port is used has all of them.
 func (c *Change) leftBefore(subject finding.Subject) int {
 	v := &c.before.Verdict
 	for i := range v.Pools {
@@ -194,9 +194,12 @@ func (c *Change) leftBefore(subject finding.Subject) int {
 		}
 	}
 	for i := range v.LocalPools {
-		if p := &v.LocalPools[i]; subject == (finding.Subject{Proto: p.Proto, Local: p.Local}) {
-			return p.Left
+		if localSubject(&v.LocalPools[i]) == subject {
+			return v.LocalPools[i].Left
 		}
+	}
+	if subject.Remote == "" {
+		return c.before.Ports.Open().Len()
 	}
 	return v.Usable
 }

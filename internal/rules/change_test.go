@@ -65,6 +65,12 @@ func alterations() map[string]alteration {
 		"pool-near-full": {
 			healthy().with(clients(17)...).becoming(as(40000, 40019)), healthy().with(clients(17)...).becoming(as(40000, 40020)),
 			finding.Warning, []string{"17 of 20"}},
+		"local-pool-full": {
+			healthy().with(clients(10, udp)...).becoming(as(40000, 40009)), healthy().with(clients(10, udp)...).becoming(as(40000, 40010)),
+			finding.Critical, []string{"10 of 10 ports", "0 left"}},
+		"local-pool-near-full": {
+			healthy().with(clients(17, udp)...).becoming(as(40000, 40019)), healthy().with(clients(17, udp)...).becoming(as(40000, 40020)),
+			finding.Warning, []string{"17 of 20"}},
 		"pool-past-half": {
 			healthy().with(clients(10)...).becoming(as(40000, 40019)), healthy().with(clients(10)...).becoming(as(40000, 40020)),
 			finding.Warning, []string{"10 of 20"}},
@@ -129,6 +135,33 @@ func TestPortsThatAreNoLongerReserved(t *testing.T) {
 	}
 }
 
+// TestAnotherChangeSaysNothingOfTheRange reserves ports in a small range with odd ends.
+func TestAnotherChangeSaysNothingOfTheRange(t *testing.T) {
+	p := healthy().set(as(40001, 40099)).set(reserving("40010"))
+	if found := ExamineChange(p.becoming(reserving("40010-40011"))); len(found) > 0 {
+		t.Errorf("findings %v", codesOf(found))
+	}
+}
+
+// TestAPartOfThePortsReserved leaves one for a warning.
+func TestAPartOfThePortsReserved(t *testing.T) {
+	c := healthy().holding(port.TCP, 40100, port.Listen, java).holding(port.TCP, 40101, port.Listen, java).becoming(as(40000, 40199))
+	c.Reserving = set("40100")
+	c.After.Settings.Reserved = c.Reserving
+	if found := find(ExamineChange(c), "listener-in-range"); len(found) != 1 || found[0].Severity != finding.Warning {
+		t.Errorf("findings %+v", found)
+	}
+}
+
+// TestProtocolsAreApart: a process may hold the same port for TCP and for UDP.
+func TestProtocolsAreApart(t *testing.T) {
+	p := healthy().holding(port.TCP, 40100, port.BoundInactive, java).holding(port.UDP, 40101, port.Close, java)
+	found := find(ExamineChange(p.becoming(as(40000, 40199))), "bind-held-in-range")
+	if len(found) != 2 || found[0].Subject.Proto != "tcp" || found[1].Subject.Proto != "udp" {
+		t.Errorf("findings %+v", found)
+	}
+}
+
 // TestConnectionsAreNoIntruders: a port that connect() picked is shared.
 func TestConnectionsAreNoIntruders(t *testing.T) {
 	held := func(edit ...func(*port.Socket)) *Change {
@@ -136,6 +169,14 @@ func TestConnectionsAreNoIntruders(t *testing.T) {
 		return p.holding(port.TCP, 40100, port.Established, java).becoming(as(40000, 40199))
 	}
 	c, bound := held(), held(binds)
+	mixed := healthy().with(append(crowd(40100, 1, "10.0.0.2", "10.0.0.5:80"), crowd(40100, 1, "10.0.0.2", "10.0.0.6:80", binds)...)...)
+	if c := mixed.holding(port.TCP, 40100, port.Established, java).becoming(as(40000, 40199)); Intruders(c.Before, c.After).Len() != 1 {
+		t.Error("a port that is bound as well is no intruder")
+	}
+	served := healthy().with(crowd(40100, 1, "10.0.0.2", "10.0.0.5:80", unseen)...) // accepted, as netlink sees it
+	if c := served.holding(port.TCP, 40100, port.Listen, java).becoming(as(40000, 40199)); Intruders(c.Before, c.After).Len() != 1 {
+		t.Error("a listener is no intruder")
+	}
 	if found := find(ExamineChange(c), "bind-held-in-range"); len(found) > 0 || Intruders(c.Before, c.After).Len() > 0 {
 		t.Errorf("a connection: %+v", found)
 	}
@@ -150,6 +191,11 @@ func TestOneClaimOfTwoProtocolsIsOneFinding(t *testing.T) {
 	found := find(ExamineChange(p.becoming(as(40000, 40199))), "socket-unit")
 	if len(found) != 1 || found[0].Values.Text("ports") != "40100-40101" {
 		t.Errorf("findings %+v", found)
+	}
+	p.claimed(host.SocketUnit, "40102", 0).claimed(host.SocketUnit, "40103", 0)
+	p.ns().Claims[2].Who, p.ns().Claims[3].Evidence = "another.socket", "its drop-in says so"
+	if found := find(ExamineChange(p.becoming(as(40000, 40199))), "socket-unit"); len(found) != 3 {
+		t.Errorf("others are merged too: %+v", found)
 	}
 	if got := p.ns().Claims[1].Ports.String(); got != "40100-40101" {
 		t.Errorf("the claim became %s", got)
@@ -168,6 +214,14 @@ func TestPoolsThatGetBetter(t *testing.T) {
 			return code == "pool-full" || code == "pool-near-full" || code == "pool-past-half"
 		}) {
 			t.Errorf("%s: %v", name, found)
+		}
+	}
+	for name, c := range map[string]*Change{
+		"nothing draws on it":     healthy().with(clients(10)...).becoming(as(40000, 40009)),
+		"UDP opened out of range": healthy().with(crowd(41000, 90, "10.0.0.2", "10.0.0.5:53", udp)...).becoming(as(40901, 41089)),
+	} {
+		if found := find(ExamineChange(c), "local-pool-full"); len(found) > 0 {
+			t.Errorf("%s: %+v", name, found)
 		}
 	}
 	worse := healthy().with(clients(90)...).becoming(as(40000, 40091))

@@ -44,6 +44,7 @@ func TestModernKernelsNeedNoAdvice(t *testing.T) {
 		with(append(clients(60), crowd(40070, 5, "10.0.0.2", "10.0.0.5:80", binds)...)...).
 		on(host.Features{SocketRange: host.Yes, WholeSearch: host.No, RCULookup: host.Yes, BucketRecalculation: host.Yes})
 	checkNone(t, p, "whole-search", "locked-search", "sticky-buckets", "step-width")
+	checkNone(t, p.on(host.Features{WholeSearch: host.Yes}), "whole-search") // without the option there is no use in it
 }
 
 func TestUnknownFeaturesMakeNoFinding(t *testing.T) {
@@ -74,6 +75,8 @@ func TestConnectCostOnItsEdges(t *testing.T) {
 		"not twice as slow":  {50, []host.CostStep{below, less}, finding.Info},
 		"no pool is there":   {49, []host.CostStep{below, twice}, finding.Info},
 		"nothing in use":     {0, []host.CostStep{below, twice}, finding.Info},
+		"slower than most":   {50, []host.CostStep{{Share: 0.1, Took: 20 * time.Microsecond}, below, twice}, finding.Info},
+		"twice right behind": {50, []host.CostStep{below, twice, {Share: 0.9, Took: 10 * time.Microsecond}}, finding.Warning},
 		"nothing below half": {50, []host.CostStep{twice}, finding.Info},
 	} {
 		found := find(examine(healthy().with(clients(tt.sockets)...).probed(tt.steps...)), "connect-cost")

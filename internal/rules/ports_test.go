@@ -20,6 +20,7 @@ func listening(first, n int, edit ...func(*port.Socket)) []*port.Socket {
 }
 
 func chosen(s *port.Socket) { s.Chosen = true }
+func unseen(s *port.Socket) { s.Hold = port.HoldUnknown }
 
 // holding has processes hold a port.
 func (p *patient) holding(proto port.Proto, at uint16, state port.State, processes ...host.Process) *patient {
@@ -73,6 +74,7 @@ func TestWhoUsesReservedPorts(t *testing.T) {
 	}{
 		"nothing":                    {healthy().set(reserving("40010")), "40010"},
 		"a listener":                 {healthy().set(reserving("40010")).with(listening(40010, 1)...), ""},
+		"a listener of netlink":      {healthy().set(reserving("40010")).with(listening(40010, 1, unseen)...), ""},
 		"an idle socket":             {healthy().set(reserving("40010")).with(crowd(40010, 1, "10.0.0.2", "10.0.0.5:80", binds)...), ""},
 		"a UDP socket":               {healthy().set(reserving("40010")).with(crowd(40010, 1, "10.0.0.2", "10.0.0.5:53", udp)...), ""},
 		"a UDP socket next to it":    {healthy().set(reserving("40010")).with(crowd(40011, 1, "10.0.0.2", "10.0.0.5:53", udp)...), "40010"},
@@ -129,6 +131,7 @@ func TestWhatIsInAClaimsWay(t *testing.T) {
 		"UDP, nothing":         {host.SocketUnit, port.UDP, nil, "", ""},
 		"TCP, a UDP socket":    {host.SocketUnit, port.TCP, clients(5, udp), "", ""},
 		"TCP, bound sockets":   {host.SocketUnit, port.TCP, clients(5, binds), "", ""},
+		"TCP, and one bound":   {host.SocketUnit, port.TCP, append(clients(5), crowd(40003, 1, "10.0.0.2", "10.0.0.6:80", binds)...), "", ""},
 		"TCP, a connection":    {host.ServicePort, port.TCP, clients(4), "port 40003 is held now by one outgoing connection of a process that could not be seen", finding.Warning},
 		"NodePorts are no one": {host.NodePorts, 0, clients(5), "", ""},
 	} {
