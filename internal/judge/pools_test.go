@@ -109,7 +109,7 @@ func TestLeftRecycles(t *testing.T) {
 		ns.Settings.TWReuse = tt.reuse
 		got := Left(ns, tt.tuple)
 		if got.Reusable != tt.want || got.Size != got.Used+got.Left-got.Reusable {
-			t.Errorf("%s: %+v, want %d recyclable and a sum that holds", tt.name, got, tt.want)
+			t.Errorf("%s: %+v, want %d reusable and a sum that holds", tt.name, got, tt.want)
 		}
 	}
 }
@@ -143,7 +143,7 @@ func TestPortTakenTwiceIsRecycledOnlyIfBothAreRipe(t *testing.T) {
 	)
 	ns.Settings.TWReuse = 1
 	if got := Left(ns, onTwo); got.Used != 2 || got.Reusable != 1 || got.Left != 89 {
-		t.Errorf("%+v, want two ports in use, one of them recyclable", got)
+		t.Errorf("%+v, want two ports in use, one of them reusable", got)
 	}
 }
 

@@ -46,7 +46,7 @@ func TestEveryCommandHasAPage(t *testing.T) {
 func TestPagesDocumentTheirOwnJSON(t *testing.T) {
 	all := pages(t)
 	for page, field := range map[string]string{
-		"portrange-show.8":    `namespaces\[\]\.pools\[\]\.recyclable`,
+		"portrange-show.8":    `namespaces\[\]\.pools\[\]\.reusable`,
 		"portrange-sockets.8": `sockets\[\]\.timer\.expires_ms`,
 	} {
 		if !regexp.MustCompile(field).MatchString(all[page]) {

@@ -312,7 +312,7 @@ func TestRates(t *testing.T) {
 		_, err := nettest.TimeWait(listener, 20, c.dial)
 		return err
 	})
-	contains(t, find(t, found, "connection-rate"), "10.0.0.2:80", "TIME_WAIT allows 3 a second", "180 ports left")
+	contains(t, find(t, found, "connection-rate"), "10.0.0.2:80", "TIME_WAIT allows 3.33/s", "180 ports left")
 	find(t, found, "pool-filling")
 }
 

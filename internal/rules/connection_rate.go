@@ -63,7 +63,7 @@ func rateValues(p *Place, r *judge.Rate) finding.Values {
 
 func rateEvidence(f *finding.Finding) string {
 	v := f.Values
-	text := fmt.Sprintf("at least %s new connections over %s", words.Rate(v.Float("rate")), words.Span(v.Duration("over")))
+	text := fmt.Sprintf("at least %s over %s", words.PerSecond(v.Float("rate"), "new connection"), words.Span(v.Duration("over")))
 	if ceiling := v.Float("ceiling"); ceiling > 0 {
 		text += fmt.Sprintf("; TIME_WAIT allows %s (%s, each kept for %s), so the rate is at %s of its ceiling", words.Rate(ceiling),
 			words.Count(v.Int("size"), "port"), words.Span(v.Duration("kept")), words.Percent(v.Float("of_ceiling")))

@@ -2,7 +2,6 @@ package rules_test
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"portrange/internal/finding"
 	"portrange/internal/kernel/limits"
 	"portrange/internal/nettest"
+	"portrange/internal/words"
 )
 
 // tracked is a clinic whose connections netfilter tracks.
@@ -37,7 +37,7 @@ func TestFullTableOfConnections(t *testing.T) {
 	table := c.fillTable()
 	c.refused()
 	found, _ = c.examine()
-	contains(t, severity(t, found, "conntrack-near-full", finding.Critical), fmt.Sprintf("%d of %[1]d entries", table))
+	contains(t, severity(t, found, "conntrack-near-full", finding.Critical), words.Thousands(int(table))+" of "+words.Thousands(int(table))+" entries")
 	contains(t, severity(t, found, "conntrack-drops", finding.Warning), "dropped for want of room in the table, 0 because")
 }
 
@@ -49,7 +49,7 @@ func TestSourceNATWithoutPorts(t *testing.T) {
 	c.refused()
 	found, _ := c.examine()
 	contains(t, severity(t, found, "conntrack-drops", finding.Info), "0 packets dropped for want of room", "because another entry had their ports")
-	contains(t, find(t, found, "source-nat"), "connections tracked: 5")
+	contains(t, find(t, found, "source-nat"), "5 connections tracked")
 	absentCodes(t, found, "conntrack-near-full", "pool-near-full")
 }
 

@@ -44,11 +44,11 @@ func poolSymptoms() map[string]symptom {
 		"connection-rate": {
 			healthy().with(clients(30, waits)...).before(10*time.Second, clients(10, waits)...),
 			healthy().with(clients(30)...).before(10*time.Second, clients(30)...),
-			finding.Warning, []string{"2/s new connections over 10 s", "allows 1.67/s (100 ports, each kept for 60 s)", "120.0%", "70 ports left", "35 s"}},
+			finding.Warning, []string{"2 new connections a second over 10 s", "allows 1.67/s (100 ports, each kept for 60 s)", "120.0%", "70 ports left", "35 s"}},
 		"pool-filling": {
 			healthy().with(clients(60)...).before(5*time.Second, clients(10)...),
 			healthy().with(clients(10)...).before(5*time.Second, clients(60)...),
-			finding.Critical, []string{"10/s ports more", "over 5 s", "40 of 100 left", "4 s"}},
+			finding.Critical, []string{"10 ports a second more", "over 5 s", "40 of 100 left", "4 s"}},
 		"close-wait-leak": {
 			ownedBy(10, clients(10, lingers)...), healthy().with(clients(9, lingers)...), finding.Warning,
 			[]string{"10 of 10 ports", "CLOSE_WAIT", "envoy (pid 812)"}},
@@ -276,7 +276,7 @@ func TestRatesOfReusedPorts(t *testing.T) {
 	now := append(clients(10), crowd(40010, 10, "10.0.0.2", "10.0.0.5:80", waits)...)
 	p := healthy().with(now...).before(10*time.Second, before...)
 	found := find(examine(p), "connection-rate")
-	if len(found) != 1 || !strings.Contains(found[0].Evidence(), "at least 1/s new connections") {
+	if len(found) != 1 || !strings.Contains(found[0].Evidence(), "at least 1 new connection a second") {
 		t.Errorf("findings %v, want one with one connection a second", found)
 	}
 }

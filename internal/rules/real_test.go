@@ -82,7 +82,7 @@ func TestDefaultRangeInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, _ := c.examine()
-	contains(t, severity(t, found, "range-default-busy", finding.Info), "the kernel's default of 28232 ports", "21132 of 28232 left")
+	contains(t, severity(t, found, "range-default-busy", finding.Info), "the kernel's default of 28,232 ports", "21,132 of 28,232 left")
 	absentCodes(t, found, "range-narrow", "other-range")
 }
 
@@ -97,7 +97,7 @@ func TestServiceThatIsDown(t *testing.T) {
 
 	c.must(c.Connect(nettest.TCP4, service, nettest.LocalRange(33060, 33060)))
 	found, _ = c.examine()
-	contains(t, severity(t, found, "port-taken", finding.Warning), "port 33060 is held now by one outgoing connection: rules.test")
+	contains(t, severity(t, found, "port-taken", finding.Warning), "port 33060 is held now by one outgoing connection of rules.test")
 
 	c.Sysctl("net.ipv4.ip_local_reserved_ports", "33060")
 	found, _ = c.examine()
@@ -115,7 +115,7 @@ func TestDatagramSocketOnASocketUnitsPort(t *testing.T) {
 
 	c.must(c.Bind(nettest.UDP4, netip.AddrPortFrom(here, 40007)))
 	found, _ = c.examine()
-	contains(t, severity(t, found, "port-taken", finding.Critical), "log.socket", "port 40007 is held now by a UDP socket of rules.test")
+	contains(t, severity(t, found, "port-taken", finding.Critical), "log.socket", "port 40007 is held now by one UDP socket of rules.test")
 }
 
 func TestNodePorts(t *testing.T) {
@@ -170,7 +170,7 @@ func TestReuseDelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, _ := c.examine()
-	contains(t, severity(t, found, "tw-reuse-delay", finding.Info), "after 20s instead of 1 s", "of the 60 of", "that is 0 now")
+	contains(t, severity(t, found, "tw-reuse-delay", finding.Info), "after 20 s instead of 1 s", "of the 60 there are", "that is 0 now")
 	absentCodes(t, found, "tw-reuse-off", "timestamps-off")
 }
 
@@ -189,7 +189,7 @@ func TestConnectionsThatLeaveAPrivateNetwork(t *testing.T) {
 	absentCodes(t, found, "cloud-nat")
 	connect(1)
 	found, _ = c.examine()
-	contains(t, severity(t, found, "cloud-nat", finding.Info), "tcp 10.0.0.1 → 203.0.113.5:443", "64 connections from a private address")
+	contains(t, severity(t, found, "cloud-nat", finding.Info), "tcp 10.0.0.1 203.0.113.5:443", "64 connections from a private address")
 }
 
 // TestProcessThatRunsOutOfFiles lowers its own limit, as it holds the
@@ -269,13 +269,13 @@ func TestFillingPoolAndOneThatLevelsOff(t *testing.T) {
 		return err
 	})
 	absentCodes(t, found, "pool-filling")
-	contains(t, find(t, found, "connection-rate"), "TIME_WAIT allows 167 a second", "TIME_WAIT grows to about", "and no further")
+	contains(t, find(t, found, "connection-rate"), "TIME_WAIT allows 167/s", "TIME_WAIT grows to about", "and no further")
 
 	found = look(func() error {
 		_, err := c.dial()
 		return err
 	})
-	contains(t, find(t, found, "pool-filling"), "10.0.0.2:80", "of 10000 left")
+	contains(t, find(t, found, "pool-filling"), "10.0.0.2:80", "of 10,000 left")
 }
 
 // paced does the work so many times in a second.

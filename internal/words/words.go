@@ -121,12 +121,23 @@ func Countdown(d time.Duration) string {
 // Moment is a point in time, in UTC.
 func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
 
-// Rate is a number of events a second, with three digits below 100.
-func Rate(perSecond float64) string {
-	if perSecond >= 100 && perSecond < 1e15 {
-		return Rounded(perSecond) + "/s"
+// Rate is a number of events a second, as "470/s".
+func Rate(perSecond float64) string { return frequency(perSecond) + "/s" }
+
+// PerSecond is the same in a sentence, with the noun of one: "470 ports a second".
+func PerSecond(rate float64, noun string) string {
+	number := frequency(rate)
+	if number != "1" {
+		noun += "s"
 	}
-	return threeDigits(perSecond) + "/s"
+	return number + " " + noun + " a second"
+}
+
+func frequency(n float64) string {
+	if n >= 100 && n < 1e15 {
+		return Rounded(n)
+	}
+	return threeDigits(n)
 }
 
 // Join lists texts as a sentence does: "a, b and c".

@@ -11,7 +11,7 @@ func TestNumbers(t *testing.T) {
 		{Thousands(0), "0"}, {Thousands(999), "999"}, {Thousands(1000), "1,000"}, {Thousands(-28232), "-28,232"}, {Thousands(1234567), "1,234,567"},
 		{Count(1, "port"), "1 port"}, {Count(0, "port"), "0 ports"}, {Count(28232, "port"), "28,232 ports"},
 		{Percent(0), "0.0%"}, {Percent(0.8549), "85.5%"}, {Percent(1), "100.0%"},
-		{Rate(0.5), "0.5/s"}, {Rate(99.94), "99.9/s"}, {Rate(470.4), "470/s"}, {Rate(13449), "13,449/s"},
+		{Rate(0.5), "0.5/s"}, {PerSecond(966.4, "new connection"), "966 new connections a second"}, {PerSecond(1, "port"), "1 port a second"}, {Rate(99.94), "99.9/s"}, {Rate(470.4), "470/s"}, {Rate(13449), "13,449/s"},
 		{Span(0), "0 s"}, {Span(time.Nanosecond), "1 ns"}, {Span(25 * time.Microsecond), "25 µs"}, {Span(38200), "38.2 µs"}, {Span(999_400), "999 µs"},
 		{Span(999_600), "1 ms"}, {Span(1_234_567), "1.23 ms"}, {Span(250 * time.Millisecond), "250 ms"}, {Span(999 * time.Millisecond), "999 ms"},
 		{Span(999_400_000), "999 ms"}, {Span(999_500_000), "1 s"}, {Span(-1500 * time.Millisecond), "-1.5 s"}, {Span(12 * time.Second), "12 s"}, {Span(1500 * time.Millisecond), "1.5 s"},
