@@ -29,6 +29,7 @@ func bindBeforeConnect() *Rule {
 			},
 		},
 		Needs: host.WantSockets | host.WantOwners,
+		Show:  Shown,
 		Namespace: func(p *Place) {
 			bound, size := judge.BoundPorts(p.NS), p.Ports.Open().Len()
 			n := bound.Len()

@@ -238,3 +238,30 @@ func TestHalfClosed(t *testing.T) {
 		}
 	}
 }
+
+// TestShowTellsOfPoolsAndOfWhatFillsThem has show pass over what explains nothing
+// and over settings.
+func TestShowTellsOfPoolsAndOfWhatFillsThem(t *testing.T) {
+	for name, tt := range map[string]struct {
+		p    *patient
+		want []string
+	}{
+		"a full pool in TIME_WAIT":      {healthy().with(clients(100, waits)...), []string{"time-wait-share", "pool-full", "local-pool-full"}},
+		"a little TIME_WAIT":            {healthy().with(clients(20, waits)...), []string{}},
+		"bound before connect, but few": {healthy().with(clients(5, binds)...), []string{"bind-before-connect"}},
+		"a narrow range, idle":          {healthy(), []string{}},
+	} {
+		if got := codesOf(Pools(tt.p.Now)); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: show tells of %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// TestShowNeedsOneLookAtSockets keeps rules that need more out of show.
+func TestShowNeedsOneLookAtSockets(t *testing.T) {
+	for _, rule := range All() {
+		if more := rule.Needs &^ (host.WantSockets | host.WantOwners); rule.Show != NotShown && (more != 0 || rule.Namespace == nil) {
+			t.Errorf("%s is shown and needs %b more", rule.Code, more)
+		}
+	}
+}

@@ -21,6 +21,7 @@ func closeWaitLeak() *Rule {
 			},
 		},
 		Needs: host.WantSockets | host.WantOwners,
+		Show:  ShownAsCause,
 		Namespace: func(p *Place) {
 			for i := range p.Verdict.Pools {
 				pool := &p.Verdict.Pools[i]

@@ -35,6 +35,7 @@ func finWait2Share() *Rule {
 			},
 		},
 		Needs: host.WantSockets | host.WantOwners,
+		Show:  ShownAsCause,
 		Namespace: func(p *Place) {
 			for i := range p.Verdict.Pools {
 				if pool := &p.Verdict.Pools[i]; share(pool, port.FinWait2) >= worthWaiting {

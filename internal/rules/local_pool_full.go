@@ -17,6 +17,7 @@ func localPoolFull() *Rule {
 			Evidence: func(f *finding.Finding) string { return roomText(f.Values) },
 		},
 		Needs:     host.WantSockets,
+		Show:      Shown,
 		Change:    worsened,
 		Namespace: func(p *Place) { eachLocalPool(p, full, finding.Critical) },
 	}

@@ -14,6 +14,7 @@ func localPoolNearFull() *Rule {
 			Evidence: func(f *finding.Finding) string { return roomText(f.Values) },
 		},
 		Needs:     host.WantSockets,
+		Show:      Shown,
 		Change:    worsened,
 		Namespace: func(p *Place) { eachLocalPool(p, nearFull, finding.Warning) },
 	}

@@ -26,6 +26,7 @@ func oneProcess() *Rule {
 			},
 		},
 		Needs: host.WantSockets | host.WantOwners,
+		Show:  ShownAsCause,
 		Namespace: func(p *Place) {
 			for i := range p.Verdict.Pools {
 				pool := &p.Verdict.Pools[i]

@@ -15,6 +15,7 @@ func poolFull() *Rule {
 			Causes: causesOfFullPools(), Evidence: poolEvidence,
 		},
 		Needs:     host.WantSockets | host.WantOwners,
+		Show:      Shown,
 		Namespace: func(p *Place) { eachPool(p, full, finding.Critical) },
 		Change:    worsened,
 	}

@@ -13,6 +13,7 @@ func poolNearFull() *Rule {
 			Causes: append(causesOfFullPools(), "pool-filling"), Evidence: poolEvidence,
 		},
 		Needs:     host.WantSockets | host.WantOwners,
+		Show:      Shown,
 		Namespace: func(p *Place) { eachPool(p, nearFull, finding.Warning) },
 		Change:    worsened,
 	}

@@ -13,6 +13,7 @@ func poolPastHalf() *Rule {
 			Causes: append(causesOfFullPools(), "pool-filling"), Evidence: poolEvidence,
 		},
 		Needs:     host.WantSockets | host.WantOwners,
+		Show:      Shown,
 		Namespace: func(p *Place) { eachPool(p, pastHalf, finding.Warning) },
 		Change:    worsened,
 	}

@@ -26,6 +26,7 @@ func rangeWithheld() *Rule {
 			},
 		},
 		Needs: host.WantSockets | host.WantOwners,
+		Show:  Shown,
 		Namespace: func(p *Place) {
 			count := p.Ports.Count()
 			if 2*count.Usable > count.Size {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"portrange/internal/boot"
@@ -19,6 +20,8 @@ type Rule struct {
 	finding.Kind
 	// Needs are the parts of a look without which the rule finds nothing.
 	Needs host.Want
+	// Show says whether show tells of it too.
+	Show Showing
 	// Namespace looks at one namespace.
 	Namespace func(p *Place)
 	// Machine looks at what all namespaces share.
@@ -26,6 +29,19 @@ type Rule struct {
 	// Change looks at what a change would do to one namespace.
 	Change func(c *Change)
 }
+
+// Showing is what show, which tells of pools, makes of a rule's findings. It has
+// nothing but the sockets and settings of one look.
+type Showing int8
+
+// The ways to show a finding.
+const (
+	NotShown Showing = iota
+	// ShownAsCause is only shown where it explains another finding.
+	ShownAsCause
+	// Shown is always shown.
+	Shown
+)
 
 // Facts are what rules look at. A nil part was not asked for or could not be
 // read, and makes no finding.
@@ -61,16 +77,22 @@ func needs(of func(*Rule) bool) (want host.Want) {
 	return want
 }
 
-// Pools lists what is wrong with the pools of one namespace: what follows from
-// its sockets and settings alone, of one look.
+// Pools lists what is wrong with the pools of the namespaces, and why: what
+// follows from their sockets and settings alone.
 func Pools(now *host.State) []finding.Finding {
-	var sockets []*Rule
+	var shown []*Rule
+	asCause := map[string]bool{}
 	for _, rule := range All() {
-		if rule.Pools() {
-			sockets = append(sockets, rule)
+		if rule.Show != NotShown {
+			shown = append(shown, rule)
+			asCause[rule.Code] = rule.Show == ShownAsCause
 		}
 	}
-	return finding.Relate((&Facts{Now: now}).examine(sockets))
+	found := finding.Relate((&Facts{Now: now}).examine(shown))
+	return slices.DeleteFunc(slices.Clone(found), func(f finding.Finding) bool {
+		explains := func(effect finding.Finding) bool { return f.IsCauseOf(&effect) }
+		return asCause[f.Code()] && !slices.ContainsFunc(found, explains)
+	})
 }
 
 func (f *Facts) examine(rules []*Rule) []finding.Finding {
@@ -176,10 +198,4 @@ func (m *Machine) add(severity finding.Severity, subject finding.Subject, values
 // poolSubject is the subject of a pool of connect().
 func poolSubject(pool *judge.Pool) finding.Subject {
 	return finding.OfPool(port.TCP, pool.Source(), pool.Remote)
-}
-
-// Pools reports whether the rule needs nothing but the sockets of one look, so
-// that show can tell of it.
-func (r *Rule) Pools() bool {
-	return r.Namespace != nil && r.Needs.Has(host.WantSockets) && r.Needs&^(host.WantSockets|host.WantOwners) == 0
 }

@@ -22,6 +22,7 @@ func timeWaitShare() *Rule {
 			Evidence: timeWaitEvidence,
 		},
 		Needs: host.WantSockets | host.WantOwners,
+		Show:  ShownAsCause,
 		Namespace: func(p *Place) {
 			for i := range p.Verdict.Pools {
 				pool := &p.Verdict.Pools[i]
