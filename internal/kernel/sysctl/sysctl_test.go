@@ -27,6 +27,8 @@ func fixture(t *testing.T, changed map[string]string) tree {
 		port.KeyTWReuse:           "2\n",
 		port.KeyTWReuseDelay:      "1000\n",
 		port.KeyTimestamps:        "1\n",
+		port.KeyMaxTWBuckets:      "131072\n",
+		port.KeyFinTimeout:        "60\n",
 	}
 	for key, value := range changed {
 		values[key] = value
@@ -61,6 +63,7 @@ func TestSettings(t *testing.T) {
 		return host.Settings{
 			Range: port.DefaultRange, Reserved: &port.Set{}, UnprivilegedStart: 1024,
 			TWReuse: 2, TWReuseDelay: time.Second, HasTWReuseDelay: true, Timestamps: 1,
+			MaxTWBuckets: 131072, FinTimeout: time.Minute,
 		}
 	}
 	tests := []struct {
@@ -72,6 +75,7 @@ func TestSettings(t *testing.T) {
 		{"everything changed", map[string]string{
 			port.KeyRange: "15000\t64001\n", port.KeyReserved: "8080,9148-9150\n", port.KeyUnprivilegedStart: "0\n",
 			port.KeyTWReuse: "1\n", port.KeyTWReuseDelay: "250\n", port.KeyTimestamps: "0\n", port.KeyStepWidth: "64\n",
+			port.KeyMaxTWBuckets: "4096\n", port.KeyFinTimeout: "15\n",
 		}, func(s *host.Settings) {
 			s.Range = port.Range{Low: 15000, High: 64001}
 			s.Reserved = reserved(t, "8080,9148-9150")
@@ -79,7 +83,8 @@ func TestSettings(t *testing.T) {
 			s.TWReuse = 1
 			s.TWReuseDelay = 250 * time.Millisecond
 			s.Timestamps = 0
-			s.StepWidth = 64
+			s.StepWidth, s.HasStepWidth = 64, true
+			s.MaxTWBuckets, s.FinTimeout = 4096, 15*time.Second
 		}},
 		{"an old kernel", map[string]string{port.KeyUnprivilegedStart: "", port.KeyTWReuseDelay: ""}, func(s *host.Settings) {
 			s.HasTWReuseDelay = false
