@@ -24,6 +24,7 @@ type namespacesKey struct{}
 func setup(env *testscript.Env) error {
 	env.Values[namespacesKey{}] = namespaces{}
 	env.Setenv("NO_COLOR", "")
+	env.Setenv("LC_ALL", "C.UTF-8") // as on most hosts; terminal.txtar has a plain one
 	return nil
 }
 
