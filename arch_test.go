@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -168,5 +169,28 @@ func TestNoFileIsLongOrInitialisesItself(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestFindingsComeFromTheRulesAlone: `doctor --explain` has a page on each rule,
+// and so on every code that a command prints, as nobody else makes a kind.
+func TestFindingsComeFromTheRulesAlone(t *testing.T) {
+	makers := 0
+	err := filepath.WalkDir("internal", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(source), "finding.Kind{") {
+			return err
+		}
+		makers++
+		if dir := filepath.Dir(path); dir != "internal/rules" && path != "internal/report/blocks.go" { // which takes a document apart
+			t.Errorf("%s makes a kind of finding; that is for internal/rules", path)
+		}
+		return nil
+	})
+	if err != nil || makers < 40 {
+		t.Errorf("%d files make kinds, error %v", makers, err)
 	}
 }
