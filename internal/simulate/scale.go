@@ -85,20 +85,16 @@ func Scale(plan *capacity.Plan, bounds Bounds, hasDelay bool) (*Run, error) {
 	r.TimeScale = block / plan.Blocks
 	r.TupleRate = mean / block
 	r.Hold = load.Hold * r.TimeScale
-	r.scaleLinger(load, hasDelay)
-	return r, r.scaleRange(plan)
-}
-
-// scaleLinger rounds a real tcp_tw_reuse_delay to the milliseconds it is set in.
-func (r *Run) scaleLinger(load *capacity.Load, hasDelay bool) {
-	if load.ClientCloses == 0 {
+	lingers := load.Lingers() * r.TimeScale
+	switch {
+	case load.ClientCloses == 0:
 		r.Stands = NotNeeded
-		return
+	case load.Reuses() && hasDelay: // tcp_tw_reuse_delay is set in milliseconds
+		r.Stands, r.Lingers = Kernel, max(1, math.Round(lingers*1000))/1000
+	default:
+		r.Stands, r.Lingers = Emulated, lingers
 	}
-	r.Stands, r.Lingers = Emulated, load.Lingers()*r.TimeScale
-	if load.Reuses() && hasDelay {
-		r.Stands, r.Lingers = Kernel, max(1, math.Round(r.Lingers*1000))/1000
-	}
+	return r, r.scaleRange(plan)
 }
 
 // scaleRange keeps the planned range with all that is withheld from it where
