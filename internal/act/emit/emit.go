@@ -37,7 +37,13 @@ func Write(w io.Writer, format Format, settings []Setting) error {
 			text += fmt.Sprintf("%s = %s\n", s.Key, s.Value)
 		}
 	case Docker:
-		text = docker(settings)
+		// Options for a shell. Values hold digits, commas, hyphens and spaces only,
+		// which double quotes keep together.
+		options := make([]string, len(settings))
+		for i, s := range settings {
+			options[i] = fmt.Sprintf("--sysctl %s=%q", s.Key, s.Value)
+		}
+		text = strings.Join(options, " ") + "\n"
 	case Compose:
 		text, err = inYAML(compose(settings))
 	case Kubernetes:
@@ -52,16 +58,6 @@ func Write(w io.Writer, format Format, settings []Setting) error {
 	}
 	_, err = io.WriteString(w, text)
 	return err
-}
-
-// docker prints options for a shell. Values hold digits, commas, hyphens and
-// spaces only, which double quotes keep together.
-func docker(settings []Setting) string {
-	options := make([]string, len(settings))
-	for i, s := range settings {
-		options[i] = fmt.Sprintf("--sysctl %s=%q", s.Key, s.Value)
-	}
-	return strings.Join(options, " ") + "\n"
 }
 
 func inYAML(document any) (string, error) {
