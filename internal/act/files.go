@@ -1,6 +1,7 @@
 package act
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -21,7 +22,8 @@ func (p *Plan) addFiles(wish Wish, look Look) error {
 	switch {
 	case at < 0 && wish.Persist:
 		return fmt.Errorf("persist: files in %s set the values of the host at boot, not those of netns %s; "+
-			"configure what starts it instead (--emit docker, compose or kubernetes prints how)", DropInDir, p.Changes[0].Name)
+			"configure what starts it instead (--emit docker, compose or kubernetes prints how)",
+			DropInDir, p.Changes[0].Name)
 	case at < 0 || look.Files == nil:
 		return nil
 	}
@@ -47,7 +49,7 @@ func (p *Plan) persist(wish Wish, files *Files, change *Change) error {
 	if !known {
 		return fmt.Errorf("persist: %s is there and is no file that can be read; move it away", DropIn)
 	}
-	if before != nil && !isOurs(before.Data) {
+	if before != nil && !bytes.HasPrefix(before.Data, []byte(headline)) {
 		return fmt.Errorf("persist: %s is not from portrange; move it away, or make the change in it by hand", DropIn)
 	}
 	had, strange := parseDropIn(before.Bytes())
@@ -107,7 +109,8 @@ func overrides(conflicts []boot.Conflict) []rules.Override {
 		})
 		if at < 0 {
 			at, list = len(list), append(list, rules.Override{
-				DropIn: DropIn, Key: c.Key, Line: c.Line, Value: c.Value, Why: c.Why, Foreign: !strings.HasPrefix(c.Target, "/etc/"),
+				DropIn: DropIn, Key: c.Key, Line: c.Line, Value: c.Value, Why: c.Why,
+				Foreign: !strings.HasPrefix(c.Target, "/etc/"),
 			})
 		}
 		list[at].Programs = append(list[at].Programs, string(c.Program))

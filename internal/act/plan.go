@@ -78,20 +78,33 @@ func NewPlan(wish Wish, look Look) (*Plan, error) {
 
 // newChange judges a namespace as it is and as it would be.
 func newChange(wish Wish, look Look, ns *host.Namespace) (Change, error) {
-	settings, err := wish.settings(ns)
-	if err != nil {
-		return Change{}, err
-	}
 	after := *ns
-	after.Settings = settings
 	now, next := &ns.Settings, &after.Settings
+	next.Reserved = now.Reserved.Clone()
+	if wish.Add != nil {
+		next.Reserved.Union(wish.Add)
+	}
+	if wish.Remove != nil {
+		next.Reserved.Subtract(wish.Remove)
+	}
+	if wish.Range != nil {
+		if err := allowed(*wish.Range, now.UnprivilegedStart, ns.Name); err != nil {
+			return Change{}, err
+		}
+		next.Range = *wish.Range
+	}
 	judged := rules.Change{Before: ns, After: &after, Files: look.State.Files}
 	if wish.ReserveFound {
 		judged.Reserving = rules.Intruders(ns, &after)
 		next.Reserved.Union(judged.Reserving)
 	}
-	c := describe(ns, next)
-	c.Findings = rules.ExamineChange(&judged)
+	both := now.Range.Set().CountIn(next.Range.Set())
+	c := Change{
+		NetNS: ns.ID, Name: ns.Name, Before: judge.RangeOf(now.Range), After: judge.RangeOf(next.Range),
+		Gained: next.Range.Size() - both, Lost: now.Range.Size() - both,
+		ReservedBefore: now.Reserved.String(), ReservedAfter: next.Reserved.String(),
+		Findings: rules.ExamineChange(&judged), next: *next,
+	}
 	if wish.Add != nil || wish.Remove != nil || *next.Reserved != *now.Reserved {
 		c.aims = append(c.aims, Value{port.KeyReserved, c.ReservedAfter})
 	}
@@ -100,50 +113,25 @@ func newChange(wish Wish, look Look, ns *host.Namespace) (Change, error) {
 	}
 	for _, aim := range c.aims {
 		if before, _ := now.Value(aim.Key); before != aim.Value {
-			c.Settings = append(c.Settings, journal.Setting{Namespace: look.Places[ns.ID], Key: aim.Key, Before: before, After: aim.Value})
+			c.Settings = append(c.Settings, journal.Setting{
+				Namespace: look.Places[ns.ID], Key: aim.Key, Before: before, After: aim.Value,
+			})
 		}
 	}
 	return c, nil
 }
 
-// settings are those of a namespace with what the wish names.
-func (w *Wish) settings(ns *host.Namespace) (host.Settings, error) {
-	next := ns.Settings
-	next.Reserved = next.Reserved.Clone()
-	if w.Add != nil {
-		next.Reserved.Union(w.Add)
-	}
-	if w.Remove != nil {
-		next.Reserved.Subtract(w.Remove)
-	}
-	if w.Range != nil {
-		next.Range = *w.Range
-		return next, allowed(next.Range, ns.Settings, ns.Name)
-	}
-	return next, nil
-}
-
-// describe is a change of settings in numbers.
-func describe(ns *host.Namespace, next *host.Settings) Change {
-	now := &ns.Settings
-	both := now.Range.Set().CountIn(next.Range.Set())
-	return Change{
-		NetNS: ns.ID, Name: ns.Name, Before: judge.RangeOf(now.Range), After: judge.RangeOf(next.Range),
-		Gained: next.Range.Size() - both, Lost: now.Range.Size() - both,
-		ReservedBefore: now.Reserved.String(), ReservedAfter: next.Reserved.String(), next: *next,
-	}
-}
-
 // allowed checks the one rule that depends on the host (ipv4_local_port_range,
 // net/ipv4/sysctl_net_ipv4.c).
-func allowed(r port.Range, now host.Settings, name string) error {
-	start := max(now.UnprivilegedStart, minPort)
+func allowed(r port.Range, unprivilegedStart int, name string) error {
+	start := max(unprivilegedStart, minPort)
 	if int(r.Low) >= start {
 		return nil
 	}
 	near := nearest(int(r.Low), int(r.High), start)
 	if r.Low < minPort {
-		return fmt.Errorf("%w: %s in netns %s: there is no port 0; the nearest valid range is %s", ErrNotAllowed, r, name, near)
+		return fmt.Errorf("%w: %s in netns %s: there is no port 0; the nearest valid range is %s",
+			ErrNotAllowed, r, name, near)
 	}
 	return fmt.Errorf("%w: %s in netns %s: the kernel refuses a low end below %s, which is %d; the nearest valid range is %s. "+
 		"To go lower, that has to be lowered first, which lets every user offer services on the ports from there on: "+
@@ -156,16 +144,10 @@ func (p *Plan) Empty() bool { return len(p.Files) == 0 && len(p.Settings()) == 0
 
 // Warns reports whether a finding is severe enough to ask before going on.
 func (p *Plan) Warns() bool {
-	return slices.ContainsFunc(p.allFindings(), func(f finding.Finding) bool { return f.Severity.Reaches(finding.Warning) })
-}
-
-// allFindings are the findings of the plan and of its namespaces.
-func (p *Plan) allFindings() []finding.Finding {
-	all := slices.Clone(p.Findings)
-	for i := range p.Changes {
-		all = append(all, p.Changes[i].Findings...)
-	}
-	return all
+	warns := func(f finding.Finding) bool { return f.Severity.Reaches(finding.Warning) }
+	return slices.ContainsFunc(p.Findings, warns) || slices.ContainsFunc(p.Changes, func(c Change) bool {
+		return slices.ContainsFunc(c.Findings, warns)
+	})
 }
 
 // Settings are the writes of settings, in their order.

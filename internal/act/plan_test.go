@@ -13,6 +13,15 @@ import (
 	"portrange/internal/port"
 )
 
+// allFindings are the findings of the plan and of its namespaces.
+func (p *Plan) allFindings() []finding.Finding {
+	all := slices.Clone(p.Findings)
+	for i := range p.Changes {
+		all = append(all, p.Changes[i].Findings...)
+	}
+	return all
+}
+
 func find(p *Plan, code string) *finding.Finding {
 	all := p.allFindings()
 	at := slices.IndexFunc(all, func(f finding.Finding) bool { return f.Code() == code })

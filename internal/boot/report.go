@@ -147,21 +147,15 @@ func (b boot) losers(key string) []Loser {
 			if c.key != key || c.why == "" || p.wins[key] != nil && p.wins[key].line.same(c.line) {
 				continue
 			}
-			losers = addLoser(losers, p.Program, c)
+			i := slices.IndexFunc(losers, func(known Loser) bool { return known.same(c.line) })
+			if i < 0 {
+				losers = append(losers, Loser{Line: c.line, Value: c.value, Programs: []Program{p.Program}, Why: c.why})
+			} else if !slices.Contains(losers[i].Programs, p.Program) {
+				losers[i].Programs = append(losers[i].Programs, p.Program)
+			}
 		}
 	}
 	slices.SortStableFunc(losers, func(a, b Loser) int { return strings.Compare(a.File, b.File) })
-	return losers
-}
-
-func addLoser(losers []Loser, program Program, c *claim) []Loser {
-	i := slices.IndexFunc(losers, func(known Loser) bool { return known.same(c.line) })
-	if i < 0 {
-		return append(losers, Loser{Line: c.line, Value: c.value, Programs: []Program{program}, Why: c.why})
-	}
-	if !slices.Contains(losers[i].Programs, program) {
-		losers[i].Programs = append(losers[i].Programs, program)
-	}
 	return losers
 }
 

@@ -57,56 +57,37 @@ func Step(length time.Duration) (time.Duration, error) {
 // Measure takes looks at one network namespace, by its inode number, a [Step]
 // apart, until they cover the length.
 func Measure(looks *host.Stream[*host.State], netns uint64, length time.Duration) (*Live, error) {
-	r := &measurement{live: &Live{NetNS: netns}}
 	step, err := Step(length)
 	if err != nil {
 		return nil, err
 	}
+	var watch Watch
+	live, openedBefore := &Live{NetNS: netns}, 0
 	for state := range looks.All() {
-		if err := r.add(state); err != nil {
-			return nil, err
+		ns := state.Find(netns)
+		if ns == nil {
+			return nil, errors.New("measure the load: the network namespace is gone")
 		}
-		if r.live.Samples > 1 && r.watch.Elapsed() > length-step/2 { // a look may come a moment early
-			return r.result(), nil
+		if ns.Opened == nil {
+			return nil, errors.New("measure the load: the kernel does not tell how many connections were opened")
+		}
+		if live.Samples == 0 {
+			openedBefore = *ns.Opened
+		}
+		watch.Add(state.TakenAt, ns)
+		live.Samples++
+		live.Opened = *ns.Opened - openedBefore
+		live.Name, live.Ref, live.Settings, live.Ports = ns.Name, ns.Ref, ns.Settings, judge.PortsOf(ns)
+		live.Gaps = append(live.Gaps, state.Gaps...)
+		if live.Samples > 1 && watch.Elapsed() > length-step/2 { // a look may come a moment early
+			live.Elapsed, live.Tuples, live.Gaps = watch.Elapsed().Seconds(), watch.Observed(), host.Distinct(live.Gaps)
+			for i := range live.Tuples {
+				live.Seen += live.Tuples[i].New
+			}
+			return live, nil
 		}
 	}
 	return nil, looks.Err()
-}
-
-// measurement is one on its way.
-type measurement struct {
-	watch  Watch
-	live   *Live
-	before int // connections opened by the first look
-}
-
-func (r *measurement) add(state *host.State) error {
-	ns := state.Find(r.live.NetNS)
-	if ns == nil {
-		return errors.New("measure the load: the network namespace is gone")
-	}
-	if ns.Opened == nil {
-		return errors.New("measure the load: the kernel does not tell how many connections were opened")
-	}
-	if r.live.Samples == 0 {
-		r.before = *ns.Opened
-	}
-	r.watch.Add(state.TakenAt, ns)
-	r.live.Samples++
-	r.live.Opened = *ns.Opened - r.before
-	r.live.Name, r.live.Ref, r.live.Settings, r.live.Ports = ns.Name, ns.Ref, ns.Settings, judge.PortsOf(ns)
-	r.live.Gaps = append(r.live.Gaps, state.Gaps...)
-	return nil
-}
-
-func (r *measurement) result() *Live {
-	r.live.Elapsed = r.watch.Elapsed().Seconds()
-	r.live.Gaps = host.Distinct(r.live.Gaps)
-	r.live.Tuples = r.watch.Observed()
-	for i := range r.live.Tuples {
-		r.live.Seen += r.live.Tuples[i].New
-	}
-	return r.live
 }
 
 // Plan holds the load of each tuple, which goes on as measured, against ports.

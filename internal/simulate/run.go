@@ -78,24 +78,17 @@ func Simulate(ctx context.Context, plan *capacity.Plan, bounds Bounds, seed uint
 	if err := privately(func() error { return p.perform(bounded) }); err != nil {
 		return nil, fmt.Errorf("simulate a load: %w", err)
 	}
-	return &Result{Run: *run, Predicted: run.predict(), Measured: p.measured()}, nil
-}
-
-func (r *Run) predict() Prediction {
-	peak := func(p float64) int { return min(r.Usable, capacity.Peak(r.mean(), r.Tuples, p)) }
-	return Prediction{
+	peak := func(p float64) int { return min(run.Usable, capacity.Peak(run.mean(), run.Tuples, p)) }
+	predicted := Prediction{
 		Peak: peak(0.5), PeakLow: peak(0.005), PeakHigh: peak(0.995),
-		Lost: capacity.Lost(r.mean(), r.Usable),
+		Lost: capacity.Lost(run.mean(), run.Usable),
 	}
-}
-
-func (p *play) measured() Measured {
-	m := Measured{
+	measured := Measured{
 		Peak: p.peak, Looks: p.looks, Calls: len(p.connects) + len(p.failures), Failed: len(p.failures),
 		Connect: latencyOf(p.connects), Failing: latencyOf(p.failures), Pace: p.clock.pace(),
 	}
-	if m.Calls > 0 {
-		m.Lost = float64(m.Failed) / float64(m.Calls)
+	if measured.Calls > 0 {
+		measured.Lost = float64(measured.Failed) / float64(measured.Calls)
 	}
-	return m
+	return &Result{Run: *run, Predicted: predicted, Measured: measured}, nil
 }

@@ -85,36 +85,26 @@ func Scale(plan *capacity.Plan, bounds Bounds, hasDelay bool) (*Run, error) {
 	r.TimeScale = block / plan.Blocks
 	r.TupleRate = mean / block
 	r.Hold = load.Hold * r.TimeScale
-	r.scaleLinger(load, hasDelay)
-	return r, r.scaleRange(plan)
-}
-
-// scaleLinger rounds a real tcp_tw_reuse_delay to the milliseconds it is set in.
-func (r *Run) scaleLinger(load *capacity.Load, hasDelay bool) {
-	if load.ClientCloses == 0 {
+	lingers := load.Lingers() * r.TimeScale
+	switch {
+	case load.ClientCloses == 0:
 		r.Stands = NotNeeded
-		return
+	case load.Reuses() && hasDelay: // tcp_tw_reuse_delay is set in milliseconds
+		r.Stands, r.Lingers = Kernel, max(1, math.Round(lingers*1000))/1000
+	default:
+		r.Stands, r.Lingers = Emulated, lingers
 	}
-	r.Stands, r.Lingers = Emulated, load.Lingers()*r.TimeScale
-	if load.Reuses() && hasDelay {
-		r.Stands, r.Lingers = Kernel, max(1, math.Round(r.Lingers*1000))/1000
-	}
-}
-
-// scaleRange keeps the planned range with all that is withheld from it where
-// ports are not scaled, and else one as large as the share of usable ports.
-func (r *Run) scaleRange(plan *capacity.Plan) error {
 	planned := plan.Ports.Range
 	r.Low, r.High, r.Usable, r.withheld = planned.Low, planned.High, plan.Pool.Usable, plan.Ports.Withheld()
-	if r.PortScale < 1 {
+	if r.PortScale < 1 { // a range as large as the share of usable ports, with nothing withheld from it
 		r.Usable = max(2, 2*int(math.Round(float64(plan.Pool.Usable)*r.PortScale/2)))
 		r.Low = min(r.Low, uint16(65536-r.Usable))
 		r.High, r.withheld = r.Low+uint16(r.Usable-1), &port.Set{}
 	}
 	if r.Low == 1 && r.High == 65535 {
-		return fmt.Errorf("simulate a load in the range %v: it leaves no port for a listener", planned)
+		return nil, fmt.Errorf("simulate a load in the range %v: it leaves no port for a listener", planned)
 	}
-	return nil
+	return r, nil
 }
 
 // listenerPort is a port outside the range, as one inside would be withheld from it.
