@@ -6,17 +6,21 @@ BINARY := bin/portrange
 ROOT   := $(filter 0,$(shell id -u))
 
 # What the tests compare with (ss, netstat, sysctl, systemd-sysctl), make rules
-# with (nft, iptables), drop privileges with (capsh, setpriv), run as process 1
-# (systemd, dbus), and what BPF code is generated with. The race detector needs
-# gcc; portrange itself is built without cgo.
-PACKAGES := clang llvm libbpf-dev gcc libc6-dev git iproute2 net-tools procps systemd dbus nftables iptables libcap2-bin util-linux
+# with (nft, iptables), drop privileges with (capsh, setpriv), watch the program
+# with (strace), run as process 1 (systemd, dbus), and what BPF code is generated
+# with. The race detector needs gcc; portrange itself is built without cgo.
+PACKAGES := clang llvm libbpf-dev gcc libc6-dev git strace iproute2 net-tools procps systemd dbus nftables iptables libcap2-bin util-linux
 
-.PHONY: build test unit race lint generate check-generate man exact bench-sockets packages clean
+# Processors that portrange is also built for: 64 bits with either byte order, and
+# 32 bits. Vet compiles the tests too.
+ARCHITECTURES := arm64 s390x mips
+
+.PHONY: build test unit race lint cross generate check-generate man exact bench-sockets packages clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o $(BINARY) ./cmd/portrange
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o $(BINARY) ./cmd/portrange
 
-test: packages lint check-generate race unit
+test: packages lint cross check-generate race unit
 
 unit:
 	.ci/gotest ./...
@@ -30,14 +34,19 @@ lint:
 	@unformatted=$$(gofmt -l cmd internal *.go); test -z "$$unformatted" || { echo "not gofmt's form: $$unformatted"; exit 1; }
 	$(GO) tool staticcheck ./...
 
+cross:
+	@for arch in $(ARCHITECTURES); do echo "vet for linux/$$arch"; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) vet ./... && \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -o /dev/null ./cmd/portrange || exit 1; done
+
 generate:
 	$(GO) generate ./...
 
-check-generate:
+check-generate: packages
 	.ci/generated
 
 man:
-	$(GO) run ./cmd/portrange man man
+	$(GO) run ./internal/manpages man
 
 # The proof: random situations, portrange's answer against what the kernel
 # grants. ARGS="-scenarios 5000 -seed 1" runs more.

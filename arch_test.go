@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -19,36 +20,45 @@ import (
 
 const module = "portrange/"
 
-// arrows lists what each package may import of the project. A name that ends in
-// a slash stands for all packages below it. Data flows one way, from the kernel
-// to the report: see ARCHITECTURE.md.
+// vocabulary is what every package may import: names and values, no I/O.
+var vocabulary = []string{"internal/port", "internal/host", "internal/finding"}
+
+// arrows lists what each package may import of the project, besides the
+// vocabulary. A name that ends in a slash stands for all packages below it. Data
+// flows one way, from the kernel to the report: see ARCHITECTURE.md.
 var arrows = map[string][]string{
-	"internal/port":      nil,
-	"internal/kernel/":   {"internal/port"},
-	"internal/sample":    {"internal/port", "internal/kernel/"},
-	"internal/judge":     {"internal/port"},
-	"internal/capacity":  {"internal/port"},
-	"internal/catalogue": {"internal/port"},
-	"internal/boot":      {"internal/port"},
-	"internal/simulate":  {"internal/port", "internal/capacity", "internal/kernel/"},
-	"internal/observe":   {"internal/port", "internal/capacity", "internal/sample", "internal/kernel/"},
-	"internal/chart":     {"internal/capacity", "internal/simulate"},
-	"internal/doctor":    {"internal/port", "internal/judge", "internal/boot", "internal/kernel/"},
-	"internal/act":       {"internal/port", "internal/judge", "internal/boot", "internal/act/", "internal/kernel/"},
-	"internal/act/":      {"internal/port", "internal/catalogue", "internal/boot", "internal/act", "internal/act/", "internal/sample", "internal/kernel/"},
-	"internal/checkup": {"internal/port", "internal/sample", "internal/simulate", "internal/doctor", "internal/boot", "internal/act", "internal/act/",
-		"internal/kernel/"},
-	"internal/report": {"internal/port", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe", "internal/doctor",
-		"internal/boot", "internal/act", "internal/act/journal"},
-	"internal/cli": {"internal/port", "internal/sample", "internal/judge", "internal/capacity", "internal/simulate", "internal/observe",
-		"internal/chart", "internal/doctor", "internal/checkup", "internal/boot", "internal/act", "internal/act/", "internal/report"},
+	"internal/words":    nil,
+	"internal/kernel/":  nil,
+	"internal/boot":     nil,
+	"internal/collect":  {"internal/kernel/", "internal/boot", "internal/collect/services"},
+	"internal/collect/": nil,
+	"internal/judge":    nil,
+	"internal/capacity": {"internal/judge"},
+	"internal/simulate": {"internal/judge", "internal/capacity", "internal/kernel/"},
+	"internal/rules":    {"internal/judge", "internal/capacity", "internal/boot", "internal/words"},
+	"internal/act":      {"internal/judge", "internal/rules", "internal/boot", "internal/act/", "internal/kernel/"},
+	"internal/act/":     {"internal/act/"},
+	"internal/chart":    nil,
+	"internal/figure":   {"internal/chart", "internal/capacity", "internal/simulate"},
+	"internal/report": {"internal/judge", "internal/rules", "internal/capacity", "internal/simulate", "internal/boot", "internal/act",
+		"internal/act/journal", "internal/words"},
+	"internal/cli": {"internal/collect", "internal/judge", "internal/rules", "internal/capacity", "internal/simulate", "internal/figure",
+		"internal/chart", "internal/boot", "internal/act", "internal/act/", "internal/report", "internal/words", "internal/kernel/netns"},
 	"cmd/portrange": {"internal/cli"},
 
-	// For tests and benchmarks only; the program itself imports none of them.
+	// For tests, benchmarks and packagers; the program itself imports none of them.
+	"internal/manpages":                     {"internal/cli", "internal/report"},
 	"internal/nettest":                      nil,
 	"internal/exact":                        nil,
-	"internal/kernel/sockdiag/sockdiagtest": {"internal/port", "internal/kernel/sockdiag"},
+	"internal/kernel/sockdiag/sockdiagtest": {"internal/kernel/sockdiag"},
 	"internal/benchsockets":                 {"internal/nettest", "internal/kernel/"},
+}
+
+// levels are those of the vocabulary itself.
+var levels = map[string][]string{
+	"internal/port":    nil,
+	"internal/host":    {"internal/port"},
+	"internal/finding": {"internal/port", "internal/host"},
 }
 
 // listed is the part of `go list -json` that the tests look at.
@@ -101,9 +111,17 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// ruleFor finds the rule of a package: its own, else that of the nearest
-// directory above it.
+// ruleFor finds the rule of a package, the vocabulary included: its own, else
+// that of the nearest directory above it.
 func ruleFor(name string) (rule []string, known bool) {
+	if rule, known = levels[name]; known {
+		return rule, true
+	}
+	rule, known = ownRule(name)
+	return append(slices.Clone(vocabulary), rule...), known
+}
+
+func ownRule(name string) (rule []string, known bool) {
 	if rule, known = arrows[name]; known {
 		return rule, true
 	}
@@ -151,5 +169,28 @@ func TestNoFileIsLongOrInitialisesItself(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestFindingsComeFromTheRulesAlone: `doctor --explain` has a page on each rule,
+// and so on every code that a command prints, as nobody else makes a kind.
+func TestFindingsComeFromTheRulesAlone(t *testing.T) {
+	makers := 0
+	err := filepath.WalkDir("internal", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(source), "finding.Kind{") {
+			return err
+		}
+		makers++
+		if dir := filepath.Dir(path); dir != "internal/rules" && path != "internal/report/blocks.go" { // which takes a document apart
+			t.Errorf("%s makes a kind of finding; that is for internal/rules", path)
+		}
+		return nil
+	})
+	if err != nil || makers < 40 {
+		t.Errorf("%d files make kinds, error %v", makers, err)
 	}
 }

@@ -24,6 +24,7 @@ type namespacesKey struct{}
 func setup(env *testscript.Env) error {
 	env.Values[namespacesKey{}] = namespaces{}
 	env.Setenv("NO_COLOR", "")
+	env.Setenv("LC_ALL", "C.UTF-8") // as on most hosts; terminal.txtar has a plain one
 	return nil
 }
 
@@ -227,6 +228,7 @@ var (
 	timer             = regexp.MustCompile(`timewait \d\d\.\ds`)
 	inode             = regexp.MustCompile(`"inode":\d+`)
 	expiry            = regexp.MustCompile(`"expires_ms":\d+`)
+	walked            = regexp.MustCompile(`"(restarts|skipped)": \d+`)
 )
 
 // normalise is `normalise stdout|FILE TO`: copies text and replaces what no two
@@ -250,6 +252,7 @@ func normalise(ts *testscript.TestScript, neg bool, args []string) {
 	text = timer.ReplaceAllString(text, "timewait NN.Ns")
 	text = inode.ReplaceAllString(text, `"inode":INODE`)
 	text = expiry.ReplaceAllString(text, `"expires_ms":MS`)
+	text = walked.ReplaceAllString(text, `"$1": N`)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
 }
 

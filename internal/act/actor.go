@@ -72,18 +72,13 @@ func (a *Actor) pending() error {
 	if err != nil || e == nil || e.State != journal.Waiting {
 		return err
 	}
-	return fmt.Errorf("%w: %s, %s; `portrange confirm` keeps it, `portrange undo` takes it back",
-		ErrPending, e.Title(), due(*e.Deadline))
-}
-
-// due tells when a change goes back. What is to do that may have been killed,
-// or the machine may have slept.
-func due(deadline time.Time) string {
-	at := deadline.Local().Format(time.DateTime)
-	if time.Now().After(deadline) {
-		return "which should have gone back at " + at + " and did not"
+	at := e.Deadline.Local().Format(time.DateTime)
+	due := "until " + at
+	if time.Now().After(*e.Deadline) { // the clock may have been killed, or the machine may have slept
+		due = "which should have gone back at " + at + " and did not"
 	}
-	return "until " + at
+	return fmt.Errorf("%w: %s, %s; `portrange confirm` keeps it, `portrange undo` takes it back",
+		ErrPending, e.Title(), due)
 }
 
 // sameValue compares two values of a setting.

@@ -36,6 +36,7 @@ func (a *Actor) Apply(p *Plan, within time.Duration) (*journal.Entry, error) {
 	return e, a.commit(w, e, within)
 }
 
+// commit writes the entry, and then carries it out.
 func (a *Actor) commit(w *journal.Writer, e *journal.Entry, within time.Duration) error {
 	if err := a.expect(e); err != nil {
 		return fmt.Errorf("%w; nothing was changed", err)
@@ -45,7 +46,13 @@ func (a *Actor) commit(w *journal.Writer, e *journal.Entry, within time.Duration
 	}
 	t := &transaction{actor: a, writer: w, entry: e}
 	if within > 0 {
-		return t.run(t.startClock(within), t.settings, t.finish(journal.Waiting))
+		startClock := func() error {
+			if err := a.Clock.Start(e.ID, within); err != nil {
+				return fmt.Errorf("start the clock for taking it back: %w", err)
+			}
+			return nil
+		}
+		return t.run(startClock, t.settings, t.finish(journal.Waiting))
 	}
 	return t.run(t.settings, t.files, t.finish(journal.Done))
 }
@@ -80,15 +87,6 @@ func (t *transaction) run(steps ...func() error) error {
 		}
 	}
 	return nil
-}
-
-func (t *transaction) startClock(within time.Duration) func() error {
-	return func() error {
-		if err := t.actor.Clock.Start(t.entry.ID, within); err != nil {
-			return fmt.Errorf("start the clock for taking it back: %w", err)
-		}
-		return nil
-	}
 }
 
 func (t *transaction) settings() error {
@@ -152,8 +150,8 @@ type moves struct {
 
 // Kept is something that is left alone when a change is taken back.
 type Kept struct {
-	What string `json:"what"` // the setting and its namespace, or the file
-	Why  string `json:"why"`
+	What string `json:"what" doc:"the setting and its network namespace, or the file"`
+	Why  string `json:"why" doc:"what happened to it"`
 	// File is how portrange left a file, and how it is now; nil for a setting.
 	File *journal.File `json:"-"`
 }
@@ -179,8 +177,19 @@ func forwards(e *journal.Entry) moves { return moves{settings: e.Settings, files
 func (a *Actor) moves(wanted moves) (moves, error) {
 	var m moves
 	for _, s := range wanted.settings {
-		if err := a.addSetting(&m, s); err != nil {
+		what := s.Key + " in netns " + s.Namespace.Name
+		now, err := a.Host.Get(s.Namespace, s.Key)
+		switch {
+		case errors.Is(err, ErrGone):
+			m.kept = append(m.kept, Kept{What: what, Why: ErrGone.Error()})
+		case err != nil:
 			return m, err
+		case sameValue(s.Key, now, s.After):
+		case sameValue(s.Key, now, s.Before):
+			m.settings = append(m.settings, s)
+		default:
+			why := fmt.Sprintf("changed by somebody else since: it is %q, and was set to %q", now, s.Before)
+			m.kept = append(m.kept, Kept{What: what, Why: why})
 		}
 	}
 	for _, f := range wanted.files {
@@ -197,23 +206,6 @@ func (a *Actor) moves(wanted moves) (moves, error) {
 		}
 	}
 	return m, nil
-}
-
-func (a *Actor) addSetting(m *moves, s journal.Setting) error {
-	what := s.Key + " in netns " + s.Namespace.Name
-	now, err := a.Host.Get(s.Namespace, s.Key)
-	switch {
-	case errors.Is(err, ErrGone):
-		m.kept = append(m.kept, Kept{What: what, Why: ErrGone.Error()})
-	case err != nil:
-		return err
-	case sameValue(s.Key, now, s.After):
-	case sameValue(s.Key, now, s.Before):
-		m.settings = append(m.settings, s)
-	default:
-		m.kept = append(m.kept, Kept{What: what, Why: fmt.Sprintf("changed by somebody else since: it is %q, and was set to %q", now, s.Before)})
-	}
-	return nil
 }
 
 // carryOut does as many of the moves as it can.

@@ -24,11 +24,11 @@ func everything(b *bench) *Plan {
 	if b.host.files[conf] == nil {
 		b.host.files[conf] = &journal.Content{Mode: 0o644, Data: []byte("net.ipv4.ip_local_port_range = 1024 2000\n")}
 	}
-	f := facts(withHolds(held(20000, port.TCP, port.Listen)), func(f *Facts) {
+	f := seen(withHolds(held(20000, port.TCP, port.Listen)), func(f *Look) {
 		conflict := overriddenBy(conf, 1)
-		f.Boot = fakeBoot{conflicts: append(f.Boot.(fakeBoot).conflicts, conflict)}
-		f.Files[conf] = b.host.files[conf]
-		f.Files[DropIn] = b.host.files[DropIn]
+		f.Files.Boot = fakeBoot{conflicts: append(f.Files.Boot.(fakeBoot).conflicts, conflict)}
+		f.Files.Contents[conf] = b.host.files[conf]
+		f.Files.Contents[DropIn] = b.host.files[DropIn]
 	})
 	return plan(b.t, Wish{Range: wide(), ReserveFound: true, Persist: true, FixConflicts: true}, f)
 }
@@ -173,10 +173,7 @@ func TestUndoKeepsWhatOthersChanged(t *testing.T) {
 func TestUndoPassesAGoneNamespace(t *testing.T) {
 	b := newBench(t)
 	b.host.put(2, port.KeyRange, narrow)
-	second := facts().Namespaces[0]
-	second.Place = journal.Namespace{ID: 2, Name: "pod", Boot: "boot-1"}
-	second.Booted = false
-	b.apply(plan(t, Wish{Range: wide()}, facts(func(f *Facts) { f.Namespaces = append(f.Namespaces, second) })), 0)
+	b.apply(plan(t, Wish{Range: wide()}, seen(withPod)), 0)
 	b.host.gone[2] = true
 	u := b.undo()
 	b.holds(narrow, "")
@@ -187,7 +184,7 @@ func TestUndoPassesAGoneNamespace(t *testing.T) {
 
 func TestUndoOfWhatDoesNotHoldAnyMore(t *testing.T) {
 	b := newBench(t)
-	b.apply(plan(t, Wish{Range: wide()}, facts()), 0)
+	b.apply(plan(t, Wish{Range: wide()}, seen()), 0)
 	b.host.put(1, port.KeyRange, narrow) // as after a reboot
 	if u := b.undo(); !u.Empty() || len(u.Kept) != 0 {
 		t.Errorf("undo %+v", u)
@@ -199,7 +196,7 @@ func TestUndoOfWhatDoesNotHoldAnyMore(t *testing.T) {
 
 func TestUndoRefusesAStalePlan(t *testing.T) {
 	b := newBench(t)
-	b.apply(plan(t, Wish{Range: wide()}, facts()), 0)
+	b.apply(plan(t, Wish{Range: wide()}, seen()), 0)
 	u, err := b.PlanUndo(origin)
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +215,7 @@ func TestConfirm(t *testing.T) {
 	if b.clock.running[e.ID] != time.Minute {
 		t.Errorf("clocks %v", b.clock.running)
 	}
-	if _, err := b.Apply(plan(t, Wish{Add: ports(t, "9")}, facts()), 0); !errors.Is(err, ErrPending) {
+	if _, err := b.Apply(plan(t, Wish{Add: ports(t, "9")}, seen()), 0); !errors.Is(err, ErrPending) {
 		t.Errorf("another change meanwhile: %v", err)
 	}
 	if _, err := b.Confirm(t.Context(), 0); err != nil {
@@ -242,7 +239,7 @@ func TestConfirm(t *testing.T) {
 func TestClockThatNeverStruckIsTold(t *testing.T) {
 	b := newBench(t)
 	b.apply(everything(b), time.Nanosecond) // the fake clock does not strike
-	_, err := b.Apply(plan(t, Wish{Add: ports(t, "9")}, facts()), 0)
+	_, err := b.Apply(plan(t, Wish{Add: ports(t, "9")}, seen()), 0)
 	if !errors.Is(err, ErrPending) || !strings.Contains(err.Error(), "should have gone back at 20") {
 		t.Errorf("error %v", err)
 	}

@@ -5,8 +5,9 @@
 // may belong to a listener that is down for a restart just then, a value set
 // by hand is gone after a reboot, and a range too narrow cuts off whoever is
 // logged in. So a change has three parts that are kept apart. [NewPlan] is
-// pure: from a [Wish] and [Facts] it makes a [Plan], the list of writes and
-// every consequence with its evidence. An [Actor] carries out that list and
+// pure: from a [Wish] and a [Look] it makes a [Plan], the list of writes and every
+// consequence, as package rules finds it by comparing the namespace as it is with
+// the namespace as it would be. An [Actor] carries out that list and
 // nothing else: it compares each setting and each file with what the plan was
 // made from before it writes, takes everything back when one write fails, and
 // keeps a journal (package journal) from which [Actor.Undo] takes a change
@@ -20,6 +21,6 @@
 // which order.
 //
 // The package is the only writer of the host's settings and files. It refuses to
-// know where facts come from (package survey collects them) and how a plan looks
-// (package report).
+// know where a State comes from (package collect), what is wrong with it (package
+// rules) and how a plan looks (package report).
 package act

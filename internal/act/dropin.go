@@ -73,8 +73,6 @@ func parseDropIn(data []byte) (values map[string]string, strange []string) {
 	return values, strange
 }
 
-func isOurs(data []byte) bool { return bytes.HasPrefix(data, []byte(headline)) }
-
 // commentOut takes lines, counted from 1, out of a file of somebody else.
 func commentOut(data []byte, lines []int) []byte {
 	all := bytes.SplitAfter(data, []byte("\n"))

@@ -42,14 +42,14 @@ func (h *fakeHost) refuse(operation string) error {
 	return h.fail(operation)
 }
 
-func (h *fakeHost) Get(ns journal.Namespace, key string) (string, error) {
+func (h *fakeHost) Get(ns journal.Place, key string) (string, error) {
 	if h.gone[ns.ID] {
 		return "", fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
 	}
 	return h.value(ns.ID, key), h.refuse("get " + key)
 }
 
-func (h *fakeHost) Set(ns journal.Namespace, key, value string) error {
+func (h *fakeHost) Set(ns journal.Place, key, value string) error {
 	if err := h.refuse("set " + key); err != nil {
 		return err
 	}
@@ -120,20 +120,29 @@ func newBench(t *testing.T) *bench {
 	return &bench{Actor: actor, t: t, host: host, clock: clock}
 }
 
-var place = journal.Namespace{ID: 1, Cookie: 11, Boot: "boot-1", Name: "host", Host: true}
+var place = journal.Place{ID: 1, Cookie: 11, Boot: "boot-1", Name: "host", Host: true}
 
-// facts are those of a host with default settings and no sockets.
-func facts(edit ...func(*Facts)) Facts {
-	f := Facts{
-		Namespaces: []Namespace{{Place: place, Booted: true, Now: host.Namespace{ID: 1, Name: "host", Settings: defaults()}}},
-		Files:      map[string]*journal.Content{DropIn: nil},
-		Boot:       fakeBoot{},
+// seen is a host with default settings and no sockets.
+func seen(edit ...func(*Look)) Look {
+	f := Look{
+		State: &host.State{Namespaces: []host.Namespace{{
+			ID: 1, Name: "host", Settings: defaults(), Usage: host.NewUsage(defaults()),
+		}}},
+		Places: map[uint64]journal.Place{1: place}, Booted: 1,
+		Files: &Files{Contents: map[string]*journal.Content{DropIn: nil}, Boot: fakeBoot{}},
 	}
-	f.Namespaces[0].Now.Usage = host.NewUsage(defaults())
 	for _, e := range edit {
 		e(&f)
 	}
 	return f
+}
+
+// withPod adds a namespace of another name than the host's.
+func withPod(f *Look) {
+	pod := f.State.Namespaces[0]
+	pod.ID, pod.Name = uint64(1+len(f.State.Namespaces)), "pod"
+	f.Places[pod.ID] = journal.Place{ID: pod.ID, Name: pod.Name, Boot: "boot-1"}
+	f.State.Namespaces = append(f.State.Namespaces, pod)
 }
 
 func defaults() host.Settings {
@@ -147,7 +156,7 @@ var origin = Origin{Command: "set 15000 64001", User: "root", At: time.Date(2026
 
 func wide() *port.Range { return &port.Range{Low: 15000, High: 64001} }
 
-func plan(t *testing.T, wish Wish, f Facts) *Plan {
+func plan(t *testing.T, wish Wish, f Look) *Plan {
 	t.Helper()
 	if wish.Command == "" {
 		wish.Origin = origin

@@ -1,6 +1,7 @@
 package act
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -9,208 +10,122 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
-	"portrange/internal/judge"
-	"portrange/internal/port"
+	"portrange/internal/rules"
 )
 
 // addFiles plans what is to hold after a reboot, or tells what will.
-func (p *Plan) addFiles(wish Wish, facts Facts) error {
-	at := slices.IndexFunc(facts.Namespaces, func(ns Namespace) bool { return ns.Booted })
+func (p *Plan) addFiles(wish Wish, look Look) error {
+	if look.Files != nil {
+		p.Gaps = append(p.Gaps, look.Files.Gaps...)
+	}
+	at := slices.IndexFunc(p.Changes, func(c Change) bool { return c.NetNS == look.Booted })
 	switch {
 	case at < 0 && wish.Persist:
 		return fmt.Errorf("persist: files in %s set the values of the host at boot, not those of netns %s; "+
-			"configure what starts it instead (--emit docker, compose or kubernetes prints how)", DropInDir, facts.Namespaces[0].Place.Name)
-	case at < 0 || facts.Boot == nil:
-		return nil
-	case !wish.Persist && !facts.Namespaces[at].Place.Host:
-		return nil // it ends with the reboot
-	case !wish.Persist:
-		p.warnOfReboot(&p.Changes[at], facts.Boot, nil)
+			"configure what starts it instead (--emit docker, compose or kubernetes prints how)",
+			DropInDir, p.Changes[0].Name)
+	case at < 0 || look.Files == nil:
 		return nil
 	}
-	if place := facts.Namespaces[at].Place; !place.Host {
-		p.Findings = append(p.Findings, notTheHost(place))
+	change, isHost := &p.Changes[at], look.Places[look.Booted].Host
+	if !wish.Persist {
+		if isHost { // another namespace ends with the reboot
+			p.warnOfReboot(change, look.Files.Boot, nil)
+		}
+		return nil
 	}
-	if others := len(facts.Namespaces) - 1; others > 0 {
-		p.Findings = append(p.Findings, hostAlone(others))
+	if !isHost {
+		p.Findings = append(p.Findings, rules.NotTheHost(change.NetNS, change.Name, DropInDir))
 	}
-	return p.persist(wish, facts, &p.Changes[at])
-}
-
-// notTheHost warns inside of `ip netns exec` and the like, where the files are
-// the host's and the settings are not.
-func notTheHost(place journal.Namespace) judge.Finding {
-	return judge.Finding{
-		Code: NotTheHost, Severity: judge.Warning, Subject: "netns " + place.Name,
-		Evidence: "process 1 lives in another network namespace: at boot " + DropInDir + " sets the values there, and not here",
-		Advice:   "persist from the host, unless these files belong to a container's own system",
+	if others := len(p.Changes) - 1; others > 0 {
+		p.Findings = append(p.Findings, rules.HostAlone(others, DropInDir))
 	}
-}
-
-// hostAlone tells what --persist does not do with --netns all.
-func hostAlone(others int) judge.Finding {
-	subject := "1 other namespace"
-	if others > 1 {
-		subject = fmt.Sprintf("%d other namespaces", others)
-	}
-	return judge.Finding{
-		Code: HostAlone, Severity: judge.Info, Subject: subject,
-		Evidence: "files in " + DropInDir + " set the host's values alone; what is started anew, as containers are, has the kernel's default",
-		Advice:   "configure what starts it: --emit docker, compose or kubernetes prints how",
-	}
+	return p.persist(wish, look.Files, change)
 }
 
 // persist plans the drop-in, and what to do about lines that override it.
-func (p *Plan) persist(wish Wish, facts Facts, change *Change) error {
-	before, known := facts.Files[DropIn]
+func (p *Plan) persist(wish Wish, files *Files, change *Change) error {
+	before, known := files.Contents[DropIn]
 	if !known {
 		return fmt.Errorf("persist: %s is there and is no file that can be read; move it away", DropIn)
 	}
-	if before != nil && !isOurs(before.Data) {
+	if before != nil && !bytes.HasPrefix(before.Data, []byte(headline)) {
 		return fmt.Errorf("persist: %s is not from portrange; move it away, or make the change in it by hand", DropIn)
 	}
-	values, strange := parseDropIn(before.Bytes())
+	had, strange := parseDropIn(before.Bytes())
 	for _, line := range strange {
-		p.Findings = append(p.Findings, judge.Finding{
-			Code: HandEdited, Severity: judge.Warning, Subject: DropIn,
-			Evidence: fmt.Sprintf("somebody added the line %q", line), Advice: "it goes: keep it in a file of your own",
-		})
+		p.Findings = append(p.Findings, rules.DropInEdited(DropIn, line))
 	}
-	after := lasting(values, change)
-	content := p.dropIn(wish.Origin, before, values, after)
+	// Of the settings that the wish is about it holds what they will be, of the
+	// other one what it had.
+	values := maps.Clone(had)
+	for _, aim := range change.aims {
+		values[aim.Key] = aim.Value
+	}
+	content := &journal.Content{Mode: dropInMode, UID: os.Geteuid(), GID: os.Getegid()}
+	if before != nil && maps.Equal(had, values) && len(strange) == 0 {
+		content.Data = before.Data // it says the same already, and keeps its header
+	} else {
+		content.Data = renderDropIn(wish.Origin, values)
+	}
 	if !content.Equal(before) {
 		p.Files = append(p.Files, journal.File{Path: DropIn, Before: before, After: content})
 	}
-	p.resolve(wish, facts, facts.Boot.Conflicts(dropInName, content.Data))
-	p.warnOfReboot(change, facts.Boot, after)
+	p.resolve(wish.FixConflicts, files.Contents, files.Boot.Conflicts(dropInName, content.Data))
+	p.warnOfReboot(change, files.Boot, values)
 	return nil
 }
 
-// lasting is what the drop-in shall hold: of the settings that the wish is
-// about, what they will be now, of the other one what the file had.
-func lasting(had map[string]string, change *Change) map[string]string {
-	after := maps.Clone(had)
-	for _, key := range change.aimed {
-		after[key] = change.value(key)
-	}
-	return after
-}
-
-// dropIn is the content of the file. One that says the same already stays, its
-// header included.
-func (p *Plan) dropIn(origin Origin, before *journal.Content, had, after map[string]string) *journal.Content {
-	content := &journal.Content{Mode: dropInMode, UID: os.Geteuid(), GID: os.Getegid()}
-	if before != nil && maps.Equal(had, after) && len(parseStrange(before.Data)) == 0 {
-		content.Data = before.Data
-		return content
-	}
-	content.Data = renderDropIn(origin, after)
-	return content
-}
-
-func parseStrange(data []byte) []string {
-	_, strange := parseDropIn(data)
-	return strange
-}
-
 // resolve reports the lines that would override the drop-in, and comments them
-// out where that was asked for.
-func (p *Plan) resolve(wish Wish, facts Facts, conflicts []boot.Conflict) {
+// out where that was asked for and they are in a file of the administrator.
+func (p *Plan) resolve(fix bool, contents map[string]*journal.Content, conflicts []boot.Conflict) {
 	lines := map[string][]int{}
-	for _, c := range merged(conflicts) {
-		finding := overridden(c)
-		if wish.FixConflicts && c.fixable(facts.Files) {
-			if n := c.Line.Line; !slices.Contains(lines[c.Target], n) { // a glob sets several keys
-				lines[c.Target] = append(lines[c.Target], n)
-			}
-			finding.Code, finding.Severity = CommentedOut, judge.Info
-			finding.Advice = "the line is commented out in this plan; a copy of the file is kept in " + journal.Backups
+	for _, o := range overrides(conflicts) {
+		path, n := o.Line.Target, o.Line.Line
+		if !fix || o.Foreign || contents[path] == nil {
+			p.Findings = append(p.Findings, o.Overridden())
+			continue
 		}
-		p.Findings = append(p.Findings, finding)
+		p.Findings = append(p.Findings, o.CommentedOut(journal.Backups))
+		if !slices.Contains(lines[path], n) { // a glob sets several keys
+			lines[path] = append(lines[path], n)
+		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(lines)) {
-		before := facts.Files[path]
+		before := contents[path]
 		after := *before
 		after.Data = commentOut(before.Data, lines[path])
 		p.Files = append(p.Files, journal.File{Path: path, Before: before, After: &after, Foreign: true})
 	}
 }
 
-// conflict is a line that stands in the way, with all programs for which it does.
-type conflict struct {
-	boot.Conflict
-	programs []string
-}
-
-// merged puts together what one line does with several programs, which may
+// overrides puts together what one line does with several programs, which may
 // know its file by different names.
-func merged(conflicts []boot.Conflict) []conflict {
-	var list []conflict
+func overrides(conflicts []boot.Conflict) []rules.Override {
+	var list []rules.Override
 	for _, c := range conflicts {
-		at := slices.IndexFunc(list, func(other conflict) bool {
-			return other.Key == c.Key && other.Target == c.Target && other.Line.Line == c.Line.Line
+		at := slices.IndexFunc(list, func(o rules.Override) bool {
+			return o.Key == c.Key && o.Line.Target == c.Target && o.Line.Line == c.Line.Line
 		})
 		if at < 0 {
-			at, list = len(list), append(list, conflict{Conflict: c})
+			at, list = len(list), append(list, rules.Override{
+				DropIn: DropIn, Key: c.Key, Line: c.Line, Value: c.Value, Why: c.Why,
+				Foreign: !strings.HasPrefix(c.Target, "/etc/"),
+			})
 		}
-		list[at].programs = append(list[at].programs, string(c.Program))
+		list[at].Programs = append(list[at].Programs, string(c.Program))
 	}
 	return list
-}
-
-// fixable reports whether the line may be taken out: it is in a file that
-// belongs to the host's administrator, and not to a package or a program.
-func (c conflict) fixable(files map[string]*journal.Content) bool {
-	return strings.HasPrefix(c.Target, "/etc/") && files[c.Target] != nil
-}
-
-func overridden(c conflict) judge.Finding {
-	f := judge.Finding{Code: Overridden, Severity: judge.Warning, Subject: c.Key}
-	if c.File == "" {
-		f.Evidence = fmt.Sprintf("%s would not set it from %s: %s", strings.Join(c.programs, " and "), DropIn, c.Why)
-		f.Advice = "`portrange boot` shows which value will hold"
-		return f
-	}
-	f.Evidence = fmt.Sprintf("%s sets it to %s, which overrides %s with %s: %s",
-		c.Line, c.Value, DropIn, strings.Join(c.programs, " and "), c.Why)
-	f.Advice = "add --fix-conflicts to comment that line out, or remove it"
-	if !strings.HasPrefix(c.Target, "/etc/") {
-		f.Advice = fmt.Sprintf("%s does not belong to the administrator: override the file with one of its name in /etc", c.Target)
-	}
-	return f
 }
 
 // warnOfReboot tells of settings that will not be after a reboot what they are
 // after this change. Those in the drop-in are not its business.
 func (p *Plan) warnOfReboot(change *Change, forecast Forecast, persisted map[string]string) {
 	for _, s := range forecast.Report(nil).Settings {
-		next := change.value(s.Key)
-		if _, safe := persisted[s.Key]; !slices.Contains(dropInKeys(), s.Key) || safe || s.Boot == nil || *s.Boot == next {
-			continue
+		_, safe := persisted[s.Key]
+		next, _ := change.next.Value(s.Key)
+		if slices.Contains(dropInKeys(), s.Key) && !safe && s.Boot != nil && *s.Boot != next {
+			p.Findings = append(p.Findings, rules.NotAfterReboot(&s, next, persisted != nil))
 		}
-		p.Findings = append(p.Findings, judge.Finding{
-			Code: NotAfterReboot, Severity: judge.Info, Subject: s.Key,
-			Evidence: fmt.Sprintf("will be %q after a reboot, by %s", shortened(*s.Boot), decidedBy(&s)),
-			Advice:   adviceOfReboot(s.Key, next, persisted != nil),
-		})
 	}
-}
-
-func adviceOfReboot(key, value string, persists bool) string {
-	switch {
-	case !persists:
-		return "add --persist to keep it"
-	case key == port.KeyReserved && value != "":
-		return fmt.Sprintf("`portrange reserve add %s --persist` keeps it", value)
-	case key == port.KeyReserved:
-		return "`portrange reserve remove` and the ports, with --persist, keeps them free"
-	}
-	return fmt.Sprintf("`portrange set %s --persist` keeps it", value)
-}
-
-func decidedBy(s *boot.Setting) string {
-	if decision := s.Decision(); decision != nil {
-		return decision.Line.String()
-	}
-	return "the kernel's default"
 }

@@ -10,8 +10,8 @@ import (
 type Host interface {
 	// Get and Set read and write a setting of a namespace, in the kernel's form
 	// with single spaces. The error is [ErrGone] where the namespace is no more.
-	Get(ns journal.Namespace, key string) (string, error)
-	Set(ns journal.Namespace, key, value string) error
+	Get(ns journal.Place, key string) (string, error)
+	Set(ns journal.Place, key, value string) error
 	// ReadFile returns nil for a file that does not exist.
 	ReadFile(path string) (*journal.Content, error)
 	// WriteFile replaces a file in one step; nil removes it.

@@ -139,15 +139,15 @@ func livePlan(a *Actor) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := Facts{
-		Namespaces: []Namespace{{
-			Place: place, Booted: true, Now: host.Namespace{Settings: now},
-			Holds: []Hold{held(20000, port.TCP, port.Listen)},
-		}},
-		Files: map[string]*journal.Content{}, Boot: tree,
+	f := Look{
+		State: &host.State{Namespaces: []host.Namespace{{
+			ID: own.ID, Name: own.Name, Settings: now, Holds: []host.Hold{held(20000, port.TCP, port.Listen)},
+		}}},
+		Places: map[uint64]journal.Place{own.ID: place}, Booted: own.ID,
+		Files: &Files{Contents: map[string]*journal.Content{}, Boot: tree},
 	}
 	for _, path := range []string{DropIn, other} {
-		if f.Files[path], err = a.Host.ReadFile(path); err != nil {
+		if f.Files.Contents[path], err = a.Host.ReadFile(path); err != nil {
 			return nil, err
 		}
 	}
@@ -380,10 +380,10 @@ func TestLiveNamespaceIsRecognised(t *testing.T) {
 	if ns.Cookie == 0 || ns.ID == 0 || ns.Boot == "" {
 		t.Errorf("namespace %+v", ns)
 	}
-	for name, edit := range map[string]func(*journal.Namespace){
-		"another cookie": func(ns *journal.Namespace) { ns.Cookie++ },
-		"another number": func(ns *journal.Namespace) { ns.ID++ },
-		"another boot":   func(ns *journal.Namespace) { ns.Boot = "x" },
+	for name, edit := range map[string]func(*journal.Place){
+		"another cookie": func(ns *journal.Place) { ns.Cookie++ },
+		"another number": func(ns *journal.Place) { ns.ID++ },
+		"another boot":   func(ns *journal.Place) { ns.Boot = "x" },
 	} {
 		stranger := ns
 		edit(&stranger)

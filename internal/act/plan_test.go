@@ -8,34 +8,52 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
+	"portrange/internal/finding"
 	"portrange/internal/host"
-	"portrange/internal/judge"
 	"portrange/internal/port"
 )
 
-func finding(p *Plan, code string) *judge.Finding {
+// allFindings are the findings of the plan and of its namespaces.
+func (p *Plan) allFindings() []finding.Finding {
+	all := slices.Clone(p.Findings)
+	for i := range p.Changes {
+		all = append(all, p.Changes[i].Findings...)
+	}
+	return all
+}
+
+func find(p *Plan, code string) *finding.Finding {
 	all := p.allFindings()
-	at := slices.IndexFunc(all, func(f judge.Finding) bool { return f.Code == code })
+	at := slices.IndexFunc(all, func(f finding.Finding) bool { return f.Code() == code })
 	if at < 0 {
 		return nil
 	}
 	return &all[at]
 }
 
-func held(p uint16, proto port.Proto, state port.State) Hold {
-	return Hold{Port: p, Proto: proto, State: state, Processes: []host.Process{{PID: 812, Command: "nginx"}}}
+// advice is all that there is to do about a finding.
+func advice(f *finding.Finding) string {
+	var text string
+	for _, action := range f.Actions {
+		text += action.Command.String() + " " + action.Text + "\n"
+	}
+	return text
 }
 
-func withHolds(holds ...Hold) func(*Facts) {
-	return func(f *Facts) { f.Namespaces[0].Holds = holds }
+func held(p uint16, proto port.Proto, state port.State) host.Hold {
+	return host.Hold{Port: p, Proto: proto, State: state, Processes: []host.Process{{PID: 812, Command: "nginx"}}}
 }
 
-func withReserved(t *testing.T, list string) func(*Facts) {
-	return func(f *Facts) { f.Namespaces[0].Now.Settings.Reserved = ports(t, list) }
+func withHolds(holds ...host.Hold) func(*Look) {
+	return func(f *Look) { f.State.Namespaces[0].Holds = holds }
+}
+
+func withReserved(t *testing.T, list string) func(*Look) {
+	return func(f *Look) { f.State.Namespaces[0].Settings.Reserved = ports(t, list) }
 }
 
 func TestPlanOfAWiderRange(t *testing.T) {
-	p := plan(t, Wish{Range: wide()}, facts())
+	p := plan(t, Wish{Range: wide()}, seen())
 	c := p.Changes[0]
 	if c.Gained != 49002-28232 || c.Lost != 0 {
 		t.Errorf("gained %d, lost %d", c.Gained, c.Lost)
@@ -51,7 +69,7 @@ func TestPlanOfAWiderRange(t *testing.T) {
 
 func TestPlanOfWhatHoldsAlreadyIsEmpty(t *testing.T) {
 	r := port.DefaultRange
-	if p := plan(t, Wish{Range: &r}, facts()); !p.Empty() || p.Warns() {
+	if p := plan(t, Wish{Range: &r}, seen()); !p.Empty() || p.Warns() {
 		t.Errorf("plan %+v", p)
 	}
 }
@@ -60,41 +78,41 @@ func TestPlanOfWhatHoldsAlreadyIsEmpty(t *testing.T) {
 func TestIntruders(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		facts    func(*Facts)
+		facts    func(*Look)
 		code     string // of the finding that is expected, "" for none
 		evidence string
 	}{
-		{"listener", withHolds(held(20000, port.TCP, port.Listen)), Listener, "listens on 20000: comes into the range"},
-		{"listeners of one process", withHolds(held(20000, port.TCP, port.Listen), held(20002, port.TCP, port.Listen)), Listener, "listens on 20000,20002 (2 ports): come into"},
-		{"idle bind", withHolds(held(20000, port.TCP, port.BoundInactive)), BindHeld, "took through bind() 20000"},
-		{"udp", withHolds(held(20000, port.UDP, port.Close)), BindHeld, "20000"},
+		{"listener", withHolds(held(20000, port.TCP, port.Listen)), "listener-in-range", "listens on port 20000, which comes into the range"},
+		{"listeners of one process", withHolds(held(20000, port.TCP, port.Listen), held(20002, port.TCP, port.Listen)), "listener-in-range", "listens on 2 ports (20000,20002), which come into the range"},
+		{"idle bind", withHolds(held(20000, port.TCP, port.BoundInactive)), "bind-held-in-range", "took port 20000 through bind()"},
+		{"udp", withHolds(held(20000, port.UDP, port.Close)), "bind-held-in-range", "20000"},
 		{"listener in range all along", withHolds(held(40000, port.TCP, port.Listen)), "", ""},
 		{"listener below", withHolds(held(8080, port.TCP, port.Listen)), "", ""},
-		{"reserved listener", func(f *Facts) {
+		{"reserved listener", func(f *Look) {
 			withHolds(held(20000, port.TCP, port.Listen))(f)
 			withReserved(t, "20000")(f)
 		}, "", ""},
-		{"node ports", func(f *Facts) {
-			f.Namespaces[0].Claims = []Claim{{Code: NodePorts, Who: "Kubernetes NodePorts", Ports: ports(t, "30000-32767"), Evidence: "kubelet (pid 9) runs"}}
-		}, NodePorts, "30000-32767 (2768 ports): come into the range; kubelet (pid 9) runs"},
-		{"node ports half in range", func(f *Facts) {
-			f.Namespaces[0].Now.Settings.Range = port.Range{Low: 31000, High: 60999}
-			f.Namespaces[0].Claims = []Claim{{Code: NodePorts, Who: "Kubernetes NodePorts", Ports: ports(t, "30000-32767"), Evidence: "kubelet (pid 9) runs"}}
-		}, NodePorts, "30000-30999"},
+		{"node ports", func(f *Look) {
+			f.State.Namespaces[0].Claims = []host.Claim{{Kind: host.NodePorts, Who: "Kubernetes NodePorts", Ports: ports(t, "30000-32767"), Evidence: "kubelet (pid 9) runs"}}
+		}, "node-ports", "2,768 ports (30000-32767), which come into the range: kubelet (pid 9) runs"},
+		{"node ports half in range", func(f *Look) {
+			f.State.Namespaces[0].Settings.Range = port.Range{Low: 31000, High: 60999}
+			f.State.Namespaces[0].Claims = []host.Claim{{Kind: host.NodePorts, Who: "Kubernetes NodePorts", Ports: ports(t, "30000-32767"), Evidence: "kubelet (pid 9) runs"}}
+		}, "node-ports", "30000-30999"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := plan(t, Wish{Range: wide()}, facts(tt.facts))
-			f := finding(p, tt.code)
+			p := plan(t, Wish{Range: wide()}, seen(tt.facts))
+			f := find(p, tt.code)
 			if tt.code == "" {
 				if p.Warns() {
 					t.Errorf("findings %v, want none", p.allFindings())
 				}
 				return
 			}
-			if f == nil || f.Severity != judge.Warning || !strings.Contains(f.Evidence, tt.evidence) {
+			if f == nil || f.Severity != finding.Warning || !strings.Contains(f.Evidence(), tt.evidence) {
 				t.Fatalf("finding %+v, want a warning with %q", f, tt.evidence)
 			}
-			p = plan(t, Wish{Range: wide(), ReserveFound: true}, facts(tt.facts))
+			p = plan(t, Wish{Range: wide(), ReserveFound: true}, seen(tt.facts))
 			if p.Warns() {
 				t.Errorf("with --reserve still a warning: %v", p.allFindings())
 			}
@@ -106,24 +124,34 @@ func TestIntruders(t *testing.T) {
 }
 
 func TestReserveWish(t *testing.T) {
-	p := plan(t, Wish{Add: ports(t, "9000-9001"), Remove: ports(t, "22")}, facts(withReserved(t, "22,8080")))
+	p := plan(t, Wish{Add: ports(t, "9000-9001"), Remove: ports(t, "22")}, seen(withReserved(t, "22,8080")))
 	want := []journal.Setting{{Namespace: place, Key: port.KeyReserved, Before: "22,8080", After: "8080,9000-9001"}}
 	if got := p.Changes[0].Settings; !slices.Equal(got, want) {
 		t.Errorf("writes %v, want %v", got, want)
 	}
 }
 
+// TestWhatIsReservedAlreadyIsStillMeant: --persist and --emit need the value.
+func TestWhatIsReservedAlreadyIsStillMeant(t *testing.T) {
+	for name, wish := range map[string]Wish{"add": {Add: ports(t, "22")}, "remove": {Remove: ports(t, "23")}} {
+		p := plan(t, wish, seen(withReserved(t, "22")))
+		if want := []Value{{port.KeyReserved, "22"}}; !p.Empty() || !slices.Equal(p.Values(), want) {
+			t.Errorf("%s: values %v, want %v and nothing to write", name, p.Values(), want)
+		}
+	}
+}
+
 func TestUnreservedPortOfAListenerIsAWarning(t *testing.T) {
-	f := facts(withReserved(t, "40000"), withHolds(held(40000, port.TCP, port.Listen)))
+	f := seen(withReserved(t, "40000"), withHolds(held(40000, port.TCP, port.Listen)))
 	p := plan(t, Wish{Remove: ports(t, "40000")}, f)
-	if got := finding(p, Listener); got == nil || !strings.Contains(got.Evidence, "no longer reserved") {
+	if got := find(p, "listener-in-range"); got == nil || !strings.Contains(got.Evidence(), "no longer reserved") {
 		t.Errorf("finding %+v", got)
 	}
 }
 
 func TestEverythingReservedIsCritical(t *testing.T) {
-	p := plan(t, Wish{Add: ports(t, "32768-60999")}, facts())
-	if got := finding(p, NoPortLeft); got == nil || got.Severity != judge.Critical {
+	p := plan(t, Wish{Add: ports(t, "32768-60999")}, seen())
+	if got := find(p, "no-port-left"); got == nil || got.Severity != finding.Critical {
 		t.Errorf("finding %+v", got)
 	}
 }
@@ -131,24 +159,25 @@ func TestEverythingReservedIsCritical(t *testing.T) {
 func TestFindingsOfARange(t *testing.T) {
 	for _, tt := range []struct {
 		r        port.Range
-		edit     func(*Facts)
+		edit     func(*Look)
 		code     string
-		severity judge.Severity
+		severity finding.Severity
 		text     string
 	}{
-		{port.Range{Low: 15000, High: 64000}, nil, SameParity, judge.Info, "15000 64001"},
-		{port.Range{Low: 40000, High: 40000}, nil, SmallRange, judge.Warning, "1 port, of which"},
-		{port.Range{Low: 15000, High: 64001}, withReserved(t, "20000-20009"), Reserved, judge.Info, "10 ports of the range reserved"},
-		{port.Range{Low: 15000, High: 64001}, func(f *Facts) {
-			f.Namespaces[0].Limits = []Limit{{"net.netfilter.nf_conntrack_max", 32768, "an entry"}, {"fs.nr_open", 1 << 20, "a file"}}
-		}, LimitTooSmall, judge.Info, "it is 32768"},
+		{port.Range{Low: 15000, High: 64000}, nil, "same-parity", finding.Info, "15000 64001"},
+		{port.Range{Low: 40000, High: 40000}, nil, "small-range", finding.Warning, "1 port, of which"},
+		{port.Range{Low: 15000, High: 64001}, withReserved(t, "20000-20009"), "reserved-in-range", finding.Info, "10 ports (20000-20009) of the range reserved"},
+		{port.Range{Low: 15000, High: 64001}, func(f *Look) {
+			f.State.Namespaces[0].Conntrack = &host.Conntrack{Max: 32768}
+			f.State.Files = &host.Files{Max: 1 << 20, PerProcess: 1 << 20}
+		}, "limit-too-small", finding.Info, "it is 32,768"},
 	} {
-		f := facts()
+		f := seen()
 		if tt.edit != nil {
 			tt.edit(&f)
 		}
-		got := finding(plan(t, Wish{Range: &tt.r}, f), tt.code)
-		if got == nil || got.Severity != tt.severity || !strings.Contains(got.Evidence+got.Advice, tt.text) {
+		got := find(plan(t, Wish{Range: &tt.r}, f), tt.code)
+		if got == nil || got.Severity != tt.severity || !strings.Contains(got.Evidence()+advice(got), tt.text) {
 			t.Errorf("%v: %s finding %+v, want %s with %q", tt.r, tt.code, got, tt.severity, tt.text)
 		}
 	}
@@ -156,19 +185,19 @@ func TestFindingsOfARange(t *testing.T) {
 
 // TestNarrowing takes a range away from connections.
 func TestNarrowing(t *testing.T) {
-	f := facts(func(f *Facts) {
+	f := seen(func(f *Look) {
 		for p := uint16(40000); p < 42000; p++ {
-			f.Namespaces[0].Now.Usage.Add(&port.Socket{
+			f.State.Namespaces[0].Usage.Add(&port.Socket{
 				Proto: port.TCP, State: port.Established, Hold: port.ConnectHeld,
 				Local: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), p), Remote: netip.MustParseAddrPort("10.0.0.5:80"),
 			})
 		}
 	})
 	p := plan(t, Wish{Range: &port.Range{Low: 41000, High: 42099}}, f)
-	if got := finding(p, Outside); got == nil || !strings.Contains(got.Evidence, "1000 connections") {
+	if got := find(p, "sockets-outside"); got == nil || !strings.Contains(got.Evidence(), "1,000 connections") {
 		t.Errorf("finding %+v, want 1000 connections outside", got)
 	}
-	if got := finding(p, judge.PoolNearFull); got == nil || !strings.Contains(got.Evidence, "after this change 1000 of 1100") {
+	if got := find(p, "pool-near-full"); got == nil || !strings.Contains(got.Evidence(), "1,000 of 1,100") {
 		t.Errorf("finding %+v, want a pool near full", got)
 	}
 	if p := plan(t, Wish{Range: wide()}, f); p.Warns() {
@@ -177,7 +206,7 @@ func TestNarrowing(t *testing.T) {
 }
 
 func TestPersist(t *testing.T) {
-	p := plan(t, Wish{Range: wide(), Persist: true}, facts())
+	p := plan(t, Wish{Range: wide(), Persist: true}, seen())
 	if len(p.Files) != 1 || p.Files[0].Path != "/etc/sysctl.d/zz-portrange.conf" || p.Files[0].Before != nil || p.Files[0].After.Mode != 0o644 {
 		t.Fatalf("files %+v", p.Files)
 	}
@@ -188,9 +217,9 @@ func TestPersist(t *testing.T) {
 		}
 	}
 	// A second time there is nothing to do, whatever the header says.
-	f := facts(func(f *Facts) {
-		f.Files[DropIn] = p.Files[0].After
-		f.Namespaces[0].Now.Settings.Range = *wide()
+	f := seen(func(f *Look) {
+		f.Files.Contents[DropIn] = p.Files[0].After
+		f.State.Namespaces[0].Settings.Range = *wide()
 	})
 	if p := plan(t, Wish{Range: wide(), Persist: true, Origin: Origin{User: "another"}}, f); !p.Empty() {
 		t.Errorf("second plan writes %v %v", p.Files, p.Changes)
@@ -198,8 +227,8 @@ func TestPersist(t *testing.T) {
 }
 
 func TestPersistKeepsTheOtherSetting(t *testing.T) {
-	had := plan(t, Wish{Range: wide(), Persist: true}, facts()).Files[0].After
-	f := facts(func(f *Facts) { f.Files[DropIn] = had; f.Namespaces[0].Now.Settings.Range = *wide() })
+	had := plan(t, Wish{Range: wide(), Persist: true}, seen()).Files[0].After
+	f := seen(func(f *Look) { f.Files.Contents[DropIn] = had; f.State.Namespaces[0].Settings.Range = *wide() })
 	p := plan(t, Wish{Add: ports(t, "20000"), Persist: true}, f)
 	values, strange := parseDropIn(p.Files[0].After.Data)
 	if values[port.KeyRange] != "15000 64001" || values[port.KeyReserved] != "20000" || len(strange) > 0 {
@@ -208,8 +237,8 @@ func TestPersistKeepsTheOtherSetting(t *testing.T) {
 }
 
 func TestPersistRefusesAForeignFile(t *testing.T) {
-	f := facts(func(f *Facts) {
-		f.Files[DropIn] = &journal.Content{Mode: 0o644, Data: []byte("net.ipv4.ip_forward = 1\n")}
+	f := seen(func(f *Look) {
+		f.Files.Contents[DropIn] = &journal.Content{Mode: 0o644, Data: []byte("net.ipv4.ip_forward = 1\n")}
 	})
 	if _, err := NewPlan(Wish{Range: wide(), Persist: true}, f); err == nil || !strings.Contains(err.Error(), "not from portrange") {
 		t.Errorf("error %v", err)
@@ -217,49 +246,44 @@ func TestPersistRefusesAForeignFile(t *testing.T) {
 }
 
 func TestPersistRefusesWhatIsNoFile(t *testing.T) {
-	f := facts(func(f *Facts) { delete(f.Files, DropIn) }) // a link to /dev/null, or a directory
+	f := seen(func(f *Look) { delete(f.Files.Contents, DropIn) }) // a link to /dev/null, or a directory
 	if _, err := NewPlan(Wish{Range: wide(), Persist: true}, f); err == nil || !strings.Contains(err.Error(), "move it away") {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestPersistWarnsOfAnEditedDropIn(t *testing.T) {
-	had := plan(t, Wish{Range: wide(), Persist: true}, facts()).Files[0].After
+	had := plan(t, Wish{Range: wide(), Persist: true}, seen()).Files[0].After
 	edited := *had
 	edited.Data = append(slices.Clone(had.Data), "net.ipv4.ip_forward = 1\n"...)
-	f := facts(func(f *Facts) { f.Files[DropIn] = &edited })
+	f := seen(func(f *Look) { f.Files.Contents[DropIn] = &edited })
 	p := plan(t, Wish{Range: wide(), Persist: true}, f)
-	if got := finding(p, HandEdited); got == nil || !strings.Contains(got.Evidence, "ip_forward") || len(p.Files) != 1 {
+	if got := find(p, "drop-in-edited"); got == nil || !strings.Contains(got.Evidence(), "ip_forward") || len(p.Files) != 1 {
 		t.Errorf("finding %+v, files %v", got, p.Files)
 	}
 }
 
 func TestPersistForAnotherNamespaceIsRefused(t *testing.T) {
-	f := facts(func(f *Facts) { f.Namespaces[0].Booted = false; f.Namespaces[0].Place.Name = "lb1" })
+	f := seen(func(f *Look) { f.Booted = 0; f.State.Namespaces[0].Name = "lb1" })
 	if _, err := NewPlan(Wish{Range: wide(), Persist: true}, f); err == nil || !strings.Contains(err.Error(), "netns lb1") {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestPersistIsForTheHostAlone(t *testing.T) {
-	pod := func(f *Facts) {
-		other := f.Namespaces[0]
-		other.Place, other.Booted = journal.Namespace{ID: 2, Name: "pod"}, false
-		f.Namespaces = append(f.Namespaces, other)
-	}
-	p := plan(t, Wish{Range: wide(), Persist: true}, facts(pod))
-	if got := finding(p, HostAlone); got == nil || got.Severity != judge.Info || got.Subject != "1 other namespace" || len(p.Files) != 1 {
+	p := plan(t, Wish{Range: wide(), Persist: true}, seen(withPod))
+	if got := find(p, "host-alone"); got == nil || got.Severity != finding.Info || !strings.HasPrefix(got.Evidence(), "1 other namespace ") || len(p.Files) != 1 {
 		t.Errorf("finding %+v, files %v", got, p.Files)
 	}
-	p = plan(t, Wish{Range: wide(), Persist: true}, facts(pod, pod))
-	if got := finding(p, HostAlone); got == nil || got.Subject != "2 other namespaces" {
+	p = plan(t, Wish{Range: wide(), Persist: true}, seen(withPod, withPod))
+	if got := find(p, "host-alone"); got == nil || !strings.HasPrefix(got.Evidence(), "2 other namespaces ") {
 		t.Errorf("finding %+v", got)
 	}
 	for name, p := range map[string]*Plan{
-		"not persisted":      plan(t, Wish{Range: wide()}, facts(pod)),
-		"no other namespace": plan(t, Wish{Range: wide(), Persist: true}, facts()),
+		"not persisted":      plan(t, Wish{Range: wide()}, seen(withPod)),
+		"no other namespace": plan(t, Wish{Range: wide(), Persist: true}, seen()),
 	} {
-		if got := finding(p, HostAlone); got != nil {
+		if got := find(p, "host-alone"); got != nil {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -275,23 +299,23 @@ func overriddenBy(target string, line int) boot.Conflict {
 func TestConflicts(t *testing.T) {
 	const conf = "/etc/sysctl.conf"
 	before := &journal.Content{Mode: 0o640, Data: []byte("# local\r\nnet.ipv4.ip_local_port_range = 32768 60999\r\nkernel.panic = 1")}
-	with := func(conflicts ...boot.Conflict) func(*Facts) {
-		return func(f *Facts) { f.Boot = fakeBoot{conflicts: conflicts}; f.Files[conf] = before }
+	with := func(conflicts ...boot.Conflict) func(*Look) {
+		return func(f *Look) { f.Files.Boot = fakeBoot{conflicts: conflicts}; f.Files.Contents[conf] = before }
 	}
 	both := overriddenBy(conf, 2)
 	both.Program = boot.Procps
 	linked := overriddenBy(conf, 2)
 	linked.File = "/etc/sysctl.d/99-sysctl.conf"
-	p := plan(t, Wish{Range: wide(), Persist: true}, facts(with(overriddenBy(conf, 2), both)))
-	got := finding(p, Overridden)
-	if got == nil || got.Severity != judge.Warning || !strings.Contains(got.Evidence, "/etc/sysctl.conf:2") || !strings.Contains(got.Evidence, "systemd and procps") {
+	p := plan(t, Wish{Range: wide(), Persist: true}, seen(with(overriddenBy(conf, 2), both)))
+	got := find(p, "overridden-at-boot")
+	if got == nil || got.Severity != finding.Warning || !strings.Contains(got.Evidence(), "/etc/sysctl.conf:2") || !strings.Contains(got.Evidence(), "systemd and procps") {
 		t.Errorf("finding %+v", got)
 	}
 	if len(p.Files) != 1 {
 		t.Errorf("%d files change without --fix-conflicts", len(p.Files))
 	}
-	p = plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, facts(with(linked, overriddenBy(conf, 2))))
-	if got := finding(p, CommentedOut); got == nil || !strings.Contains(got.Advice, "/var/lib/portrange/backup") {
+	p = plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, seen(with(linked, overriddenBy(conf, 2))))
+	if got := find(p, "commented-out"); got == nil || !strings.Contains(got.Evidence(), "/var/lib/portrange/backup") {
 		t.Errorf("finding %+v", got)
 	}
 	if p.Warns() || len(p.Files) != 2 || !p.Files[1].Foreign {
@@ -303,12 +327,29 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
-func TestConflictsOutsideEtcAreNotTouched(t *testing.T) {
-	f := facts(func(f *Facts) {
-		f.Boot = fakeBoot{conflicts: []boot.Conflict{overriddenBy("/usr/lib/sysctl.d/zzz.conf", 1)}}
+// TestALineOfSeveralKeys has a glob override both settings: it is taken out once.
+func TestALineOfSeveralKeys(t *testing.T) {
+	const conf = "/etc/sysctl.conf"
+	other := overriddenBy(conf, 1)
+	other.Key = port.KeyReserved
+	f := seen(func(f *Look) {
+		f.Files.Boot = fakeBoot{conflicts: []boot.Conflict{overriddenBy(conf, 1), other}}
+		f.Files.Contents[conf] = &journal.Content{Data: []byte("net.ipv4.ip_local_* = 1\n")}
 	})
 	p := plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, f)
-	if got := finding(p, Overridden); got == nil || len(p.Files) != 1 || !p.Warns() {
+	if len(p.Findings) != 2 || len(p.Files) != 2 || string(p.Files[1].After.Data) != takenOut+"net.ipv4.ip_local_* = 1\n" {
+		t.Errorf("findings %v, files %+v", p.Findings, p.Files)
+	}
+}
+
+func TestConflictsOutsideEtcAreNotTouched(t *testing.T) {
+	f := seen(func(f *Look) {
+		const packaged = "/usr/lib/sysctl.d/zzz.conf"
+		f.Files.Boot = fakeBoot{conflicts: []boot.Conflict{overriddenBy(packaged, 1)}}
+		f.Files.Contents[packaged] = &journal.Content{Data: []byte("net.ipv4.ip_local_port_range = 1024 2000\n")}
+	})
+	p := plan(t, Wish{Range: wide(), Persist: true, FixConflicts: true}, f)
+	if got := find(p, "overridden-at-boot"); got == nil || len(p.Files) != 1 || !p.Warns() {
 		t.Errorf("finding %+v, files %v", got, p.Files)
 	}
 }
@@ -319,29 +360,46 @@ func TestRebootIsForetold(t *testing.T) {
 		Key: port.KeyRange, Boot: &value,
 		Systemd: &boot.Decision{Value: value, Line: boot.Line{File: "/etc/sysctl.d/10-net.conf", Line: 3}},
 	}}}}
-	f := facts(func(f *Facts) { f.Boot = forecast })
-	got := finding(plan(t, Wish{Range: wide()}, f), NotAfterReboot)
-	if got == nil || got.Severity != judge.Info || !strings.Contains(got.Evidence, "/etc/sysctl.d/10-net.conf:3") {
+	f := seen(func(f *Look) { f.Files.Boot = forecast })
+	got := find(plan(t, Wish{Range: wide()}, f), "not-after-reboot")
+	if got == nil || got.Severity != finding.Info || !strings.Contains(got.Evidence(), "/etc/sysctl.d/10-net.conf:3") {
 		t.Errorf("finding %+v", got)
 	}
-	if got := finding(plan(t, Wish{Range: wide(), Persist: true}, f), NotAfterReboot); got != nil {
+	if got := find(plan(t, Wish{Range: wide(), Persist: true}, f), "not-after-reboot"); got != nil {
 		t.Errorf("persisted, and still %+v", got)
+	}
+}
+
+// TestOnlyWhatIsChangedIsForetold: other settings, and namespaces that end with
+// the reboot, are not the plan's business.
+func TestOnlyWhatIsChangedIsForetold(t *testing.T) {
+	value := "1"
+	f := seen(func(f *Look) {
+		f.Files.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: port.KeyTWReuse, Boot: &value}}}}
+	})
+	if got := find(plan(t, Wish{Range: wide()}, f), "not-after-reboot"); got != nil {
+		t.Errorf("of another setting: %+v", got)
+	}
+	f.Files.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: port.KeyReserved, Boot: &value}}}}
+	f.Places[1] = journal.Place{ID: 1, Name: "lb1"}
+	if got := find(plan(t, Wish{Range: wide()}, f), "not-after-reboot"); got != nil {
+		t.Errorf("of a namespace that ends: %+v", got)
 	}
 }
 
 func TestForetoldListIsShortened(t *testing.T) {
 	list := strings.Repeat("8080,", 40) + "9000"
-	f := facts(func(f *Facts) {
-		f.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: port.KeyReserved, Boot: &list}}}}
+	f := seen(func(f *Look) {
+		f.Files.Boot = fakeBoot{report: boot.Report{Settings: []boot.Setting{{Key: port.KeyReserved, Boot: &list}}}}
 	})
-	if got := finding(plan(t, Wish{Range: wide()}, f), NotAfterReboot); got == nil || len(got.Evidence) > 150 || !strings.Contains(got.Evidence, "8080,…") {
+	if got := find(plan(t, Wish{Range: wide()}, f), "not-after-reboot"); got == nil || len(got.Evidence()) > 150 || !strings.Contains(got.Evidence(), "8080,…") {
 		t.Errorf("finding %+v", got)
 	}
 }
 
 func TestInterruptedChangeIsAWarning(t *testing.T) {
-	f := facts(func(f *Facts) { f.Interrupted = &journal.Entry{ID: 7, Command: "set 1 2"} })
-	if got := finding(plan(t, Wish{Range: wide()}, f), Interrupted); got == nil || got.Subject != "change 7 (set 1 2)" {
+	f := seen(func(f *Look) { f.Interrupted = &journal.Entry{ID: 7, Command: "set 1 2"} })
+	if got := find(plan(t, Wish{Range: wide()}, f), "interrupted-change"); got == nil || got.Subject.Object != "change 7" || !strings.Contains(got.Evidence(), "set 1 2") {
 		t.Errorf("finding %+v", got)
 	}
 }

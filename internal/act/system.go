@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -37,8 +38,8 @@ func NewSystem(targets ...netns.Namespace) (*System, error) {
 func (s *System) Boot() string { return s.boot }
 
 // Identify describes a namespace so that it can be told from others later.
-func (s *System) Identify(ns netns.Namespace) (journal.Namespace, error) {
-	place := journal.Namespace{ID: ns.ID, Boot: s.boot, Name: ns.Name, Host: ns.Name == port.Host}
+func (s *System) Identify(ns netns.Namespace) (journal.Place, error) {
+	place := journal.Place{ID: ns.ID, Boot: s.boot, Name: ns.Name, Host: ns.Name == port.Host}
 	path, err := filepath.Abs(ns.Path)
 	if err != nil {
 		return place, fmt.Errorf("identify netns %s: %w", ns.Name, err)
@@ -70,7 +71,7 @@ func cookie() (uint64, error) {
 }
 
 // Get reads a setting.
-func (s *System) Get(ns journal.Namespace, key string) (value string, err error) {
+func (s *System) Get(ns journal.Place, key string) (value string, err error) {
 	err = s.within(ns, func() (err error) {
 		value, err = sysctl.Get(key)
 		return err
@@ -79,11 +80,12 @@ func (s *System) Get(ns journal.Namespace, key string) (value string, err error)
 }
 
 // Set writes a setting.
-func (s *System) Set(ns journal.Namespace, key, value string) error {
+func (s *System) Set(ns journal.Place, key, value string) error {
 	return s.within(ns, func() error { return sysctl.Set(key, value) })
 }
 
-func (s *System) within(ns journal.Namespace, fn func() error) error {
+// within runs fn in a namespace that is the one meant.
+func (s *System) within(ns journal.Place, fn func() error) error {
 	target, err := s.find(ns)
 	if err != nil {
 		return err
@@ -109,45 +111,32 @@ func (s *System) within(ns journal.Namespace, fn func() error) error {
 
 // find looks a namespace up: as long as the machine runs by its number, where
 // it is likely to be and then everywhere, and after that the host's alone.
-func (s *System) find(ns journal.Namespace) (netns.Namespace, error) {
+func (s *System) find(ns journal.Place) (netns.Namespace, error) {
 	if ns.Boot != s.boot && !ns.Host {
 		return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
 	}
-	for _, look := range []func() []netns.Namespace{s.known, func() []netns.Namespace { return s.at(ns.Path) }, s.search} {
-		for _, found := range look() {
-			if s.isSame(found, ns) {
-				return found, nil
+	isIt := func(found netns.Namespace) bool {
+		if ns.Boot != s.boot {
+			return found.Name == port.Host
+		}
+		return found.ID == ns.ID
+	}
+	if i := slices.IndexFunc(s.found, isIt); i >= 0 {
+		return s.found[i], nil
+	}
+	if ns.Path != "" { // an entry of an older version has none
+		if handle, err := netns.Open(ns.Path); err == nil {
+			defer handle.Close()
+			if isIt(handle.Namespace) {
+				return handle.Namespace, nil
 			}
 		}
 	}
-	return netns.Namespace{}, fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
-}
-
-func (s *System) isSame(found netns.Namespace, ns journal.Namespace) bool {
-	if ns.Boot != s.boot {
-		return found.Name == port.Host
-	}
-	return found.ID == ns.ID
-}
-
-func (s *System) known() []netns.Namespace { return s.found }
-
-// at is the namespace that a path leads to, none where it leads to none.
-func (s *System) at(path string) []netns.Namespace {
-	if path == "" { // an entry of an older version
-		return nil
-	}
-	handle, err := netns.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer handle.Close()
-	return []netns.Namespace{handle.Namespace}
-}
-
-func (s *System) search() []netns.Namespace {
 	s.found, _ = netns.Find(context.Background())
-	return s.found
+	if i := slices.IndexFunc(s.found, isIt); i >= 0 {
+		return s.found[i], nil
+	}
+	return netns.Namespace{}, fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
 }
 
 // ReadFile reads a regular file with its owner and permissions.
@@ -166,7 +155,8 @@ func (s *System) ReadFile(path string) (*journal.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &journal.Content{Mode: fs.FileMode(stat.Mode & 0o777), UID: int(stat.Uid), GID: int(stat.Gid), Data: data}, nil
+	mode := fs.FileMode(stat.Mode & 0o777)
+	return &journal.Content{Mode: mode, UID: int(stat.Uid), GID: int(stat.Gid), Data: data}, nil
 }
 
 // WriteFile replaces a file in one step that outlives a crash. The directory of

@@ -68,26 +68,18 @@ func (a *Actor) Undo(u *Undo) error {
 	}
 	switch {
 	case u.Resumes:
-		return a.resume(w, u)
+		if err := a.carryOut(moves{settings: u.Settings, files: u.Files}); err != nil {
+			return err
+		}
+		u.Entry.State = journal.Done
+		return w.Update(&u.Entry)
 	case u.Entry.State == journal.Done && !u.Empty():
-		return a.reverse(w, u)
+		return a.commit(w, &journal.Entry{
+			At: u.At, Command: u.Command, User: u.User, Boot: a.Host.Boot(), Undoes: u.Entry.ID,
+			Settings: u.Settings, Files: u.Files,
+		}, 0)
 	}
 	return a.revert(w, now, "taken back by `portrange undo`")
-}
-
-func (a *Actor) reverse(w *journal.Writer, u *Undo) error {
-	return a.commit(w, &journal.Entry{
-		At: u.At, Command: u.Command, User: u.User, Boot: a.Host.Boot(), Undoes: u.Entry.ID,
-		Settings: u.Settings, Files: u.Files,
-	}, 0)
-}
-
-func (a *Actor) resume(w *journal.Writer, u *Undo) error {
-	if err := a.carryOut(moves{settings: u.Settings, files: u.Files}); err != nil {
-		return err
-	}
-	u.Entry.State = journal.Done
-	return w.Update(&u.Entry)
 }
 
 // revert takes an entry back in place. An entry that resists stays what it is,
@@ -149,10 +141,19 @@ func (a *Actor) Confirm(ctx context.Context, id int) (*journal.Entry, error) {
 		return nil, err
 	}
 	if e == nil || e.State != journal.Waiting || id != 0 && e.ID != id {
-		return nil, fmt.Errorf("look for a change that waits for confirmation: %w; it may have gone back already", ErrNothing)
+		return nil, fmt.Errorf("look for a change that waits for confirmation: %w; "+
+			"it may have gone back already", ErrNothing)
 	}
-	if err := a.holds(e); err != nil {
+	m, err := a.moves(forwards(e))
+	if err != nil {
 		return nil, err
+	}
+	for _, s := range m.settings {
+		return nil, fmt.Errorf("confirm %s: %s in netns %s is %q again", e.Title(), s.Key, s.Namespace.Name, s.Before)
+	}
+	for _, kept := range m.kept {
+		return nil, fmt.Errorf("confirm %s: %s: %s; `portrange undo` takes back the rest",
+			e.Title(), kept.What, kept.Why)
 	}
 	t := &transaction{actor: a, writer: w, entry: e}
 	if err := t.confirm(); err != nil {
@@ -160,21 +161,6 @@ func (a *Actor) Confirm(ctx context.Context, id int) (*journal.Entry, error) {
 	}
 	a.Clock.Stop(e.ID)
 	return e, nil
-}
-
-// holds is an error unless the settings are what the change made them.
-func (a *Actor) holds(e *journal.Entry) error {
-	m, err := a.moves(forwards(e))
-	if err != nil {
-		return err
-	}
-	for _, s := range m.settings {
-		return fmt.Errorf("confirm %s: %s in netns %s is %q again", e.Title(), s.Key, s.Namespace.Name, s.Before)
-	}
-	for _, kept := range m.kept {
-		return fmt.Errorf("confirm %s: %s: %s; `portrange undo` takes back the rest", e.Title(), kept.What, kept.Why)
-	}
-	return nil
 }
 
 // confirm writes the files, all or none.

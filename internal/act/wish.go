@@ -1,7 +1,6 @@
 package act
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -116,12 +115,4 @@ func ParsePorts(words []string) (*port.Set, error) {
 		return nil, errors.New("port 0 is not a port: bind() takes it for \"any\"")
 	}
 	return set, nil
-}
-
-// neighbour is a range one port away from r whose ends differ in parity.
-func neighbour(r port.Range) port.Range {
-	if r.High < maxPort {
-		return port.Range{Low: r.Low, High: r.High + 1}
-	}
-	return port.Range{Low: cmp.Or(r.Low, minPort) + 1, High: r.High}
 }

@@ -51,7 +51,7 @@ func (c *contestant) measure(ctx context.Context, n *nettest.Namespace) error {
 		c.wall = wall
 		c.cpu = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 	}
-	c.peak = max(c.peak, usage.Maxrss)
+	c.peak = max(c.peak, int64(usage.Maxrss)) // 32 bits on some processors
 	return nil
 }
 

@@ -35,17 +35,15 @@ func openWalk(ctx context.Context, how string) (func() error, error) {
 		}
 		return walker.Sockets, nil
 	case "sockets":
-		programs, err := sockiter.Open(sockiter.Options{Brief: true})
+		programs, err := sockiter.Open(sockiter.Options{Brief: true}, nil)
 		if err != nil {
 			return nil, err
 		}
 		return func() error {
-			for _, err := range programs.Sockets(ctx) {
-				if err != nil {
-					return err
-				}
+			sockets := programs.Sockets(ctx, nil)
+			for range sockets.All() {
 			}
-			return nil
+			return sockets.Err()
 		}, nil
 	}
 	return nil, fmt.Errorf("walk %q: want dump, empty or sockets", how)

@@ -88,8 +88,8 @@ func (o obstacles) in(t *Tree) []Conflict {
 	var found []Conflict
 	for {
 		r := t.play().of(o.program)
-		if o.overcome(r) {
-			return found
+		if won := r.wins[o.key]; won == nil && o.program == Tuned || won != nil && r.kernel.value(o.key) == o.value {
+			return found // tuned may leave the key alone
 		}
 		lost := o.next(r)
 		conflict := Conflict{Key: o.key, Program: o.program, Value: lost.value, Why: lost.why, Refused: lost.refused}
@@ -98,19 +98,13 @@ func (o obstacles) in(t *Tree) []Conflict {
 			found = slices.DeleteFunc(found, func(c Conflict) bool { return lost.refused && c.Refused })
 			return append(found, conflict)
 		}
-		conflict.Line, conflict.Value = *lost.by, r.written(*lost.by)
+		conflict.Line, conflict.Value = *lost.by, ""
+		if i := slices.IndexFunc(r.claims, func(c *claim) bool { return c.line.same(*lost.by) }); i >= 0 {
+			conflict.Value = r.claims[i].value
+		}
 		found = append(found, conflict)
 		t = t.without(conflict.Line)
 	}
-}
-
-// overcome reports whether a run leaves the value wanted. tuned may leave the
-// key alone.
-func (o obstacles) overcome(r *run) bool {
-	if r.wins[o.key] == nil {
-		return o.program == Tuned
-	}
-	return r.kernel.value(o.key) == o.value
 }
 
 // next is the defeat of the drop-in's own line, by whatever it was.
@@ -124,19 +118,10 @@ func (o obstacles) next(r *run) claim {
 	case winner != nil && winner.line.File != o.own:
 		return claim{by: &winner.line, why: "sets the key without regard to the drop-in"}
 	case winner != nil && len(winner.value) >= r.tree.page:
-		return claim{why: fmt.Sprintf("of a list longer than %d bytes it writes only the first part; one with longer ranges fits", r.tree.page-1)}
+		return claim{why: fmt.Sprintf("of a list longer than %d bytes it writes only the first part; "+
+			"one with longer ranges fits", r.tree.page-1)}
 	}
 	return claim{why: "the value depends on what other lines set"}
-}
-
-// written is the value on a line.
-func (r *run) written(line Line) string {
-	for _, c := range r.claims {
-		if c.line.same(line) {
-			return c.value
-		}
-	}
-	return ""
 }
 
 func (b boot) of(program Program) *run {

@@ -13,10 +13,6 @@ func matches(pattern, name string) bool {
 	if strings.HasPrefix(name, ".") && pattern != "" && strings.IndexByte("*?[", pattern[0]) >= 0 {
 		return false
 	}
-	return matchRest(pattern, name)
-}
-
-func matchRest(pattern, name string) bool {
 	var afterStar, unmatched string // where to go on when the last star takes one byte more
 	starred := false
 	for pattern != "" || name != "" {
@@ -71,10 +67,12 @@ func matchBracket(set string, c byte) (rest string, ok, closed bool) {
 		if set[0] == ']' && !first {
 			return set[1:], found != negated, true
 		}
-		if class, after, isClass := cutClass(set); isClass {
-			found = found || inClass(class, c)
-			set = after
-			continue
+		if body, begins := strings.CutPrefix(set, "[:"); begins {
+			if class, after, ends := strings.Cut(body, ":]"); ends {
+				found = found || inClass(class, c)
+				set = after
+				continue
+			}
 		}
 		low, after, whole := cutMember(set)
 		high := low
@@ -101,14 +99,7 @@ func cutMember(set string) (c byte, rest string, ok bool) {
 	return set[1], set[2:], true
 }
 
-// cutClass takes a class such as [:digit:] off a bracket expression.
-func cutClass(set string) (class, rest string, ok bool) {
-	if body, begins := strings.CutPrefix(set, "[:"); begins {
-		class, rest, ok = strings.Cut(body, ":]")
-	}
-	return class, rest, ok
-}
-
+// inClass reports whether c is in a class such as digit, which is written [:digit:].
 func inClass(class string, c byte) bool {
 	lower, upper, digit := 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9'
 	switch class {
@@ -211,19 +202,6 @@ func cutBraces(text string) (alternatives []string, rest string, paired bool) {
 	return nil, "", false
 }
 
-// globNames is what glob(3) finds for one pattern in a directory that holds
-// names, sorted by byte.
-func globNames(pattern string, names []string) []string {
-	var found []string
-	for _, name := range names {
-		if matches(pattern, name) {
-			found = append(found, name)
-		}
-	}
-	slices.Sort(found)
-	return found
-}
-
 // globKeys is what glob(3) finds for a pattern among paths. A path it finds is
 // written like the pattern, with doubled slashes and dots where that has them:
 // both programs go on to compare that text with keys.
@@ -236,12 +214,6 @@ func globKeys(pattern string, paths []string) []string {
 	}
 	slices.Sort(found)
 	return found
-}
-
-// leads reports whether the kernel ends at file when it walks along path.
-func leads(path, file string) bool {
-	_, ok := walk(path, file, func(component, name string) bool { return component == name })
-	return ok
 }
 
 // walk goes along a path that may hold empty components, "." and "..", and

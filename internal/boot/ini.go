@@ -101,21 +101,17 @@ func (p *parser) feed(number int, line string) error {
 	if p.current == nil {
 		return fmt.Errorf("%q stands before the first section", value)
 	}
-	return p.option(number, value)
-}
-
-func (p *parser) option(number int, line string) error {
-	name, value, assigns := strings.Cut(line, "=")
+	name, option, assigns := strings.Cut(value, "=")
 	if !assigns {
 		p.last = -1
 		if !p.bare {
-			return fmt.Errorf("%q is no assignment", line)
+			return fmt.Errorf("%q is no assignment", value)
 		}
 		return nil
 	}
 	p.last = p.current.put(pair{
 		name:  strings.TrimSpace(name),
-		value: strings.TrimSpace(value),
+		value: strings.TrimSpace(option),
 		line:  Line{File: p.file.path, Line: number, Target: p.file.target},
 	})
 	return nil

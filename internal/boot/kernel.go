@@ -2,7 +2,6 @@ package boot
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -13,7 +12,8 @@ import (
 // Keys are the settings that decide how long local ports last, in the order
 // they are reported.
 func Keys() []string {
-	return []string{port.KeyRange, port.KeyReserved, port.KeyUnprivilegedStart, port.KeyTWReuse, port.KeyFinTimeout, port.KeyMaxTWBuckets}
+	return []string{port.KeyRange, port.KeyReserved, port.KeyUnprivilegedStart,
+		port.KeyTWReuse, port.KeyFinTimeout, port.KeyMaxTWBuckets}
 }
 
 const (
@@ -50,12 +50,6 @@ func newKernel(page int) *kernel {
 		reserved:     &port.Set{},
 		other:        map[string]string{port.KeyTWReuse: defaultReuse, port.KeyFinTimeout: defaultFinTimeout},
 	}
-}
-
-func (k *kernel) clone() *kernel {
-	c := *k
-	c.reserved, c.other = k.reserved.Clone(), maps.Clone(k.other)
-	return &c
 }
 
 // known reports whether value can tell. Of keys it has no handler for the
@@ -98,7 +92,14 @@ func (k *kernel) write(key, data string, pos int) (int, error) {
 	case port.KeyUnprivilegedStart:
 		return k.writeUnprivileged(data)
 	case port.KeyTWReuse:
-		return k.writeReuse(data)
+		// proc_dou8vec_minmax knows no minus sign and swallows what follows the number.
+		if strings.HasPrefix(skipSpaces(data), "-") {
+			return 0, refuse("a minus sign")
+		}
+		if _, err := k.writeNumber(key, data, 0, 2); err != nil {
+			return 0, err
+		}
+		return len(data), nil
 	case port.KeyFinTimeout:
 		return k.writeNumber(key, data, -math.MaxInt32/hz, math.MaxInt32/hz)
 	case port.KeyMaxTWBuckets:
@@ -121,8 +122,8 @@ func (k *kernel) writeRange(data string) (int, error) {
 		return 0, refuse("a range that ends at %d, below its start %d", ends[1], ends[0])
 	}
 	if ends[0] < k.unprivileged {
-		return 0, &encroaches{key: port.KeyUnprivilegedStart,
-			text: fmt.Sprintf("the kernel refuses a range from %d, below ip_unprivileged_port_start %d", ends[0], k.unprivileged)}
+		return 0, &encroaches{key: port.KeyUnprivilegedStart, text: fmt.Sprintf(
+			"the kernel refuses a range from %d, below ip_unprivileged_port_start %d", ends[0], k.unprivileged)}
 	}
 	k.low, k.high = ends[0], ends[1]
 	return n, nil
@@ -158,18 +159,6 @@ func (k *kernel) writeNumber(key, data string, least, most int) (int, error) {
 	}
 	k.other[key] = strconv.Itoa(numbers[0])
 	return n, nil
-}
-
-// writeReuse is proc_dou8vec_minmax, which knows no minus sign and swallows
-// what follows the number.
-func (k *kernel) writeReuse(data string) (int, error) {
-	if digits := skipSpaces(data); strings.HasPrefix(digits, "-") {
-		return 0, refuse("a minus sign")
-	}
-	if _, err := k.writeNumber(port.KeyTWReuse, data, 0, 2); err != nil {
-		return 0, err
-	}
-	return len(data), nil
 }
 
 // integers is do_proc_dointvec with bounds: at least one and at most count

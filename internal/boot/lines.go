@@ -16,8 +16,8 @@ type row struct {
 const systemdLineMax = 1 << 20
 
 // systemdRows splits a file as read_line_full of src/basic/fileio.c: a line
-// ends at a newline, a carriage return or a zero byte, or at a run of them
-// without repetition. An overlong line is an error; the rows before it count.
+// ends at a newline, a carriage return or a zero byte, or at a run of them: each
+// at most once, a zero byte last. An overlong line is an error; the rows before it count.
 func systemdRows(data []byte) ([]row, error) {
 	var rows []row
 	line := 1
@@ -27,27 +27,20 @@ func systemdRows(data []byte) ([]row, error) {
 			length = len(data)
 		}
 		if length >= systemdLineMax {
-			return rows, fmt.Errorf("line %d is longer than %d bytes: systemd-sysctl ignores it and the rest of the file", line, systemdLineMax-1)
+			return rows, fmt.Errorf("line %d is longer than %d bytes: "+
+				"systemd-sysctl ignores it and the rest of the file", line, systemdLineMax-1)
 		}
-		end := length + endOfLine(data[length:])
+		end, marker := length, ""
+		for end < len(data) && strings.IndexByte("\n\r\x00", data[end]) >= 0 &&
+			strings.IndexByte(marker, data[end]) < 0 && !strings.HasSuffix(marker, "\x00") {
+			marker += string(data[end : end+1])
+			end++
+		}
 		rows = append(rows, row{line: line, text: string(data[:length])})
 		line += bytes.Count(data[:end], []byte("\n"))
 		data = data[end:]
 	}
 	return rows, nil
-}
-
-// endOfLine is the length of the marker that data begins with: each of the
-// three characters at most once, a zero byte last.
-func endOfLine(data []byte) int {
-	seen := ""
-	for i, c := range data {
-		if strings.IndexByte("\n\r\x00", c) < 0 || strings.IndexByte(seen, c) >= 0 || strings.HasSuffix(seen, "\x00") {
-			return i
-		}
-		seen += string(rune(c))
-	}
-	return len(data)
 }
 
 // procpsRows splits a file as getline(3). procps then works on C strings,
@@ -86,21 +79,16 @@ func systemdEntry(text string) (entry, bool) {
 	if !assigns && !dash {
 		return entry{}, false
 	}
+	key = simplified(swapped(strings.Trim(key, systemdSpace))) // sysctl_normalize of src/basic/sysctl-util.c
+	if len(key) > 1 {
+		key = strings.TrimPrefix(key, "/")
+	}
 	return entry{
-		key:     systemdKey(strings.Trim(key, systemdSpace)),
+		key:     key,
 		value:   strings.Trim(value, systemdSpace),
 		exclude: !assigns,
 		lenient: assigns && dash,
 	}, true
-}
-
-// systemdKey is sysctl_normalize of src/basic/sysctl-util.c.
-func systemdKey(key string) string {
-	key = simplified(swapped(key))
-	if len(key) > 1 {
-		key = strings.TrimPrefix(key, "/")
-	}
-	return key
 }
 
 // swapped turns a key written with dots into one with slashes: where the first

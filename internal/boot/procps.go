@@ -42,12 +42,13 @@ func (t *Tree) preloaded(f file) []file {
 	if !strings.ContainsAny(name, `*?[{\`) {
 		return []file{f}
 	}
-	siblings := t.siblings(path.Clean(dir))
+	at := slices.IndexFunc(t.dirs, func(d directory) bool { return d.path == path.Clean(dir) })
 	var found []file
 	for _, pattern := range braces(name) {
-		for _, match := range globNames(pattern, namesOf(siblings)) {
-			i := slices.IndexFunc(siblings, func(s file) bool { return path.Base(s.path) == match })
-			found = append(found, siblings[i])
+		for _, sibling := range t.dirs[at].files {
+			if matches(pattern, path.Base(sibling.path)) {
+				found = append(found, sibling)
+			}
 		}
 	}
 	if found == nil {
@@ -58,19 +59,6 @@ func (t *Tree) preloaded(f file) []file {
 		found = found[:i]
 	}
 	return found
-}
-
-func (t *Tree) siblings(dir string) []file {
-	i := slices.IndexFunc(t.dirs, func(d directory) bool { return d.path == dir })
-	return t.dirs[i].files
-}
-
-func namesOf(files []file) []string {
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = path.Base(f.path)
-	}
-	return names
 }
 
 func procpsOptions(f file) []option {

@@ -42,15 +42,6 @@ type unit struct {
 	priority int
 }
 
-func (p profile) without(line Line) profile {
-	units := slices.Clone(p.units)
-	for i := range units {
-		units[i].pairs = slices.DeleteFunc(slices.Clone(units[i].pairs), func(o pair) bool { return o.line.same(line) })
-	}
-	p.units = units
-	return p
-}
-
 // profileLoader finds and merges the profiles that tuned would load
 // (tuned/profiles/loader.py, locator.py, merger.py).
 type profileLoader struct {
@@ -60,20 +51,6 @@ type profileLoader struct {
 	units     []unit
 	variables map[string]string
 	gaps      []host.Gap
-}
-
-// active is the profile of the next boot. tuned that cannot load a profile sets
-// nothing at all; the gap says why.
-func (l *profileLoader) active() profile {
-	if !l.enabled() {
-		return profile{}
-	}
-	p, err := l.load()
-	if err != nil {
-		l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: err.Error()})
-		return profile{}
-	}
-	return p
 }
 
 // enabled reports whether systemd starts tuned: some target wants it.
@@ -93,6 +70,7 @@ func (l *profileLoader) enabled() bool {
 	return false
 }
 
+// load is the profile of the next boot.
 func (l *profileLoader) load() (profile, error) {
 	main, err := l.parse(tunedMain, true)
 	if err != nil {
@@ -145,7 +123,8 @@ func (l *profileLoader) activeNames() ([]string, error) {
 	}
 	mode := texts[tunedMode]
 	if mode == "auto" || mode == "" && texts[tunedActive] == "" {
-		return nil, errors.New("tuned picks its profile by itself at boot (automatic mode); set one with tuned-adm profile NAME")
+		return nil, errors.New("tuned picks its profile by itself at boot (automatic mode); " +
+			"set one with tuned-adm profile NAME")
 	}
 	names := strings.Fields(texts[tunedActive] + " " + texts[tunedPost])
 	if len(names) == 0 {
@@ -171,27 +150,21 @@ func (l *profileLoader) loadAll(names []string) error {
 		if err != nil {
 			return err
 		}
-		if err := l.include(sections, file); err != nil {
-			return err
+		for _, s := range sections {
+			list, includes := s.get("include")
+			if s.name != "main" || !includes {
+				continue
+			}
+			if strings.Contains(list, "${f:") {
+				why := "tuned computes what it includes: " + list
+				l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: file, Why: why})
+				continue
+			}
+			if err := l.loadAll(listed(list)); err != nil {
+				return err
+			}
 		}
 		l.merge(sections)
-	}
-	return nil
-}
-
-func (l *profileLoader) include(sections []*section, file string) error {
-	for _, s := range sections {
-		list, has := s.get("include")
-		if s.name != "main" || !has {
-			continue
-		}
-		if strings.Contains(list, "${f:") {
-			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: file, Why: "tuned computes what it includes: " + list})
-			continue
-		}
-		if err := l.loadAll(listed(list)); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -226,19 +199,13 @@ func (l *profileLoader) parse(path string, headless bool) ([]*section, error) {
 	return parseINI(f, headless)
 }
 
-// unitOptions are options of a section that speak to tuned and not to the
-// plugin (tuned/profiles/unit.py).
-func unitOptions() []string {
-	return []string{"type", "enabled", "replace", "drop", "devices", "devices_udev_regex", "cpuinfo_regex", "uname_regex",
-		"script_pre", "script_post", "priority"}
-}
-
 // merge lays the sections of a profile over those loaded before.
 func (l *profileLoader) merge(sections []*section) {
 	for _, s := range sections {
 		u := newUnit(s)
 		if (u.plugin == sysctlPlugin) && (has(s, "cpuinfo_regex") || has(s, "uname_regex")) {
-			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: "section " + s.name + " applies to some hardware only; taken to apply here"})
+			why := "section " + s.name + " applies to some hardware only; taken to apply here"
+			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: why})
 		}
 		i := slices.IndexFunc(l.units, func(known unit) bool { return known.name == s.name })
 		switch {
@@ -260,8 +227,11 @@ func newUnit(s *section) unit {
 	}
 	priority, _ := s.get("priority")
 	u.priority, _ = strconv.Atoi(priority)
+	// What speaks to tuned and not to the plugin (tuned/profiles/unit.py).
+	reserved := []string{"type", "enabled", "replace", "drop", "devices", "devices_udev_regex", "cpuinfo_regex",
+		"uname_regex", "script_pre", "script_post", "priority"}
 	for _, o := range s.pairs {
-		if !slices.Contains(unitOptions(), o.name) {
+		if !slices.Contains(reserved, o.name) {
 			u.put(o)
 		}
 	}
@@ -273,8 +243,9 @@ func (u *unit) overlay(newer unit, s *section) {
 	if has(s, "priority") {
 		u.priority = newer.priority
 	}
-	dropped, _ := s.get("drop")
-	u.pairs = slices.DeleteFunc(slices.Clone(u.pairs), func(o pair) bool { return slices.Contains(listed(dropped), o.name) })
+	drop, _ := s.get("drop")
+	dropped := func(o pair) bool { return slices.Contains(listed(drop), o.name) }
+	u.pairs = slices.DeleteFunc(slices.Clone(u.pairs), dropped)
 	for _, o := range newer.pairs {
 		u.put(o)
 	}
@@ -325,21 +296,18 @@ func (l *profileLoader) expanded(u unit) unit {
 	pairs := u.pairs
 	u.pairs = nil
 	for _, o := range pairs {
-		o.value = l.expand(unquoted(o.value))
+		if n := len(o.value); n > 1 && o.value[0] == '"' && o.value[n-1] == '"' {
+			o.value = o.value[1 : n-1]
+		}
+		o.value = l.expand(o.value)
 		if strings.Contains(o.value, "${f:") {
-			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: o.line.String(), Why: "tuned computes the value of " + o.name + ": " + o.value})
+			why := "tuned computes the value of " + o.name + ": " + o.value
+			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: o.line.String(), Why: why})
 			continue
 		}
 		u.pairs = append(u.pairs, o)
 	}
 	return u
-}
-
-func unquoted(value string) string {
-	if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
-		return value[1 : len(value)-1]
-	}
-	return value
 }
 
 // listed splits a list at commas and semicolons.

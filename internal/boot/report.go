@@ -10,34 +10,34 @@ import (
 
 // Report is the forecast of a boot.
 type Report struct {
-	SchemaVersion int `json:"schema_version"`
+	SchemaVersion int `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
 	// Program is the one that applies sysctl.d on this host: systemd or procps.
-	Program  Program    `json:"program"`
-	Settings []Setting  `json:"settings"`
-	Gaps     []host.Gap `json:"gaps"`
+	Program  Program    `json:"program" doc:"which of systemd and procps applies sysctl.d here"`
+	Settings []Setting  `json:"settings" doc:"the settings that were looked at"`
+	Gaps     []host.Gap `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
 }
 
 // Setting is the forecast for one key. Values are in the kernel's form with
 // single spaces between numbers.
 type Setting struct {
-	Key string `json:"key"`
+	Key string `json:"key" doc:"the setting"`
 	// Running is the value that holds now, nil where the caller does not know.
-	Running *string `json:"running"`
+	Running *string `json:"running" doc:"the value that holds now; null where it is not known, as with --root"`
 	// Systemd and Procps are what systemd-sysctl and sysctl --system would each
 	// set were they the one to run; nil where they leave the key alone. Tuned
 	// is what tuned sets after Report.Program.
-	Systemd *Decision `json:"systemd"`
-	Procps  *Decision `json:"procps"`
-	Tuned   *Decision `json:"tuned"`
+	Systemd *Decision `json:"systemd" doc:"what systemd-sysctl sets; null where it leaves the key alone"`
+	Procps  *Decision `json:"procps" doc:"what sysctl --system sets; null where it leaves the key alone"`
+	Tuned   *Decision `json:"tuned" doc:"what tuned, after the program, sets; null where it leaves the key alone"`
 	// Boot is the value after a reboot: what Report.Program and then tuned set,
 	// or the kernel's default. It is nil where nothing sets the key and its
 	// default is not known.
-	Boot *string `json:"boot"`
+	Boot *string `json:"boot" doc:"the value after a reboot; null where no file sets it and the default is not known"`
 	// Loses are the assignments to the key that come to nothing, with at least
 	// one program.
-	Loses []Loser `json:"loses"`
+	Loses []Loser `json:"loses" doc:"the assignments that come to nothing"`
 	// Drift is set when Running and Boot differ: a reboot changes the value.
-	Drift bool `json:"drift"`
+	Drift bool `json:"drift" doc:"whether a reboot changes the running value"`
 }
 
 // Decision is what sets Boot; nil for the kernel's default.
@@ -52,18 +52,18 @@ func (s *Setting) Decision() *Decision {
 
 // Decision is a value and the line that sets it.
 type Decision struct {
-	Value string `json:"value"`
+	Value string `json:"value" doc:"the value"`
 	Line
 }
 
 // Loser is an assignment without effect.
 type Loser struct {
 	Line
-	Value string `json:"value"` // as written, white space collapsed
+	Value string `json:"value" doc:"the value as written, with single spaces"`
 	// Programs are those with which the line loses.
-	Programs []Program `json:"programs"`
+	Programs []Program `json:"programs" doc:"the programs with which it comes to nothing"`
 	// Why is an explanation for people, for the first of Programs.
-	Why string `json:"why"`
+	Why string `json:"why" doc:"why, for the first of them"`
 }
 
 // schemaVersion is the promise behind the field names of Report.
@@ -147,21 +147,15 @@ func (b boot) losers(key string) []Loser {
 			if c.key != key || c.why == "" || p.wins[key] != nil && p.wins[key].line.same(c.line) {
 				continue
 			}
-			losers = addLoser(losers, p.Program, c)
+			i := slices.IndexFunc(losers, func(known Loser) bool { return known.same(c.line) })
+			if i < 0 {
+				losers = append(losers, Loser{Line: c.line, Value: c.value, Programs: []Program{p.Program}, Why: c.why})
+			} else if !slices.Contains(losers[i].Programs, p.Program) {
+				losers[i].Programs = append(losers[i].Programs, p.Program)
+			}
 		}
 	}
 	slices.SortStableFunc(losers, func(a, b Loser) int { return strings.Compare(a.File, b.File) })
-	return losers
-}
-
-func addLoser(losers []Loser, program Program, c *claim) []Loser {
-	i := slices.IndexFunc(losers, func(known Loser) bool { return known.same(c.line) })
-	if i < 0 {
-		return append(losers, Loser{Line: c.line, Value: c.value, Programs: []Program{program}, Why: c.why})
-	}
-	if !slices.Contains(losers[i].Programs, program) {
-		losers[i].Programs = append(losers[i].Programs, program)
-	}
 	return losers
 }
 

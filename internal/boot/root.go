@@ -37,8 +37,6 @@ func openRoot(dir string) (*root, error) {
 	return &root{fd: fd, dir: name}, nil
 }
 
-func (r *root) close() { _ = unix.Close(r.fd) }
-
 // file is what was found under a path.
 type file struct {
 	path   string // as the programs name it
@@ -60,7 +58,10 @@ func (r *root) read(path string) file {
 	}
 	defer func() { _ = unix.Close(fd) }()
 	if name, err := os.Readlink(procPath(fd)); err == nil {
-		found.target = r.inside(name)
+		found.target = name
+		if rest, below := strings.CutPrefix(name, strings.TrimSuffix(r.dir, "/")); below && filepath.IsAbs(rest) {
+			found.target = rest
+		}
 	}
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
@@ -139,17 +140,9 @@ func (r *root) open(path string, flags int) (int, error) {
 		case r.dir == "/": // a kernel before 5.6, or a seccomp filter that knows none later
 			return unix.Open(path, flags, 0)
 		}
-		return -1, fmt.Errorf("openat2: %w; this kernel cannot keep links inside a directory, use chroot(8) instead", err)
+		return -1, fmt.Errorf("openat2: %w; this kernel cannot keep links inside a directory, "+
+			"use chroot(8) instead", err)
 	}
-}
-
-// inside is a resolved path as seen from the root.
-func (r *root) inside(resolved string) string {
-	rest, below := strings.CutPrefix(resolved, strings.TrimSuffix(r.dir, "/"))
-	if !below || !filepath.IsAbs(rest) {
-		return resolved
-	}
-	return rest
 }
 
 func slurp(fd int) ([]byte, error) {

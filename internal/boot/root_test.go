@@ -107,7 +107,7 @@ func opened(t *testing.T, dir string) *root {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.close)
+	t.Cleanup(func() { unix.Close(r.fd) })
 	return r
 }
 

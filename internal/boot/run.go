@@ -2,17 +2,16 @@ package boot
 
 import (
 	"fmt"
-	"strings"
 
 	"portrange/internal/host"
 )
 
 // Line is a place in a file.
 type Line struct {
-	File string `json:"file"` // as the program names it
-	Line int    `json:"line"` // counted from 1
+	File string `json:"file" doc:"the file, as the program names it"`
+	Line int    `json:"line" doc:"the line, counted from 1"`
 	// Target is the file itself where File is a link or lies behind one.
-	Target string `json:"target"`
+	Target string `json:"target" doc:"the file itself where its name is a link"`
 }
 
 // String is the form that editors and compilers understand.
@@ -55,7 +54,13 @@ func (r *run) set(key string, line Line, value string) *claim {
 	r.claims = append(r.claims, c)
 	took, err := r.write(r.kernel, key, value)
 	if !took {
-		c.refuse(err, r.wins)
+		c.refused, c.why = true, err.Error()
+		if other, ok := err.(*encroaches); ok {
+			if culprit := r.wins[other.key]; culprit != nil {
+				c.by = &culprit.line
+				c.why += ", set by " + culprit.line.String()
+			}
+		}
 		return c
 	}
 	if before := r.wins[key]; before != nil {
@@ -63,17 +68,6 @@ func (r *run) set(key string, line Line, value string) *claim {
 	}
 	r.wins[key] = c
 	return c
-}
-
-// refuse notes why the kernel took nothing, and whose value was in the way.
-func (c *claim) refuse(err error, wins map[string]*claim) {
-	c.refused, c.why = true, err.Error()
-	if other, ok := err.(*encroaches); ok {
-		if culprit := wins[other.key]; culprit != nil {
-			c.by = &culprit.line
-			c.why += ", set by " + culprit.line.String()
-		}
-	}
 }
 
 // lose notes a line that never comes to a write.
@@ -109,10 +103,4 @@ func overriddenBy(line Line) string { return "overridden by " + line.String() }
 
 func excludedBy(line Line) string { return "taken back by the exclusion at " + line.String() }
 
-func yieldsTo(line Line) string {
-	return "a glob gives way to " + line.String() + ", which names the key"
-}
-
 const misnamed = "not read: the name of the file does not end in " + suffix
-
-func isHidden(name string) bool { return strings.HasPrefix(name, ".") }

@@ -34,12 +34,16 @@ func (s *scanner) number(separators string) (int, byte, error) {
 	if length == 0 {
 		return 0, 0, refuse("%q: not a number", shown(s.rest))
 	}
-	sign := len(s.rest) - len(digits)
-	number, err := strconv.ParseInt(s.rest[:sign]+octal(digits[:length]), 0, 64)
+	sign, rest := len(s.rest)-len(digits), digits[length:]
+	digits = digits[:length]
+	if length > 1 && digits[0] == '0' && digits[1]|0x20 != 'x' {
+		// C's octal number as Go reads one, free of leading zeros that would mean something else.
+		digits = "0o" + digits[1:]
+	}
+	number, err := strconv.ParseInt(s.rest[:sign]+digits, 0, 64)
 	if err != nil || sign+length > maxDigits {
 		return 0, 0, refuse("%q: too large", shown(s.rest))
 	}
-	rest := digits[length:]
 	if rest == "" {
 		s.rest = ""
 		return int(number), 0, nil
@@ -53,9 +57,10 @@ func (s *scanner) number(separators string) (int, byte, error) {
 
 // numberLength is how many bytes strtoul takes with base 0.
 func numberLength(text string) int {
+	const hexadecimal = "0123456789abcdefABCDEF"
 	accepted, n := "0123456789", 0
-	if hexadecimal(text) {
-		accepted, n = "0123456789abcdefABCDEF", 2
+	if len(text) > 2 && text[0] == '0' && text[1]|0x20 == 'x' && strings.IndexByte(hexadecimal, text[2]) >= 0 {
+		accepted, n = hexadecimal, 2
 	} else if strings.HasPrefix(text, "0") {
 		accepted = "01234567"
 	}
@@ -63,20 +68,6 @@ func numberLength(text string) int {
 		n++
 	}
 	return n
-}
-
-func hexadecimal(text string) bool {
-	return len(text) > 2 && text[0] == '0' && text[1]|0x20 == 'x' &&
-		strings.IndexByte("0123456789abcdefABCDEF", text[2]) >= 0
-}
-
-// octal writes a C octal number the way Go reads one, free of leading zeros
-// that would be read as something else.
-func octal(digits string) string {
-	if len(digits) > 1 && digits[0] == '0' && digits[1]|0x20 != 'x' {
-		return "0o" + digits[1:]
-	}
-	return digits
 }
 
 // ports parses a list of ports and ranges. Where the text was cut at the end

@@ -29,9 +29,20 @@ type options struct {
 func runSystemd(t *Tree) *run {
 	r := newRun(t, newKernel(t.page), writeSystemd)
 	table := &options{byKey: map[string]*option{}}
-	files := t.selected(func(name string) bool { return strings.HasSuffix(name, suffix) && !isHidden(name) })
+	files := t.selected(func(name string) bool {
+		return strings.HasSuffix(name, suffix) && !strings.HasPrefix(name, ".")
+	})
 	for _, f := range append(files.read, t.credential) {
-		r.parseSystemd(table, f)
+		rows, err := systemdRows(f.data)
+		if err != nil {
+			r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: f.path, Why: err.Error()})
+		}
+		for _, row := range rows {
+			if e, ok := systemdEntry(row.text); ok {
+				line := Line{File: f.path, Line: row.line, Target: f.target}
+				r.put(table, &option{entry: e, line: line, place: line})
+			}
+		}
 	}
 	r.applySystemd(table)
 	for _, h := range files.hidden {
@@ -45,19 +56,6 @@ func runSystemd(t *Tree) *run {
 		r.unread(t.conf, nil, "not read: systemd-sysctl does not know "+sysctlConf, r.systemdKeys)
 	}
 	return r
-}
-
-func (r *run) parseSystemd(table *options, f file) {
-	rows, err := systemdRows(f.data)
-	if err != nil {
-		r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: f.path, Why: err.Error()})
-	}
-	for _, row := range rows {
-		if e, ok := systemdEntry(row.text); ok {
-			line := Line{File: f.path, Line: row.line, Target: f.target}
-			r.put(table, &option{entry: e, line: line, place: line})
-		}
-	}
 }
 
 // put enters a line into the table. An exclusion takes the place of an
@@ -110,11 +108,12 @@ func (r *run) applySystemd(table *options) {
 	}
 }
 
+// namedBy is why a glob leaves a key alone that o names.
 func namedBy(o *option) string {
 	if o.exclude {
 		return excludedBy(o.line)
 	}
-	return yieldsTo(o.line)
+	return "a glob gives way to " + o.line.String() + ", which names the key"
 }
 
 func (r *run) setSystemd(path string, o *option) {

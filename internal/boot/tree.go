@@ -20,19 +20,6 @@ const (
 	suffix     = ".conf"
 )
 
-// sysctlDirs are the directories of both programs, the strongest first. The
-// last is a directory of its own only where /lib is not a link into /usr, and
-// systemd reads it there only as Debian and others build it, up to version 255.
-func sysctlDirs() []string {
-	return []string{dropInDir, "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"}
-}
-
-// credentialDirs are where systemd finds the credential sysctl.extra, which its
-// unit loads and which is read after all files.
-func credentialDirs() []string {
-	return []string{"/run/credentials/@system", "/etc/credstore", "/run/credstore", "/usr/local/lib/credstore", "/usr/lib/credstore"}
-}
-
 // Program is one of the programs that set values at boot.
 type Program string
 
@@ -45,11 +32,12 @@ const (
 
 // Tree is what a file system says about settings, taken into memory.
 type Tree struct {
-	keys       []string
-	page       int
-	program    Program
-	dirs       []directory
-	conf       file
+	keys    []string
+	page    int
+	program Program     // which of systemd and procps applies the directories here
+	dirs    []directory // those of both programs, the strongest first
+	conf    file
+	// credential is sysctl.extra, which systemd's unit loads and which is read after all files.
 	credential file
 	profile    profile
 	gaps       []host.Gap
@@ -70,34 +58,35 @@ func Read(root string, keys []string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.close()
-	t := &Tree{keys: slices.Clone(keys), page: unix.Getpagesize(), program: bootProgram(r)}
-	for _, dir := range sysctlDirs() {
+	defer func() { _ = unix.Close(r.fd) }()
+	t := &Tree{keys: slices.Clone(keys), page: unix.Getpagesize(), program: Procps}
+	masked := r.link("/etc/systemd/system/systemd-sysctl.service") == "/dev/null"
+	if !masked && (r.exists("/usr/lib/systemd/systemd-sysctl") || r.exists("/lib/systemd/systemd-sysctl")) {
+		t.program = Systemd
+	}
+	// The last is a directory of its own only where /lib is not a link into /usr,
+	// and systemd reads it there only as Debian and others build it, up to version 255.
+	for _, dir := range []string{dropInDir, "/run/sysctl.d", "/usr/local/lib/sysctl.d",
+		"/usr/lib/sysctl.d", "/lib/sysctl.d"} {
 		t.dirs = append(t.dirs, t.readDir(r, dir))
 	}
 	t.conf = t.readFile(r, sysctlConf)
-	for _, dir := range credentialDirs() {
-		t.credential = t.readFile(r, path.Join(dir, "sysctl.extra"))
+	for _, dir := range []string{"/run/credentials/@system", "/etc/credstore", "/run/credstore",
+		"/usr/local/lib/credstore", "/usr/lib/credstore"} {
+		t.credential = t.readFile(r, dir+"/sysctl.extra")
 		if !errors.Is(t.credential.err, fs.ErrNotExist) {
 			break
 		}
 	}
 	loader := profileLoader{root: r}
-	t.profile = loader.active()
+	if loader.enabled() {
+		if t.profile, err = loader.load(); err != nil { // then tuned sets nothing at all
+			gap := host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: err.Error()}
+			loader.gaps = append(loader.gaps, gap)
+		}
+	}
 	t.gaps = append(t.gaps, loader.gaps...)
 	return t, nil
-}
-
-// bootProgram is the program that applies the directories here: systemd's
-// where it is installed and its unit not masked, else procps's.
-func bootProgram(r *root) Program {
-	if r.link("/etc/systemd/system/systemd-sysctl.service") == "/dev/null" {
-		return Procps
-	}
-	if r.exists("/usr/lib/systemd/systemd-sysctl") || r.exists("/lib/systemd/systemd-sysctl") {
-		return Systemd
-	}
-	return Procps
 }
 
 func (t *Tree) readDir(r *root, path string) directory {
@@ -162,7 +151,7 @@ func (t *Tree) selected(wanted func(name string) bool) selection {
 
 // mistaken are the files that no program reads because of their names, though
 // whoever wrote them may think so. Copies that package managers and editors
-// leave behind all keep .conf in their names and are no mistake.
+// leave behind are no mistake: their names keep .conf, begin with a dot or end in ~.
 func (t *Tree) mistaken() []file {
 	var files []file
 	for _, dir := range t.dirs {
@@ -182,7 +171,9 @@ func (t *Tree) with(name string, content []byte) *Tree {
 	changed.dirs = slices.Clone(t.dirs)
 	path := dropInDir + "/" + name
 	others := slices.DeleteFunc(slices.Clone(t.dirs[0].files), func(f file) bool { return f.path == path })
-	changed.dirs[0].files = append(others, file{path: path, target: path, data: content})
+	files := append(others, file{path: path, target: path, data: content})
+	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.path, b.path) })
+	changed.dirs[0].files = files
 	return &changed
 }
 
@@ -200,7 +191,11 @@ func (t *Tree) without(line Line) *Tree {
 	}
 	changed.conf = t.conf.without(line)
 	changed.credential = t.credential.without(line)
-	changed.profile = t.profile.without(line)
+	changed.profile.units = slices.Clone(t.profile.units)
+	for i := range changed.profile.units {
+		u := &changed.profile.units[i]
+		u.pairs = slices.DeleteFunc(slices.Clone(u.pairs), func(o pair) bool { return o.line.same(line) })
+	}
 	return &changed
 }
 
@@ -230,7 +225,7 @@ func (t *Tree) paths() []string {
 // /proc/sys, "" for none of them.
 func (t *Tree) keyAt(path string) string {
 	for i, file := range t.paths() {
-		if leads(path, file) {
+		if _, ends := walk(path, file, func(component, name string) bool { return component == name }); ends {
 			return t.keys[i]
 		}
 	}

@@ -142,7 +142,7 @@ func newDice(seed uint64) *dice {
 // directories are those of the tree. Where /lib is a link, its sysctl.d is the
 // one of /usr.
 func (d *dice) directories(split bool) []string {
-	all := sysctlDirs()
+	all := []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"}
 	if !split {
 		all = all[:len(all)-1]
 	}
@@ -185,8 +185,9 @@ func (f *randomFS) linked(path string) bool {
 
 func (d *dice) name() string {
 	if d.chance(20) {
-		return d.of(".hidden.conf", ".conf", "README", "x.conf.bak", "50-plain", "a[bc].conf", "{ab,ac}.conf", "a*.conf", "*.conf",
-			`a\b.conf`, "a?.conf", "[!x]*.conf", "a{b.conf", "ä.conf", "A.conf", "conf", "x.CONF", "[z-a].conf", "[[:alpha:]]b.conf")
+		return d.of(".hidden.conf", ".conf", "README", "README~", "x.conf.bak", "x.conf~", ".x.swp", "50-plain",
+			"a[bc].conf", "{ab,ac}.conf", "a*.conf", "*.conf", `a\b.conf`, "a?.conf", "[!x]*.conf", "a{b.conf",
+			"ä.conf", "A.conf", "conf", "x.CONF", "[z-a].conf", "[[:alpha:]]b.conf")
 	}
 	return d.of("10-a.conf", "10-b.conf", "50-c.conf", "50-default.conf", "99-portrange.conf", "99-sysctl.conf", "99-z.conf", "ab.conf", "ac.conf", "zz.conf")
 }

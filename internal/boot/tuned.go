@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,29 +13,28 @@ import (
 // one left. Its files are those of systemd with other rules: /run hides /etc,
 // nothing below /usr is read, globs and a leading dash mean nothing.
 func runTuned(t *Tree, after *kernel) *run {
-	r := newRun(t, after.clone(), writeTuned)
+	own := *after
+	own.reserved, own.other = after.reserved.Clone(), maps.Clone(after.other)
+	r := newRun(t, &own, writeTuned)
 	for _, u := range t.profile.units {
 		for _, o := range u.pairs {
-			r.setTuned(o)
+			key := t.keyAt(strings.ReplaceAll(o.name, ".", "/"))
+			if key == "" {
+				continue
+			}
+			value, apply := r.modified(key, o.value)
+			if !apply {
+				why := "tuned keeps " + r.kernel.value(key) + ", which meets the condition"
+				r.lose([]string{key}, o.line, o.value, nil, why)
+				continue
+			}
+			r.set(key, o.line, value)
 		}
 		if t.profile.reapply {
 			r.reapply()
 		}
 	}
 	return r
-}
-
-func (r *run) setTuned(o pair) {
-	key := r.tree.keyAt(strings.ReplaceAll(o.name, ".", "/"))
-	if key == "" {
-		return
-	}
-	value, apply := r.modified(key, o.value)
-	if !apply {
-		r.lose([]string{key}, o.line, o.value, nil, "tuned keeps "+r.kernel.value(key)+", which meets the condition")
-		return
-	}
-	r.set(key, o.line, value)
 }
 
 // modified takes the sign off a value that may only raise (>) or lower (<) the
@@ -48,7 +48,8 @@ func (r *run) modified(key, value string) (string, bool) {
 		return value, true
 	}
 	if !r.kernel.known(key) {
-		r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: key, Why: "tuned sets " + value + " depending on a value that is not known"})
+		why := "tuned sets " + value + " depending on a value that is not known"
+		r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: key, Why: why})
 		return value[1:], true
 	}
 	now, err := strconv.Atoi(r.kernel.value(key))
@@ -67,18 +68,14 @@ func (r *run) reapply() {
 	files := tree.selected(func(name string) bool { return strings.HasSuffix(name, suffix) })
 	for _, f := range append(files.read, r.tree.conf) {
 		for _, row := range procpsRows(f.data) {
-			r.reapplyLine(f, row)
+			text := strings.TrimSpace(row.text)
+			if text == "" || strings.ContainsAny(text[:1], "#;") {
+				continue
+			}
+			name, value, assigns := strings.Cut(text, "=")
+			if key := r.tree.keyAt(strings.ReplaceAll(strings.TrimSpace(name), ".", "/")); assigns && key != "" {
+				r.set(key, Line{File: f.path, Line: row.line, Target: f.target}, strings.TrimSpace(value))
+			}
 		}
-	}
-}
-
-func (r *run) reapplyLine(f file, row row) {
-	text := strings.TrimSpace(row.text)
-	if text == "" || strings.ContainsAny(text[:1], "#;") {
-		return
-	}
-	name, value, assigns := strings.Cut(text, "=")
-	if key := r.tree.keyAt(strings.ReplaceAll(strings.TrimSpace(name), ".", "/")); assigns && key != "" {
-		r.set(key, Line{File: f.path, Line: row.line, Target: f.target}, strings.TrimSpace(value))
 	}
 }

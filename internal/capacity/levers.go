@@ -56,20 +56,25 @@ func (p *Plan) levers() []Lever {
 	if p.Verdict == Fits {
 		return list
 	}
+	neverClosed := Needed(p.TupleRate*p.Load.Hold, p.Confidence)
+	noteKeepAlive := fmt.Sprintf("requests over each connection, one after the other; "+
+		"a pool that never closes takes %d connections to each destination", neverClosed)
 	for _, lever := range []struct {
 		Lever
 		change func(ports int, enough func(judge.Count) bool) *Change
 	}{
 		{Lever{Name: LeverRange, Now: p.Ports.Range.String(), Note: noteRange}, p.widened},
 		{Lever{Name: LeverTWReuse, Now: strconv.Itoa(p.Load.TWReuse), Note: noteTWReuse}, p.reusing},
-		{Lever{Name: LeverKeepAlive, Now: "1", Note: p.noteKeepAlive()}, p.keptAlive},
+		{Lever{Name: LeverKeepAlive, Now: "1", Note: noteKeepAlive}, p.keptAlive},
 		{Lever{Name: LeverSources, Now: strconv.Itoa(p.Load.Sources), Note: noteSources}, p.moreSources},
 		{Lever{Name: LeverDestinations, Now: strconv.Itoa(p.Load.Destinations), Note: noteDestinations}, p.moreDestinations},
 		{Lever{Name: LeverCloses, Now: closesText(p.Load.ClientCloses), Note: noteCloses}, p.closedByServer},
 	} {
-		lever.Fast = lever.change(p.Pool.Half, func(pool judge.Count) bool { return verdictOf(pool, p.Needed) == Fits })
+		fast := func(pool judge.Count) bool { return verdictOf(pool, p.Needed) == Fits }
+		lever.Fast = lever.change(p.Pool.Half, fast)
 		if p.Verdict == Short {
-			lever.Fit = lever.change(p.Pool.Usable, func(pool judge.Count) bool { return verdictOf(pool, p.Needed) != Short })
+			enough := func(pool judge.Count) bool { return verdictOf(pool, p.Needed) != Short }
+			lever.Fit = lever.change(p.Pool.Usable, enough)
 		}
 		list = append(list, lever.Lever)
 	}
@@ -83,11 +88,6 @@ const (
 	noteDestinations = "address:port pairs that share the load; another port of the same server counts"
 	noteCloses       = "the side that closes first has the TIME_WAIT; on the server it takes no port of the range"
 )
-
-func (p *Plan) noteKeepAlive() string {
-	pool := Needed(p.TupleRate*p.Load.Hold, p.Confidence)
-	return fmt.Sprintf("requests over each connection, one after the other; a pool that never closes takes %d connections to each destination", pool)
-}
 
 // Least is the first lever that makes the load fit, and that change. Where it
 // fits already but slowly, the first that keeps it fast.

@@ -53,25 +53,20 @@ func (w *Watch) Add(at time.Time, ns *host.Namespace) {
 		}
 	}
 	for tuple, t := range w.tuples {
-		t.add(ns.Usage.Tuples[tuple], usable, w.samples == 0)
+		usage := ns.Usage.Tuples[tuple] // nil where the tuple has no port any more
+		if w.samples > 0 {
+			since := judge.Compare(t.latest, usage, usable)
+			t.turnover.Opened += since.Opened
+			t.turnover.ClosedHere += since.ClosedHere
+			t.turnover.ClosedAway += since.ClosedAway
+		}
+		open, waiting := judge.Split(usage, usable)
+		t.latest = usage
+		t.sumOpen += open.Len()
+		t.sumWaiting += waiting.Len()
 	}
 	w.last = at
 	w.samples++
-}
-
-// add compares one tuple with the sample before. usage is nil where the tuple
-// has no port any more.
-func (t *track) add(usage *host.TupleUsage, usable *port.Set, first bool) {
-	if !first {
-		since := judge.Compare(t.latest, usage, usable)
-		t.turnover.Opened += since.Opened
-		t.turnover.ClosedHere += since.ClosedHere
-		t.turnover.ClosedAway += since.ClosedAway
-	}
-	open, waiting := judge.Split(usage, usable)
-	t.latest = usage
-	t.sumOpen += open.Len()
-	t.sumWaiting += waiting.Len()
 }
 
 // Observed is the load of one tuple as samples show it.
@@ -91,7 +86,7 @@ type Observed struct {
 	ByClient int `json:"closed_by_client" doc:"connections that the client closed first"`
 	ByServer int `json:"closed_by_server" doc:"connections that the server closed first, or that were reset"`
 	// Plan is what this load needs; nil where no connection began.
-	Plan *Plan `json:"plan" doc:"what this load needs, with the fields of plan --json but schema_version, simulation and gaps; null where no connection began"`
+	Plan *Plan `json:"plan" doc:"what this load needs, with the fields of plan --json but schema_version, simulation and gaps; null where no connection began" see:"plan"`
 }
 
 // Elapsed is the time between the first sample and the last.
@@ -101,26 +96,22 @@ func (w *Watch) Elapsed() time.Duration { return w.last.Sub(w.first) }
 func (w *Watch) Observed() []Observed {
 	list := make([]Observed, 0, len(w.tuples))
 	for tuple, t := range w.tuples {
-		list = append(list, w.observed(tuple, t))
+		o := Observed{
+			Tuple: tuple, Local: tuple.Local.String(), Remote: tuple.Remote.String(), New: t.turnover.Opened,
+			Open: float64(t.sumOpen) / float64(w.samples), TimeWait: float64(t.sumWaiting) / float64(w.samples),
+			ByClient: t.turnover.ClosedHere, ByServer: t.turnover.ClosedAway,
+		}
+		if seconds := w.Elapsed().Seconds(); seconds > 0 && o.New > 0 {
+			o.Rate = float64(o.New) / seconds
+			o.Hold = o.Open / o.Rate
+		}
+		list = append(list, o)
 	}
 	slices.SortFunc(list, func(a, b Observed) int {
 		return cmp.Or(cmp.Compare(b.Rate, a.Rate), cmp.Compare(b.Open+b.TimeWait, a.Open+a.TimeWait),
 			cmp.Compare(a.Remote, b.Remote), cmp.Compare(a.Local, b.Local))
 	})
 	return list
-}
-
-func (w *Watch) observed(tuple port.Tuple, t *track) Observed {
-	o := Observed{
-		Tuple: tuple, Local: tuple.Local.String(), Remote: tuple.Remote.String(), New: t.turnover.Opened,
-		Open: float64(t.sumOpen) / float64(w.samples), TimeWait: float64(t.sumWaiting) / float64(w.samples),
-		ByClient: t.turnover.ClosedHere, ByServer: t.turnover.ClosedAway,
-	}
-	if seconds := w.Elapsed().Seconds(); seconds > 0 && t.turnover.Opened > 0 {
-		o.Rate = float64(t.turnover.Opened) / seconds
-		o.Hold = o.Open / o.Rate
-	}
-	return o
 }
 
 // shortestHold is what an observed connection lasts at least, in seconds: in

@@ -43,13 +43,23 @@ const (
 
 // Check explains what is wrong with the load, the first of it.
 func (l *Load) Check() error {
-	return cmp.Or(
+	err := cmp.Or(
 		checkNumber("rate", l.Rate, maxRate, "connections per second"),
 		checkNumber("hold", l.Hold, maxHold, "seconds, a year at most"),
 		checkCount("destinations", l.Destinations),
 		checkCount("sources", l.Sources),
-		l.checkClosing(),
 	)
+	switch {
+	case err != nil:
+		return err
+	case !(l.ClientCloses >= 0 && l.ClientCloses <= 1): // NaN too
+		return fmt.Errorf("share of connections that the client closes first %v: want 0 to 1", l.ClientCloses)
+	case l.TWReuse < 0 || l.TWReuse > 2:
+		return fmt.Errorf("tcp_tw_reuse %d: want 0 (off), 1 (on) or 2 (loopback only)", l.TWReuse)
+	case l.TWReuseDelayMS < 1 || l.TWReuseDelayMS > port.TimeWaitLength.Milliseconds():
+		return fmt.Errorf("tcp_tw_reuse_delay %d: want milliseconds from 1 to 60000", l.TWReuseDelayMS)
+	}
+	return nil
 }
 
 func checkNumber(name string, value, most float64, unit string) error {
@@ -64,18 +74,6 @@ func checkCount(name string, n int) error {
 		return nil
 	}
 	return fmt.Errorf("%s %d: want a whole number from 1 to %.0f", name, n, maxCount)
-}
-
-func (l *Load) checkClosing() error {
-	switch {
-	case !(l.ClientCloses >= 0 && l.ClientCloses <= 1): // NaN too
-		return fmt.Errorf("share of connections that the client closes first %v: want 0 to 1", l.ClientCloses)
-	case l.TWReuse < 0 || l.TWReuse > 2:
-		return fmt.Errorf("tcp_tw_reuse %d: want 0 (off), 1 (on) or 2 (loopback only)", l.TWReuse)
-	case l.TWReuseDelayMS < 1 || l.TWReuseDelayMS > port.TimeWaitLength.Milliseconds():
-		return fmt.Errorf("tcp_tw_reuse_delay %d: want milliseconds from 1 to 60000", l.TWReuseDelayMS)
-	}
-	return nil
 }
 
 // Tuples is the number of pools the load draws on.
@@ -111,10 +109,3 @@ func (l *Load) Blocks() float64 { return l.Hold + l.ClientCloses*l.Lingers() }
 
 // Mean is the average number of ports that a tuple's connections withhold.
 func (l *Load) Mean() float64 { return l.TupleRate() * l.Blocks() }
-
-// openSockets is the average number of connections open at once, all tuples together.
-func (l *Load) openSockets() float64 { return l.Rate * l.Hold }
-
-// timeWaits is the average number of sockets in TIME_WAIT, all tuples together,
-// while nothing takes them over.
-func (l *Load) timeWaits() float64 { return l.Rate * l.ClientCloses * port.TimeWaitLength.Seconds() }

@@ -2,8 +2,10 @@ package capacity
 
 import (
 	"cmp"
+	"fmt"
 
 	"portrange/internal/judge"
+	"portrange/internal/port"
 )
 
 // Verdict says how a load and a pool go together.
@@ -67,16 +69,28 @@ type Also struct {
 	TimeWait int `json:"time_wait" doc:"sockets in TIME_WAIT, unless tcp_tw_reuse takes them over before"`
 }
 
+// Confidence limits: below one half a percentile is no safety, and close to
+// certainty the model, not the percentile, is what fails.
+const (
+	minConfidence = 0.5
+	maxConfidence = 0.999999999
+)
+
 // Make holds the load against the ports. The error explains what is wrong with
 // the input.
 func Make(load Load, ports judge.Ports, confidence float64) (*Plan, error) {
-	if err := cmp.Or(load.Check(), ports.Check(), checkConfidence(confidence)); err != nil {
+	if err := cmp.Or(load.Check(), ports.Check()); err != nil {
 		return nil, err
 	}
+	if !(confidence >= minConfidence && confidence <= maxConfidence) { // NaN too
+		return nil, fmt.Errorf("confidence %v%%: want a percentage from 50%% up to 99.9999999%%; "+
+			"no number of ports is enough for 100%%", confidence*100)
+	}
+	timeWait := load.Rate * load.ClientCloses * port.TimeWaitLength.Seconds() // while nothing takes them over
 	plan := &Plan{
 		Load: load, Pool: ports.Count(), Ports: ports, Confidence: confidence,
 		Tuples: load.Tuples(), TupleRate: load.TupleRate(), Blocks: load.Blocks(),
-		Also: Also{OpenSockets: ceil(load.openSockets()), TimeWait: ceil(load.timeWaits())},
+		Also: Also{OpenSockets: ceil(load.Rate * load.Hold), TimeWait: ceil(timeWait)},
 	}
 	plan.Need = plan.need(load.Mean(), plan.Pool.Usable)
 	plan.Verdict = verdictOf(plan.Pool, plan.Needed)

@@ -30,7 +30,7 @@ type Present struct {
 func PresentOf(ns *host.Namespace, pool *judge.Pool, rate float64) Present {
 	p := Present{
 		Size: pool.Size, Waiting: pool.In(port.TimeWait),
-		Kept: judge.ReuseUnder(&ns.Settings).Kept(judge.OnLoopback(pool.Tuple)),
+		Kept: judge.Kept(ns, pool.Tuple),
 	}
 	p.Open = pool.Used - p.Waiting
 	if p.Waiting > 0 {

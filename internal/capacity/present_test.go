@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 )
 
 func TestPresentTakesTheRateFromWhatWaits(t *testing.T) {
-	ns := &host.Namespace{Settings: host.Settings{TWReuse: judge.ReuseLoopback, TWReuseDelay: time.Second, Timestamps: 1}}
+	settings := host.Settings{TWReuse: judge.ReuseLoopback, TWReuseDelay: time.Second, Timestamps: 1}
+	ns := &host.Namespace{Settings: settings, Usage: host.NewUsage(settings)}
 	pool := judge.Pool{Size: 1000, Used: 700, States: map[string]int{port.TimeWait.String(): 600, port.Established.String(): 100}}
 	for name, tt := range map[string]struct {
 		measured, want float64
@@ -26,6 +28,23 @@ func TestPresentTakesTheRateFromWhatWaits(t *testing.T) {
 	pool.States = map[string]int{port.Established.String(): 700}
 	if p := PresentOf(ns, &pool, 25); p.Rate != 0 || p.Open != 700 {
 		t.Errorf("the other side closes first, yet %+v", p)
+	}
+}
+
+// TestReuseWithoutTimestampsKeepsPorts has reuse on, which does nothing for
+// connections whose other end sends no timestamps.
+func TestReuseWithoutTimestampsKeepsPorts(t *testing.T) {
+	settings := host.Settings{TWReuse: judge.ReuseOn, TWReuseDelay: time.Second, Timestamps: 1}
+	for stamped, want := range map[bool]time.Duration{false: time.Minute, true: time.Second} {
+		ns := &host.Namespace{Settings: settings, Usage: host.NewUsage(settings)}
+		s := port.Socket{
+			Proto: port.TCP, State: port.TimeWait, Mini: true, Hold: port.ConnectHeld, Stamped: stamped,
+			Local: netip.MustParseAddrPort("10.0.0.2:40000"), Remote: netip.MustParseAddrPort("10.0.0.5:80"),
+		}
+		ns.Usage.Add(&s)
+		if p := PresentOf(ns, &judge.Pool{Tuple: s.Tuple()}, 0); p.Kept != want {
+			t.Errorf("with timestamps %v: kept for %v, want %v", stamped, p.Kept, want)
+		}
 	}
 }
 

@@ -1,35 +1,17 @@
 package capacity
 
 import (
-	"fmt"
 	"math"
 	"sort"
 
 	"gonum.org/v1/gonum/mathext"
-	"gonum.org/v1/gonum/stat/distuv"
 )
-
-// Confidence limits: below one half a percentile is no safety, and close to
-// certainty the model, not the percentile, is what fails.
-const (
-	minConfidence = 0.5
-	maxConfidence = 0.999999999
-)
-
-// checkConfidence explains why p cannot be a confidence.
-func checkConfidence(p float64) error {
-	if p >= minConfidence && p <= maxConfidence { // not so for NaN
-		return nil
-	}
-	return fmt.Errorf("confidence %v%%: want a percentage from 50%% up to 99.9999999%%; no number of ports is enough for 100%%", p*100)
-}
 
 // Needed is the least number of ports that with probability p is not exceeded by
 // those in use at a moment, where mean are in use on average.
 func Needed(mean, p float64) int {
-	load := distuv.Poisson{Lambda: mean}
 	most := int(mean+50*math.Sqrt(mean)) + 50
-	return sort.Search(most, func(n int) bool { return load.CDF(float64(n)) >= p })
+	return sort.Search(most, func(n int) bool { return atMost(mean, float64(n)) >= p })
 }
 
 // maxMean is the largest mean for which [Needed] is at most ports.
@@ -61,11 +43,29 @@ func Lost(mean float64, ports int) float64 {
 func Peak(mean float64, tuples int, p float64) int {
 	each := math.Pow(p, 1/float64(tuples))
 	most := int(mean+50*math.Sqrt(mean)) + 50
-	return sort.Search(most, func(n int) bool { return staysBelow(mean, n+1) >= each })
+	return sort.Search(most, func(n int) bool {
+		k := float64(n + 1)
+		below := math.Pow(atMost(mean, k-1), 2) - // that fewer than k ports are in use all the time
+			exactly(mean, k)*((k-1)*exactly(mean, k-2)+(k-1-mean)*atMost(mean, k-3))
+		return below >= each
+	})
 }
 
-// staysBelow is the probability that fewer than k ports are in use all the time.
-func staysBelow(mean float64, k int) float64 {
-	load, n := distuv.Poisson{Lambda: mean}, float64(k)
-	return math.Pow(load.CDF(n-1), 2) - load.Prob(n)*((n-1)*load.Prob(n-2)+(n-1-mean)*load.CDF(n-3))
+// atMost is the probability that no more than n ports are in use, where mean are
+// on average: that of a Poisson distribution, which is an incomplete gamma
+// function.
+func atMost(mean, n float64) float64 {
+	if n < 0 {
+		return 0
+	}
+	return mathext.GammaIncRegComp(n+1, mean)
+}
+
+// exactly is the probability that n ports are in use.
+func exactly(mean, n float64) float64 {
+	if n < 0 {
+		return 0
+	}
+	logFactorial, _ := math.Lgamma(n + 1)
+	return math.Exp(n*math.Log(mean) - mean - logFactorial)
 }

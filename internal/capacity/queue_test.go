@@ -29,6 +29,33 @@ func poissonCDF(mean float64, n int) float64 {
 	return sum
 }
 
+// TestProbabilitiesAreThoseOfPoisson holds the two against a sum over all
+// numbers of ports, far into both tails.
+func TestProbabilitiesAreThoseOfPoisson(t *testing.T) {
+	for _, mean := range []float64{0.001, 1, 42, 600} {
+		sum := 0.0
+		for n := range 2000 {
+			term := exactly(mean, float64(n))
+			sum += term
+			if want := poissonCDF(mean, n) - poissonCDF(mean, n-1); n < 100 && math.Abs(term-want) > 1e-12 {
+				t.Fatalf("mean %v: exactly %d with probability %v, want %v", mean, n, term, want)
+			}
+			if got := atMost(mean, float64(n)); math.Abs(got-sum) > 1e-11 {
+				t.Fatalf("mean %v: at most %d with probability %v, want %v", mean, n, got, sum)
+			}
+		}
+	}
+}
+
+// TestNoPortsBelowNone: the law of peaks asks for numbers below zero.
+func TestNoPortsBelowNone(t *testing.T) {
+	for _, n := range []float64{-1, -3} {
+		if atMost(5, n) != 0 || exactly(5, n) != 0 {
+			t.Errorf("%v ports in use with probability %v, at most so many with %v", n, exactly(5, n), atMost(5, n))
+		}
+	}
+}
+
 func TestNeededFarOut(t *testing.T) {
 	for _, mean := range []float64{28200, 1e6, 1e9, 1e15} {
 		got := (float64(Needed(mean, 0.999)) - mean) / math.Sqrt(mean)

@@ -1,149 +1,76 @@
-// Package chart draws what is easier seen than read: the share of a port range
-// that a load takes against its rate, and what connect() costs against the share
-// of a pool in use.
+// Package chart draws lines against two axes as SVG.
 //
-// It knows drawing and file formats. It refuses to compute: every point comes
-// from package capacity or was measured by package simulate.
+// It knows how to choose ticks, where words fit without covering a curve, and
+// which colours stand out on a light and on a dark page: the drawing carries
+// both and the viewer picks by prefers-color-scheme. Words stay text, which can
+// be searched and copied, and any characters may be in them.
+//
+// It refuses to know what is drawn: a [Chart] is a value that others fill in, see
+// package figure. It draws no other format, as that takes fonts, which are
+// larger than the rest of the program.
 package chart
 
-import (
-	"bytes"
-	"fmt"
-	"image/color"
-	"path/filepath"
-	"strings"
+// Chart is all that is drawn. Its zero value is an empty pair of axes.
+type Chart struct {
+	Title  string
+	X, Y   Axis
+	Series []Series
+	Marks  []Mark
+}
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
-)
+// Axis is one of the two. Without a range (Min and Max are the same) it spans
+// the points of all series.
+type Axis struct {
+	Label    string
+	Min, Max float64
+	Log      bool                       // values from 0 down have no place on it
+	Format   func(value float64) string // the words at a tick; nil: the plain number
+}
 
-// Format is a file format.
-type Format string
+// Point is a pair of values. One that has no place, such as a NaN, interrupts
+// the line.
+type Point struct{ X, Y float64 }
 
-// The formats, which are the endings of file names too.
+// Series is a line through points in the order given. One with a name is in the
+// legend, and one without points is there only.
+type Series struct {
+	Name   string
+	Points []Point
+	Colour Colour
+	Dashed bool
+}
+
+// Mark is a straight line across the chart at one value, with words beside it.
+type Mark struct {
+	Vertical bool // at a value of X, else of Y
+	At       float64
+	Label    string
+	Colour   Colour
+}
+
+// Colour is one of a few that keep apart for the colour-blind (after Okabe and
+// Ito) and have a shade for light and one for dark pages.
+type Colour int
+
+// The colours.
 const (
-	SVG Format = "svg"
-	PNG Format = "png"
+	Blue Colour = iota
+	Red
+	Amber
+	Green
+	Purple
+	Grey
 )
 
-// FormatOf is the format that a file's name asks for by its ending.
-func FormatOf(path string) (Format, error) {
-	switch ending := Format(strings.ToLower(strings.TrimPrefix(filepath.Ext(path), "."))); ending {
-	case SVG, PNG:
-		return ending, nil
-	}
-	return "", fmt.Errorf("chart %q: want a file name that ends in .svg or .png", path)
-}
-
-const (
-	width  = 7.5 * vg.Inch
-	height = 4.5 * vg.Inch
-	// resolution is that of a PNG, in dots per inch.
-	resolution = 144
-	margin     = 8 // points around everything
-)
-
-// The colours keep apart for the colour-blind, near those of Okabe and Ito.
-var (
-	blue  = color.RGBA{R: 0, G: 114, B: 178, A: 255}
-	amber = color.RGBA{R: 190, G: 125, B: 0, A: 255}
-	red   = color.RGBA{R: 213, G: 94, B: 0, A: 255}
-	grey  = color.RGBA{R: 110, G: 110, B: 110, A: 255}
-)
-
-// sans is the variant of the Liberation fonts that is drawn with; a program that
-// shows an SVG without having them takes its own.
-const sans font.Variant = "Sans"
-
-var dashes = []vg.Length{vg.Points(5), vg.Points(3)}
-
-func newPlot(title, x, y string) *plot.Plot {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
-	p.Title.Padding, p.X.Padding, p.Y.Padding = vg.Points(8), 0, 0
-	for _, style := range []*text.Style{
-		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
-	} {
-		style.Font.Variant = sans
-	}
-	p.Legend.Top, p.Legend.Left = true, true
-	p.Legend.XOffs, p.Legend.YOffs = vg.Points(10), vg.Points(-6)
-	p.Legend.Padding = vg.Points(2)
-	grid := plotter.NewGrid()
-	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{Y: 225}, color.Gray{Y: 225}
-	p.Add(grid)
-	return p
-}
-
-// line draws points; one named gets an entry in the legend.
-func line(p *plot.Plot, name string, points plotter.XYs, in color.Color, dash []vg.Length) error {
-	l, err := plotter.NewLine(points)
-	if err != nil {
-		return fmt.Errorf("draw %s: %w", name, err)
-	}
-	l.Color, l.Width, l.Dashes = in, vg.Points(1.6), dash
-	p.Add(l)
-	if name != "" {
-		p.Legend.Add(name, l)
-	}
-	return nil
-}
-
-// note writes text beside a point.
-func note(p *plot.Plot, x, y float64, words string, in color.Color) error {
-	labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: x, Y: y}}, Labels: []string{words}})
-	if err != nil {
-		return fmt.Errorf("draw %s: %w", words, err)
-	}
-	labels.TextStyle[0].Color, labels.TextStyle[0].Font.Variant = in, sans
-	labels.Offset = vg.Point{X: vg.Points(4), Y: vg.Points(4)}
-	p.Add(labels)
-	return nil
-}
-
-// render draws the plot in a format.
-func render(p *plot.Plot, format Format) ([]byte, error) {
-	var out bytes.Buffer
-	var err error
-	switch format {
-	case SVG:
-		canvas := vgsvg.New(width, height)
-		p.Draw(inside(canvas))
-		_, err = canvas.WriteTo(&out)
-	default:
-		canvas := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(resolution))
-		p.Draw(inside(canvas))
-		_, err = vgimg.PngCanvas{Canvas: canvas}.WriteTo(&out)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("draw a chart as %s: %w", format, err)
-	}
-	return out.Bytes(), nil
-}
-
-// inside is the canvas, painted white, without its margin.
-func inside(canvas vg.CanvasSizer) draw.Canvas {
-	whole := draw.New(canvas)
-	whole.SetColor(color.White)
-	whole.Fill(whole.Rectangle.Path())
-	return draw.Crop(whole, margin, -margin, margin, -margin)
-}
-
-// percent are ticks every ten percent of an axis that runs from 0 to 1.
-func percent(most float64) plot.ConstantTicks {
-	var ticks plot.ConstantTicks
-	for tenth := 0; float64(tenth)/10 <= most+1e-9; tenth++ {
-		tick := plot.Tick{Value: float64(tenth) / 10}
-		if tenth%2 == 0 || most <= 1 {
-			tick.Label = fmt.Sprintf("%d%%", 10*tenth)
-		}
-		ticks = append(ticks, tick)
-	}
-	return ticks
+// SVG draws the chart as a file of its own, which can as well be part of a page.
+func (c *Chart) SVG() []byte {
+	d := newDrawing(c)
+	d.open()
+	d.title()
+	d.legend()
+	d.ticks()
+	d.curves()
+	d.markLabels()
+	d.close()
+	return d.out.Bytes()
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,9 +16,11 @@ import (
 	"portrange/internal/act"
 	"portrange/internal/act/clock"
 	"portrange/internal/act/journal"
-	"portrange/internal/act/survey"
+	"portrange/internal/collect"
 	"portrange/internal/host"
-	"portrange/internal/sample"
+	"portrange/internal/kernel/netns"
+	"portrange/internal/port"
+	"portrange/internal/rules"
 )
 
 // dryRunFlag is the flag of all commands that change something.
@@ -63,7 +64,7 @@ func (a *app) user() string {
 }
 
 // actor opens the door to the host and the journal.
-func (a *app) actor(targets ...sample.Namespace) (*act.Actor, *act.System, error) {
+func (a *app) actor(targets ...netns.Namespace) (*act.Actor, *act.System, error) {
 	system, err := act.NewSystem(targets...)
 	if err != nil {
 		return nil, nil, err
@@ -92,39 +93,58 @@ func (a *app) newClock() act.Clock {
 	}}
 }
 
-// survey collects the facts about the namespaces of --netns.
-func (a *app) survey(ctx context.Context, source sample.Options) (act.Facts, *act.Actor, error) {
-	sampler, targets, gaps, err := a.open(ctx, source)
+// survey finds out what a change of the namespaces of --netns would meet.
+func (a *app) survey(ctx context.Context, source collect.Source) (act.Look, *act.Actor, error) {
+	state, targets, err := a.look(ctx, source, rules.ChangeNeeds(), "looking at who needs which port")
 	if err != nil {
-		return act.Facts{}, nil, err
+		return act.Look{}, nil, err
 	}
-	defer progress(a.Err, "looking at who needs which port")()
-	facts, actor, err := a.collect(ctx, sampler, targets)
-	err = cmp.Or(err, sampler.Close())
-	facts.Gaps = append(gaps, facts.Gaps...)
-	return facts, actor, err
-}
-
-func (a *app) collect(ctx context.Context, sampler *sample.Sampler, targets []sample.Namespace) (act.Facts, *act.Actor, error) {
 	actor, system, err := a.actor(targets...)
 	if err != nil {
-		return act.Facts{}, nil, err
+		return act.Look{}, nil, err
 	}
-	own := uint64(0)
-	if a.netns == "" {
-		own = targets[0].ID
+	look := act.Look{State: state, Booted: a.booted(state)}
+	if look.Places, err = places(state, targets, system); err != nil {
+		return look, nil, err
 	}
-	s := survey.Survey{Root: "/", Identify: system.Identify, Sockets: sampler.Sockets}
-	facts, err := s.Facts(ctx, targets, own)
-	if err != nil {
-		return facts, nil, err
+	if look.Booted != 0 {
+		if look.Files, err = act.ReadFiles("/"); err != nil {
+			return look, nil, err
+		}
 	}
-	facts.Interrupted, err = actor.Interrupted()
+	look.Interrupted, err = actor.Interrupted()
 	if errors.Is(err, os.ErrPermission) { // whoever may not read the journal may look, not act
-		facts.Gaps = append(facts.Gaps, host.Gap{Part: host.PartJournal, Why: err.Error()})
+		state.Gaps = append(state.Gaps, host.Gap{Part: host.PartJournal, Why: err.Error()})
 		err = nil
 	}
-	return facts, actor, err
+	return look, actor, err
+}
+
+// booted is the namespace to which files apply at boot: the host's, else the
+// caller's own where no other was named, as within a container; 0 for none.
+func (a *app) booted(state *host.State) uint64 {
+	for i := range state.Namespaces {
+		if ns := &state.Namespaces[i]; ns.Name == port.Host || a.netns == "" {
+			return ns.ID
+		}
+	}
+	return 0
+}
+
+// places identify the namespaces that were read.
+func places(state *host.State, targets []netns.Namespace, system *act.System) (map[uint64]journal.Place, error) {
+	found := map[uint64]journal.Place{}
+	for _, target := range targets {
+		if state.Find(target.ID) == nil {
+			continue
+		}
+		place, err := system.Identify(target)
+		if err != nil {
+			return nil, err
+		}
+		found[target.ID] = place
+	}
+	return found, nil
 }
 
 // refuseNetns is an error for --netns where a change is spoken of as a whole.

@@ -32,10 +32,10 @@ func (a *app) globalFlags(root *cobra.Command) {
 func (a *app) style() report.Style {
 	width, onTerminal := terminal(a.Out)
 	if !onTerminal {
-		return report.Style{}
+		return report.Style{ASCII: !a.utf8()}
 	}
 	plain := a.noColor || a.Getenv("NO_COLOR") != "" || a.Getenv("TERM") == "dumb"
-	return report.Style{Width: width, Colour: !plain, Bars: a.utf8()}
+	return report.Style{Width: width, Colour: !plain, Bars: a.utf8(), ASCII: !a.utf8()}
 }
 
 // terminal reports whether stream is a terminal, and how wide it is; 0 where it

@@ -18,7 +18,7 @@ func (a *app) preview(asks bool, text func(io.Writer, report.Style) error) error
 	case !a.json:
 		return text(a.Out, a.style())
 	case asks && onTerminal:
-		return text(a.Err, report.Style{})
+		return text(a.Err, report.Style{ASCII: !a.utf8()})
 	}
 	return nil
 }

@@ -1,13 +1,15 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"portrange/internal/act/survey"
 	"portrange/internal/boot"
+	"portrange/internal/collect"
+	"portrange/internal/host"
 	"portrange/internal/report"
 )
 
@@ -28,11 +30,11 @@ func newBoot(a *app) *cobra.Command {
 		Long:    bootLong,
 		Example: "  portrange boot\n  portrange boot --root /mnt/image --json",
 		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.netns != "" {
 				return errors.New("boot: files in sysctl.d set the host's values; leave out --netns")
 			}
-			doc, err := survey.Boot(root)
+			doc, err := a.forecast(cmd.Context(), root)
 			if err != nil {
 				return err
 			}
@@ -41,6 +43,28 @@ func newBoot(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&root, "root", root, "take `DIR` for /")
 	return cmd
+}
+
+// forecast compares the files of the running system with the settings of the
+// caller's network namespace; those of another system with nothing.
+func (a *app) forecast(ctx context.Context, root string) (*boot.Report, error) {
+	if root != "/" {
+		return collect.Forecast(root, boot.Keys(), nil)
+	}
+	const settingsAlone = 0
+	state, _, err := a.look(ctx, collect.Auto, settingsAlone, "reading settings")
+	if err == nil {
+		return collect.Forecast(root, boot.Keys(), &state.Namespaces[0])
+	}
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	doc, failed := collect.Forecast(root, boot.Keys(), nil)
+	if failed != nil {
+		return nil, failed
+	}
+	doc.Gaps = append(doc.Gaps, host.Gap{Part: host.PartSettings, Why: err.Error()})
+	return doc, nil
 }
 
 func (a *app) printBoot(doc *boot.Report) error {

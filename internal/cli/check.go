@@ -9,11 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portrange/internal/checkup"
+	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 )
 
 const checkLong = `A plugin for Nagios, Icinga, Sensu and others that follow the Monitoring
@@ -42,7 +41,7 @@ type checkCommand struct {
 	warning, critical threshold
 	tuple             string
 	timeout           time.Duration
-	options           sample.Options
+	source            collect.Source
 }
 
 func newCheck(a *app) *cobra.Command {
@@ -68,7 +67,7 @@ func (c *checkCommand) flags(cmd *cobra.Command) {
 	cmd.Flags().VarP(&c.critical, "critical", "c", "share of a pool taken, or ports left, from which it is CRITICAL")
 	cmd.Flags().StringVar(&c.tuple, "tuple", "", "only pools towards `REMOTE`, ADDR:PORT")
 	cmd.Flags().VarP((*span)(&c.timeout), "timeout", "t", "give up after this `TIME`, as UNKNOWN")
-	sourceFlag(cmd, &c.options)
+	sourceFlag(cmd, &c.source)
 }
 
 // threshold is a flag that takes a [judge.Threshold].
@@ -142,18 +141,18 @@ func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
 			return nil, err
 		}
 	}
-	snapshot, targets, err := c.snapshot(ctx, c.options)
+	state, targets, err := c.look(ctx, c.source, host.WantSockets, readingSockets)
 	if err != nil {
 		return nil, err
 	}
 	var strains []judge.Strain
-	exact, partial := true, len(checkup.Unread(snapshot, targets)) > 0
-	for i := range snapshot.Namespaces {
-		ns := &snapshot.Namespaces[i]
+	exact, partial := true, len(collect.Unread(state, targets)) > 0
+	for i := range state.Namespaces {
+		ns := &state.Namespaces[i]
 		strains = append(strains, c.strains(ns, remote)...)
 		exact, partial = exact && judge.Exact(ns), partial || ns.Partial
 	}
-	return report.NewCheck(strains, exact, partial, orEmpty(snapshot.Gaps)), nil
+	return report.NewCheck(strains, exact, partial, orEmpty(state.Gaps)), nil
 }
 
 // strains are the pools that were asked for. A destination that nobody talks to

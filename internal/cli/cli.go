@@ -31,7 +31,7 @@ type Streams struct {
 // Run runs the command line args, without the program's name, until it is done
 // or ctx is, and returns the exit code. Errors are printed here and nowhere else.
 func Run(ctx context.Context, args []string, streams Streams) int {
-	root := newCommand(streams)
+	root := NewCommand(streams)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var ended exitStatus
@@ -71,8 +71,9 @@ usage or nothing could be shown, 130 interrupted; check has those of a plugin.
 What could not be read is named on standard error and in the JSON field gaps; it
 does not change the code as long as something could be shown.`
 
-// newCommand builds the whole command tree.
-func newCommand(streams Streams) *cobra.Command {
+// NewCommand builds the whole command tree. [Run] is what runs it; others take it
+// to describe the program.
+func NewCommand(streams Streams) *cobra.Command {
 	a := &app{Streams: streams}
 	show := &showCommand{app: a}
 	root := &cobra.Command{
@@ -80,8 +81,7 @@ func newCommand(streams Streams) *cobra.Command {
 		Short:         "Tell how many local ports are left to each destination",
 		Long:          rootLong,
 		Args:          noCommand,
-		RunE:          show.run,
-		Version:       thisBuild().String(),
+		RunE:          showOrVersion(a, show),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -89,12 +89,12 @@ func newCommand(streams Streams) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
 	a.globalFlags(root)
+	root.Flags().BoolP(versionFlag, "v", false, "print the version")
 	show.flags(root)
 	root.AddCommand(newShow(a), newLeft(a), newSockets(a), newSummary(a), newDoctor(a), newCheck(a), newPlan(a),
-		newSet(a), newReserve(a), newUndo(a), newConfirm(a), newRevert(a), newBoot(a), newVersion(a), newCompletion(), newMan(), newJSONTopic())
+		newSet(a), newReserve(a), newUndo(a), newConfirm(a), newRevert(a), newBoot(a), newVersion(a), newCompletion(), newJSONTopic())
 	helpAnswers(root)
 	return root
 }

@@ -41,7 +41,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 }
 
 func TestCommandTree(t *testing.T) {
-	root := newCommand(Streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Getenv: func(string) string { return "" }})
+	root := NewCommand(Streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Getenv: func(string) string { return "" }})
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {

@@ -5,16 +5,17 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"portrange/internal/checkup"
-	"portrange/internal/doctor"
-	"portrange/internal/judge"
+	"portrange/internal/collect"
+	"portrange/internal/finding"
+	"portrange/internal/host"
+	"portrange/internal/port"
 	"portrange/internal/report"
-	"portrange/internal/sample"
+	"portrange/internal/rules"
 )
 
 const doctorLong = `Examines network namespaces and prints what is wrong with how they hand out
@@ -42,14 +43,15 @@ const shortestInterval = 100 * time.Millisecond
 
 type doctorCommand struct {
 	*app
-	options  checkup.Options
-	sampling sample.Options
-	failOn   judge.Severity
+	interval time.Duration
+	probe    bool
+	source   collect.Source
+	failOn   finding.Severity
 	explain  string
 }
 
 func newDoctor(a *app) *cobra.Command {
-	c := &doctorCommand{app: a, options: checkup.Options{Root: "/"}, sampling: sample.Options{Owners: true, Rows: true}}
+	c := &doctorCommand{app: a}
 	cmd := &cobra.Command{
 		Use:     "doctor",
 		Short:   "Tell what is wrong with this host, and what to do",
@@ -58,12 +60,12 @@ func newDoctor(a *app) *cobra.Command {
 		Args:    noArgs,
 		RunE:    c.run,
 	}
-	cmd.Flags().Var((*span)(&c.options.Interval), "interval", "look twice, this `TIME` apart, for rates and forecasts")
-	cmd.Flags().BoolVar(&c.options.Probe, "probe", false, "measure what connect() takes, in a private namespace")
-	choiceFlag(cmd, &c.failOn, "fail-on", "exit with 1 when a finding is at least this severe", judge.Info, judge.Warning, judge.Critical)
+	cmd.Flags().Var((*span)(&c.interval), "interval", "look twice, this `TIME` apart, for rates and forecasts")
+	cmd.Flags().BoolVar(&c.probe, "probe", false, "measure what connect() takes, in a private namespace")
+	choiceFlag(cmd, &c.failOn, "fail-on", "exit with 1 when a finding is at least this severe", finding.Info, finding.Warning, finding.Critical)
 	cmd.Flags().StringVar(&c.explain, "explain", "", "print the page on the findings with this `CODE`, and examine nothing")
-	completeFlag(cmd, "explain", doctor.Codes())
-	sourceFlag(cmd, &c.sampling)
+	completeFlag(cmd, "explain", rules.Codes())
+	sourceFlag(cmd, &c.source)
 	return cmd
 }
 
@@ -71,8 +73,8 @@ func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 	switch {
 	case cmd.Flags().Changed("explain"):
 		return c.printPage()
-	case cmd.Flags().Changed("interval") && c.options.Interval < shortestInterval:
-		return fmt.Errorf("--interval %v: want %v or more, such as 5s", c.options.Interval, shortestInterval)
+	case cmd.Flags().Changed("interval") && c.interval < shortestInterval:
+		return fmt.Errorf("--interval %v: want %v or more, such as 5s", c.interval, shortestInterval)
 	}
 	document, err := c.examine(cmd.Context())
 	if err != nil {
@@ -89,7 +91,7 @@ func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 }
 
 func (c *doctorCommand) printPage() error {
-	page, err := doctor.Explain(c.explain)
+	page, err := rules.Explain(c.explain)
 	if err != nil {
 		return err
 	}
@@ -98,39 +100,91 @@ func (c *doctorCommand) printPage() error {
 }
 
 func (c *doctorCommand) examine(ctx context.Context) (*report.Doctor, error) {
-	sampler, targets, gaps, err := c.open(ctx, c.sampling)
+	v, err := c.open(ctx, c.source, rules.Needs())
 	if err != nil {
 		return nil, err
 	}
 	defer progress(c.Err, c.working())()
-	facts, missed, err := checkup.Run(ctx, sampler, targets, c.options)
-	err = cmp.Or(err, sampler.Close())
+	earlier, now, err := c.looks(ctx, v)
+	err = cmp.Or(err, v.Close())
 	if err != nil {
 		return nil, err
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("read host name: %w", err)
+	var gaps host.Gaps
+	gaps.Add(v.gaps...)
+	if earlier != nil {
+		gaps.Add(earlier.Gaps...)
 	}
-	return &report.Doctor{
-		SchemaVersion: report.SchemaVersion, TakenAt: time.Now().UTC(), Host: host, Kernel: facts.Kernel,
-		Findings: doctor.Examine(facts), Gaps: orEmpty(append(gaps, missed...)), Examined: len(facts.Namespaces),
-	}, nil
+	gaps.Add(now.Gaps...)
+	if c.probe {
+		now.Cost, err = measureCost(ctx)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		gaps.Missing(host.PartConnectCost, 0, err)
+	}
+	facts := &rules.Facts{Now: now, Earlier: earlier}
+	forecast(facts, &gaps)
+	if now.Gaps = host.Distinct(gaps.List()); earlier == nil {
+		return report.NewDoctor(time.Now().UTC(), now, rules.Examine(facts)), nil
+	}
+	return report.NewDoctor(time.Now().UTC(), now, sinceEarlier(facts)), nil
+}
+
+// forecast adds what the files say about the next boot of the host.
+func forecast(facts *rules.Facts, gaps *host.Gaps) {
+	at := slices.IndexFunc(facts.Now.Namespaces, func(ns host.Namespace) bool { return ns.Name == port.Host })
+	if at < 0 {
+		return
+	}
+	ns := &facts.Now.Namespaces[at]
+	report, err := collect.Forecast("/", rules.BootKeys(), ns)
+	gaps.Missing(host.PartBootFiles, 0, err)
+	if err == nil {
+		gaps.Add(report.Gaps...)
+		facts.Boot, facts.Booted = report, ns.ID
+	}
+}
+
+// sinceEarlier examines both looks, so that what stood at the first one is known
+// to stand since then.
+func sinceEarlier(facts *rules.Facts) []finding.Finding {
+	first := *facts
+	first.Now, first.Earlier = facts.Earlier, nil
+	var tracker finding.Tracker
+	tracker.Update(facts.Earlier.TakenAt, rules.Examine(&first))
+	facts.Standing = &tracker
+	return tracker.Update(facts.Now.TakenAt, rules.Examine(facts))
+}
+
+// looks takes one look, or with --interval two; earlier is nil without.
+func (c *doctorCommand) looks(ctx context.Context, v *view) (earlier, now *host.State, err error) {
+	if c.interval == 0 {
+		now, err = v.Look(ctx, v.targets, rules.Needs())
+		return nil, now, err
+	}
+	looks := v.Every(ctx, v.targets, rules.Needs(), c.interval)
+	for state := range looks.All() {
+		if earlier, now = now, state; earlier != nil {
+			break
+		}
+	}
+	return earlier, now, looks.Err()
 }
 
 // working says what takes its time.
 func (c *doctorCommand) working() string {
 	what := "examining"
-	if c.options.Interval > 0 {
-		what += fmt.Sprintf(", two looks %v apart", c.options.Interval)
+	if c.interval > 0 {
+		what += fmt.Sprintf(", two looks %v apart", c.interval)
 	}
-	if c.options.Probe {
+	if c.probe {
 		what += ", measuring connect()"
 	}
 	return what
 }
 
 // failed reports whether a finding is as severe as --fail-on, if that was given.
-func (c *doctorCommand) failed(findings []doctor.Finding) bool {
+func (c *doctorCommand) failed(findings []report.Finding) bool {
 	return c.failOn != "" && len(findings) > 0 && findings[0].Severity.Reaches(c.failOn)
 }

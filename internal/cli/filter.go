@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/port"
-	"portrange/internal/sample"
 )
 
 // filter chooses rows; an empty part of it lets everything pass.
@@ -37,7 +37,7 @@ func newFilter(states, locals, remotes, processes []string, inRange bool) (*filt
 	return f, nil
 }
 
-func (f *filter) pass(row *sample.Row) bool {
+func (f *filter) pass(row *collect.Row) bool {
 	s := &row.Socket
 	return (len(f.states) == 0 || f.states[s.State]) &&
 		matchAny(f.locals, s.Local) && matchAny(f.remotes, s.Remote) &&

@@ -9,11 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/judge"
+	"portrange/internal/kernel/netns"
 	"portrange/internal/port"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 )
 
 const leftLong = `Tells how many more connections can be opened to a destination, ADDR:PORT, also
@@ -32,10 +33,11 @@ const leftExample = `  portrange left 10.0.0.5:8080
 
 type leftCommand struct {
 	*app
-	local   string
-	device  string
-	proto   string
-	options sample.Options
+	local  string
+	device string
+	proto  string
+	source collect.Source
+	owners bool
 }
 
 func newLeft(a *app) *cobra.Command {
@@ -51,8 +53,8 @@ func newLeft(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&c.local, "local", "", "connect from `ADDR`, else from the address that routing picks")
 	cmd.Flags().StringVar(&c.device, "device", "", "`INTERFACE` the socket is bound to with SO_BINDTODEVICE")
 	choiceFlag(cmd, &c.proto, "proto", "protocol", port.TCP.String(), port.UDP.String())
-	sourceFlag(cmd, &c.options)
-	ownersFlag(cmd, &c.options, false)
+	sourceFlag(cmd, &c.source)
+	ownersFlag(cmd, &c.owners, false)
 	return cmd
 }
 
@@ -101,16 +103,16 @@ func (c *leftCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	snapshot, targets, err := c.snapshot(cmd.Context(), c.options)
+	state, targets, err := c.look(cmd.Context(), c.source, withOwners(host.WantSockets, c.owners), readingSockets)
 	if err != nil {
 		return err
 	}
-	document, err := q.answer(cmd.Context(), snapshot, targets)
+	document, err := q.answer(cmd.Context(), state, targets)
 	if err != nil {
 		return err
 	}
 	c.printGaps(document.Gaps)
-	if c.json && c.netns != sample.AllNamespaces {
+	if c.json && c.netns != collect.AllNamespaces {
 		return report.WriteJSON(c.Out, document.Single())
 	}
 	return c.print(document, func(w io.Writer, style report.Style) error {
@@ -120,18 +122,18 @@ func (c *leftCommand) run(cmd *cobra.Command, args []string) error {
 
 // answer asks every namespace. One in which no connection can be opened, for
 // want of a route or of the device, is a gap beside the others, an error alone.
-func (q *question) answer(ctx context.Context, snapshot *host.State, targets []sample.Namespace) (*report.Left, error) {
+func (q *question) answer(ctx context.Context, state *host.State, targets []netns.Namespace) (*report.Left, error) {
 	document := &report.Left{
 		SchemaVersion: report.SchemaVersion,
-		Pools:         []report.LeftPool{}, LocalPools: []report.LeftLocal{}, Gaps: orEmpty(snapshot.Gaps),
+		Pools:         []report.LeftPool{}, LocalPools: []report.LeftLocal{}, Gaps: orEmpty(state.Gaps),
 	}
-	byID := make(map[uint64]sample.Namespace, len(targets))
+	byID := make(map[uint64]netns.Namespace, len(targets))
 	for _, target := range targets {
 		byID[target.ID] = target
 	}
 	var failures []error
-	for i := range snapshot.Namespaces {
-		ns := &snapshot.Namespaces[i]
+	for i := range state.Namespaces {
+		ns := &state.Namespaces[i]
 		if err := q.add(ctx, document, ns, byID[ns.ID]); err != nil {
 			failures = append(failures, err)
 			document.Gaps = append(document.Gaps, host.Gap{Part: host.PartRoute, Object: "ports left to " + q.remote.String(), NetNS: ns.ID, Why: err.Error()})
@@ -143,13 +145,14 @@ func (q *question) answer(ctx context.Context, snapshot *host.State, targets []s
 	return document, nil
 }
 
-func (q *question) add(ctx context.Context, document *report.Left, ns *host.Namespace, target sample.Namespace) error {
-	origin := report.Origin{NetNS: ns.ID, Name: ns.Name, Source: ns.Source, Exact: judge.Exact(ns), Inexact: judge.Inexact(ns)}
+func (q *question) add(ctx context.Context, document *report.Left, ns *host.Namespace, target netns.Namespace) error {
+	origin := report.NewOrigin(ns)
 	if q.proto == port.UDP {
 		if err := q.checkLocal(target, 0); err != nil {
 			return err
 		}
-		pool := judge.LeftLocal(ns, port.UDP, q.udpLocal())
+		asker := judge.NewAsker(ns, port.UDP, q.udpLocal())
+		pool := judge.LeftLocal(ns, &asker)
 		document.LocalPools = append(document.LocalPools, report.LeftLocal{Origin: origin, LocalPool: pool})
 		return nil
 	}
@@ -157,7 +160,9 @@ func (q *question) add(ctx context.Context, document *report.Left, ns *host.Name
 	if err != nil {
 		return err
 	}
-	document.Pools = append(document.Pools, report.LeftPool{Origin: origin, Pool: judge.Left(ns, tuple)})
+	asker := judge.NewAsker(ns, port.TCP, tuple.Local)
+	asker.Device = tuple.Device
+	document.Pools = append(document.Pools, report.LeftPool{Origin: origin, Pool: judge.Left(ns, &asker, tuple.Remote)})
 	return nil
 }
 
@@ -173,17 +178,17 @@ func (q *question) udpLocal() netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
-func (q *question) tuple(ctx context.Context, ns *host.Namespace, target sample.Namespace) (port.Tuple, error) {
+func (q *question) tuple(ctx context.Context, ns *host.Namespace, target netns.Namespace) (port.Tuple, error) {
 	tuple := port.Tuple{Proto: port.TCP, Local: q.local, Remote: q.remote}
 	var err error
 	if q.device != "" {
-		if tuple.Device, err = sample.DeviceIndex(target, q.device); err != nil {
+		if tuple.Device, err = collect.DeviceIndex(target, q.device); err != nil {
 			return tuple, err
 		}
 		nameDevice(ns, tuple.Device, q.device)
 	}
 	if !q.local.IsValid() || q.local.IsUnspecified() {
-		tuple.Local, err = sample.SourceAddress(ctx, target, q.remote.Addr(), q.device)
+		tuple.Local, err = collect.SourceAddress(ctx, target, q.remote.Addr(), q.device)
 		return tuple, err
 	}
 	return tuple, q.checkLocal(target, tuple.Device)
@@ -191,11 +196,11 @@ func (q *question) tuple(ctx context.Context, ns *host.Namespace, target sample.
 
 // checkLocal tells a local address that the host does not have from one without
 // ports: bind() and connect() answer EADDRNOTAVAIL to both.
-func (q *question) checkLocal(target sample.Namespace, device uint32) error {
+func (q *question) checkLocal(target netns.Namespace, device uint32) error {
 	if !q.local.IsValid() {
 		return nil
 	}
-	if err := sample.CheckLocal(target, q.local, device); err != nil {
+	if err := collect.CheckLocal(target, q.local, device); err != nil {
 		return fmt.Errorf("--local %s: %w; `ip addr` lists those there are", q.local, err)
 	}
 	return nil

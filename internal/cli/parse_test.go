@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/port"
-	"portrange/internal/sample"
 )
 
 func TestParseRemote(t *testing.T) {
@@ -113,12 +113,12 @@ func TestUDPWithoutLocalDrawsOnAllAddresses(t *testing.T) {
 	}
 }
 
-func row(state port.State, local, remote string) *sample.Row {
+func row(state port.State, local, remote string) *collect.Row {
 	s := port.Socket{Proto: port.TCP, State: state, Local: netip.MustParseAddrPort(local)}
 	if remote != "" {
 		s.Remote = netip.MustParseAddrPort(remote)
 	}
-	return &sample.Row{
+	return &collect.Row{
 		Socket: s, Range: port.DefaultRange,
 		Processes: []host.Process{{PID: 812, Command: "haproxy"}, {PID: 813, Command: "haproxy"}},
 	}
@@ -133,7 +133,7 @@ func TestFilter(t *testing.T) {
 		name                               string
 		states, locals, remotes, processes []string
 		inRange                            bool
-		row                                *sample.Row
+		row                                *collect.Row
 		want                               bool
 	}{
 		{name: "nothing asked", row: connection, want: true},

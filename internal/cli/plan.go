@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -15,11 +16,12 @@ import (
 
 	"portrange/internal/capacity"
 	"portrange/internal/chart"
+	"portrange/internal/collect"
+	"portrange/internal/figure"
 	"portrange/internal/host"
-	"portrange/internal/observe"
+	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 	"portrange/internal/simulate"
 )
 
@@ -74,7 +76,7 @@ type planCommand struct {
 	probe      int
 	chart      string
 	limit      limit
-	options    sample.Options
+	source     collect.Source
 }
 
 func newPlan(a *app) *cobra.Command {
@@ -122,8 +124,8 @@ func (c *planCommand) flags(cmd *cobra.Command) {
 	flags.Var(&c.limit, "limit", "with --from-live, destinations to show, 0 for all")
 	flags.BoolVar(&c.simulate, "simulate", false, "run the load on this kernel, scaled down")
 	flags.IntVar(&c.probe, "probe", 0, "measure connect() while so many `PORTS` fill")
-	flags.StringVar(&c.chart, "chart", "", "draw a chart into `FILE`.svg or .png")
-	sourceFlag(cmd, &c.options)
+	flags.StringVar(&c.chart, "chart", "", "draw a chart into `FILE`.svg")
+	sourceFlag(cmd, &c.source)
 }
 
 func (c *planCommand) run(cmd *cobra.Command, _ []string) error {
@@ -146,8 +148,8 @@ func (c *planCommand) checkChart() error {
 	if c.chart == "" {
 		return nil
 	}
-	if _, err := chart.FormatOf(c.chart); err != nil {
-		return err
+	if !strings.EqualFold(filepath.Ext(c.chart), ".svg") {
+		return fmt.Errorf("chart %q: charts are drawn as SVG only, want a file name that ends in .svg", c.chart)
 	}
 	if _, err := os.Stat(filepath.Dir(c.chart)); err != nil {
 		return fmt.Errorf("write chart %s: %w", c.chart, err)
@@ -170,7 +172,7 @@ func (c *planCommand) runPlan(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.draw(func(format chart.Format) ([]byte, error) { return chart.Plan(plan, format) }); err != nil {
+	if err := c.draw(func() (*chart.Chart, error) { return figure.Plan(plan), nil }); err != nil {
 		return err
 	}
 	c.printGaps(host.gaps)
@@ -179,7 +181,7 @@ func (c *planCommand) runPlan(ctx context.Context) error {
 
 // plannedHost is what a load is held against.
 type plannedHost struct {
-	ports    capacity.Ports
+	ports    judge.Ports
 	settings host.Settings
 	ref      string // what --netns takes for it
 	gaps     []host.Gap
@@ -190,15 +192,15 @@ func (c *planCommand) host(ctx context.Context) (plannedHost, error) {
 	if c.bare {
 		return c.overridden(bareHost()), nil
 	}
-	if c.netns == sample.AllNamespaces {
+	if c.netns == collect.AllNamespaces {
 		return plannedHost{}, errOneNamespace
 	}
-	snapshot, _, err := c.snapshot(ctx, c.options)
+	state, _, err := c.look(ctx, c.source, host.WantSockets, readingSockets)
 	if err != nil {
 		return plannedHost{}, fmt.Errorf("%w; --bare plans without looking at this host", err)
 	}
-	ns := &snapshot.Namespaces[0]
-	return c.overridden(plannedHost{capacity.PortsOf(ns), ns.Settings, ns.Ref, snapshot.Gaps}), nil
+	ns := &state.Namespaces[0]
+	return c.overridden(plannedHost{judge.PortsOf(ns), ns.Settings, ns.Ref, state.Gaps}), nil
 }
 
 var errOneNamespace = errors.New("plan: looks at one network namespace, name it by --netns")
@@ -207,7 +209,7 @@ var errOneNamespace = errors.New("plan: looks at one network namespace, name it 
 func bareHost() plannedHost {
 	const reuseOnLoopback, reuseDelay = 2, time.Second
 	return plannedHost{
-		ports:    capacity.PlainPorts(port.DefaultRange),
+		ports:    judge.PlainPorts(port.DefaultRange),
 		settings: host.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay, Timestamps: 1},
 	}
 }
@@ -249,41 +251,46 @@ func (c *planCommand) simulation(ctx context.Context, plan *capacity.Plan) (*sim
 }
 
 func (c *planCommand) runLive(ctx context.Context) error {
-	if c.netns == sample.AllNamespaces {
+	if c.netns == collect.AllNamespaces {
 		return errOneNamespace
 	}
-	live, err := c.measure(ctx)
+	measured, err := c.measure(ctx)
 	if err != nil {
 		return err
 	}
-	host := c.overridden(plannedHost{ports: live.Ports, settings: live.Settings})
-	live.Settings = host.settings
-	if err := live.Plan(host.ports, float64(c.confidence)); err != nil {
+	host := c.overridden(plannedHost{ports: measured.Ports, settings: measured.Settings})
+	measured.Settings = host.settings
+	if err := measured.Plan(host.ports, float64(c.confidence)); err != nil {
 		return err
 	}
-	document := &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: live, Gaps: orEmpty(live.Gaps)}
+	document := &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: measured, Gaps: orEmpty(measured.Gaps)}
 	if err := c.drawWorst(document); err != nil {
 		return err
 	}
-	c.printGaps(live.Gaps)
+	c.printGaps(measured.Gaps)
 	return c.print(document, func(w io.Writer, style report.Style) error {
 		return report.WriteLivePlan(w, document, int(c.limit), style)
 	})
 }
 
-func (c *planCommand) measure(ctx context.Context) (*observe.Live, error) {
-	sampler, targets, gaps, err := c.open(ctx, c.options)
+func (c *planCommand) measure(ctx context.Context) (*capacity.Live, error) {
+	length := time.Duration(c.fromLive)
+	step, err := capacity.Step(length)
 	if err != nil {
 		return nil, err
 	}
-	defer progress(c.Err, fmt.Sprintf("measuring the load for %v", time.Duration(c.fromLive)))()
-	live, err := observe.Run(ctx, sampler, targets[0], time.Duration(c.fromLive))
-	err = cmp.Or(err, sampler.Close())
+	v, err := c.open(ctx, c.source, capacity.LiveWant)
 	if err != nil {
 		return nil, err
 	}
-	live.Gaps = append(gaps, live.Gaps...)
-	return live, nil
+	defer progress(c.Err, fmt.Sprintf("measuring the load for %v", length))()
+	measured, err := capacity.Measure(v.Every(ctx, v.targets, capacity.LiveWant, step), v.targets[0].ID, length)
+	err = cmp.Or(err, v.Close())
+	if err != nil {
+		return nil, err
+	}
+	measured.Gaps = append(v.gaps, measured.Gaps...)
+	return measured, nil
 }
 
 func (c *planCommand) drawWorst(document *report.LivePlan) error {
@@ -291,7 +298,7 @@ func (c *planCommand) drawWorst(document *report.LivePlan) error {
 	if c.chart != "" && worst == nil {
 		return errors.New("draw a chart: no destination got a new connection meanwhile")
 	}
-	return c.draw(func(format chart.Format) ([]byte, error) { return chart.Plan(worst.Plan, format) })
+	return c.draw(func() (*chart.Chart, error) { return figure.Plan(worst.Plan), nil })
 }
 
 func (c *planCommand) runProbe(ctx context.Context) error {
@@ -306,26 +313,22 @@ func (c *planCommand) runProbe(ctx context.Context) error {
 		document.Costs = append(document.Costs, costs)
 	}
 	stop()
-	if err := c.draw(func(format chart.Format) ([]byte, error) { return chart.ConnectCost(document.Costs, format) }); err != nil {
+	if err := c.draw(func() (*chart.Chart, error) { return figure.ConnectCost(document.Costs) }); err != nil {
 		return err
 	}
 	return c.print(document, func(w io.Writer, style report.Style) error { return report.WriteCosts(w, document, style) })
 }
 
 // draw writes the chart that was asked for, whole or not at all.
-func (c *planCommand) draw(render func(chart.Format) ([]byte, error)) error {
+func (c *planCommand) draw(figure func() (*chart.Chart, error)) error {
 	if c.chart == "" {
 		return nil
 	}
-	format, err := chart.FormatOf(c.chart)
+	drawn, err := figure()
 	if err != nil {
 		return err
 	}
-	file, err := render(format)
-	if err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(c.chart, file, 0o644); err != nil {
+	if err := renameio.WriteFile(c.chart, drawn.SVG(), 0o644); err != nil {
 		return fmt.Errorf("write chart %s: %w", c.chart, err)
 	}
 	return nil

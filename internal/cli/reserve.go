@@ -8,10 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"portrange/internal/act"
-	"portrange/internal/act/survey"
+	"portrange/internal/collect"
 	"portrange/internal/port"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 )
 
 const reserveLong = `Reserved ports (net.ipv4.ip_local_reserved_ports) are never picked by connect()
@@ -79,13 +78,10 @@ func newReserveList(a *app) *cobra.Command {
 }
 
 func (a *app) reserved(ctx context.Context) (*report.Reserved, error) {
-	targets, gaps, err := sample.Targets(ctx, a.netns)
+	const settingsAlone = 0
+	state, _, err := a.look(ctx, collect.Auto, settingsAlone, "reading settings")
 	if err != nil {
 		return nil, err
 	}
-	namespaces, more, err := survey.Settings(targets)
-	if err != nil {
-		return nil, err
-	}
-	return report.NewReserved(namespaces, orEmpty(append(gaps, more...))), nil
+	return report.NewReserved(state.Namespaces, orEmpty(state.Gaps)), nil
 }

@@ -14,8 +14,8 @@ import (
 	"portrange/internal/act"
 	"portrange/internal/act/emit"
 	"portrange/internal/act/journal"
+	"portrange/internal/collect"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 )
 
 const setLong = `Moves or widens the local port range, as does
@@ -50,16 +50,16 @@ const setExample = `  portrange set 15000 64001 --dry-run
 // changeCommand is what set, reserve add and reserve remove share.
 type changeCommand struct {
 	*app
-	wish    act.Wish
-	options sample.Options
-	dryRun  bool
-	yes     bool
-	within  time.Duration
-	format  emit.Format
+	wish   act.Wish
+	source collect.Source
+	dryRun bool
+	yes    bool
+	within time.Duration
+	format emit.Format
 }
 
 func newChangeCommand(a *app) *changeCommand {
-	return &changeCommand{app: a, options: sample.Options{Owners: true, Rows: true}}
+	return &changeCommand{app: a}
 }
 
 func (c *changeCommand) flags(cmd *cobra.Command) {
@@ -70,7 +70,7 @@ func (c *changeCommand) flags(cmd *cobra.Command) {
 	flags.Var((*span)(&c.within), "confirm", "take it back after this `TIME` unless portrange confirm is run")
 	flags.BoolVar(&c.yes, "yes", false, "do not ask")
 	choiceFlag(cmd, &c.format, "emit", "print the settings in the form of another system, and change nothing", emit.Formats()...)
-	sourceFlag(cmd, &c.options)
+	sourceFlag(cmd, &c.source)
 	cmd.SetFlagErrorFunc(portFlagError)
 }
 
@@ -126,11 +126,11 @@ func (c *changeCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	c.wish.Origin = c.origin(cmd, args)
-	facts, actor, err := c.survey(cmd.Context(), c.options)
+	look, actor, err := c.survey(cmd.Context(), c.source)
 	if err != nil {
 		return err
 	}
-	plan, err := act.NewPlan(c.wish, facts)
+	plan, err := act.NewPlan(c.wish, look)
 	if err != nil {
 		return err
 	}

@@ -3,16 +3,15 @@ package cli
 import (
 	"io"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
-	"portrange/internal/sample"
+	"portrange/internal/rules"
 )
 
 const showLong = `Shows the local port range and, for each TCP destination that uses ports of it,
@@ -34,10 +33,11 @@ const textPools = 10
 // showCommand is `portrange show`, and portrange without a command.
 type showCommand struct {
 	*app
-	limit   limit
-	sort    judge.Order
-	proto   string
-	options sample.Options
+	limit  limit
+	sort   judge.Order
+	proto  string
+	source collect.Source
+	owners bool
 }
 
 func newShow(a *app) *cobra.Command {
@@ -59,16 +59,16 @@ func (c *showCommand) flags(cmd *cobra.Command) {
 	cmd.Flags().Var(&c.limit, "limit", "pools to show, 0 for all")
 	choiceFlag(cmd, &c.sort, "sort", "most used, fewest left or largest share first", judge.ByUsed, judge.ByLeft, judge.ByRatio)
 	choiceFlag(cmd, &c.proto, "proto", "only pools of one protocol", port.TCP.String(), port.UDP.String())
-	sourceFlag(cmd, &c.options)
-	ownersFlag(cmd, &c.options, true)
+	sourceFlag(cmd, &c.source)
+	ownersFlag(cmd, &c.owners, true)
 }
 
 func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
-	snapshot, _, err := c.snapshot(cmd.Context(), c.options)
+	state, _, err := c.look(cmd.Context(), c.source, withOwners(host.WantSockets, c.owners), readingSockets)
 	if err != nil {
 		return err
 	}
-	document := showDocument(snapshot)
+	document := report.NewShow(state, rules.Pools(state))
 	document.Proto = c.proto
 	for i := range document.Namespaces {
 		c.arrange(&document.Namespaces[i])
@@ -82,30 +82,20 @@ func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-func showDocument(snapshot *host.State) *report.Show {
-	document := &report.Show{
-		SchemaVersion: report.SchemaVersion, TakenAt: snapshot.TakenAt.Truncate(time.Second), Host: snapshot.Host, Kernel: snapshot.Kernel,
-		Namespaces: make([]judge.Verdict, 0, len(snapshot.Namespaces)), Gaps: orEmpty(snapshot.Gaps),
-	}
-	for i := range snapshot.Namespaces {
-		document.Namespaces = append(document.Namespaces, judge.Namespace(&snapshot.Namespaces[i]))
-	}
-	return document
-}
-
-// arrange filters and sorts as the flags say. The subject of a finding begins
-// with its protocol.
-func (c *showCommand) arrange(v *judge.Verdict) {
+// arrange filters and sorts as the flags say.
+func (c *showCommand) arrange(shown *report.Shown) {
 	if c.proto != "" {
-		v.Pools = slices.DeleteFunc(v.Pools, func(pool judge.Pool) bool { return pool.Proto != c.proto })
-		v.LocalPools = slices.DeleteFunc(v.LocalPools, func(pool judge.LocalPool) bool { return pool.Proto != c.proto })
-		v.Findings = slices.DeleteFunc(v.Findings, func(f judge.Finding) bool { return !strings.HasPrefix(f.Subject, c.proto) })
+		shown.Pools = slices.DeleteFunc(shown.Pools, func(pool judge.Pool) bool { return pool.Proto != c.proto })
+		shown.LocalPools = slices.DeleteFunc(shown.LocalPools, func(pool judge.LocalPool) bool { return pool.Proto != c.proto })
+		shown.Findings = slices.DeleteFunc(shown.Findings, func(f report.Finding) bool {
+			return f.Subject.Proto != "" && f.Subject.Proto != c.proto
+		})
 	}
-	judge.SortPools(v.Pools, c.sort)
+	judge.SortPools(shown.Pools, c.sort)
 }
 
 // cut keeps the first --limit destinations.
-func (c *showCommand) cut(verdicts []judge.Verdict) {
+func (c *showCommand) cut(verdicts []report.Shown) {
 	if c.limit == 0 {
 		return
 	}

@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/port"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 )
 
 const socketsLong = `Lists every TCP and UDP socket that holds a local port: protocol, local and
@@ -33,7 +33,8 @@ const socketsExample = `  portrange sockets --in-range --state time-wait
 
 type socketsCommand struct {
 	*app
-	options   sample.Options
+	source    collect.Source
+	owners    bool
 	states    []string
 	locals    []string
 	remotes   []string
@@ -58,8 +59,8 @@ func newSockets(a *app) *cobra.Command {
 	flags.StringSliceVar(&c.processes, "process", nil, "only held by this process, `NAME|PID`")
 	flags.BoolVar(&c.inRange, "in-range", false, "only with a local port in the port range")
 	completeFlag(cmd, "state", stateNames())
-	sourceFlag(cmd, &c.options)
-	ownersFlag(cmd, &c.options, true)
+	sourceFlag(cmd, &c.source)
+	ownersFlag(cmd, &c.owners, true)
 	return cmd
 }
 
@@ -68,18 +69,15 @@ func (c *socketsCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	options := c.options
-	options.Rows = true
-	sampler, targets, gaps, err := c.open(cmd.Context(), options)
+	v, err := c.open(cmd.Context(), c.source, withOwners(host.WantRows, c.owners))
 	if err != nil {
 		return err
 	}
-	err = c.stream(cmd.Context(), sampler, targets, gaps, wanted)
-	return cmp.Or(err, sampler.Close())
+	return cmp.Or(c.stream(cmd.Context(), v, wanted), v.Close())
 }
 
 func (c *socketsCommand) filter() (*filter, error) {
-	if len(c.processes) > 0 && !c.options.Owners {
+	if len(c.processes) > 0 && !c.owners {
 		return nil, errors.New("--process needs the owners, leave --owners=false out")
 	}
 	return newFilter(c.states, c.locals, c.remotes, c.processes, c.inRange)
@@ -92,38 +90,35 @@ type rowPrinter interface {
 }
 
 // stream prints the sockets one by one; nothing but gaps is kept.
-func (c *socketsCommand) stream(ctx context.Context, sampler *sample.Sampler, targets []sample.Namespace, gaps []host.Gap, wanted *filter) error {
+func (c *socketsCommand) stream(ctx context.Context, v *view, wanted *filter) error {
 	defer c.progressBeside("listing sockets")()
 	out := bufio.NewWriterSize(c.Out, 64<<10)
 	printer := c.printer(out)
 	names := userNames{}
-	for row, err := range sampler.Sockets(ctx, targets) {
-		var gap *host.Gap
-		switch {
-		case errors.As(err, &gap):
-			gaps = append(gaps, *gap)
-			continue
-		case err != nil:
-			return errors.Join(err, out.Flush())
-		case !wanted.pass(&row):
+	var gaps host.Gaps
+	gaps.Add(v.gaps...)
+	rows := v.Rows(ctx, v.targets, &gaps)
+	for row := range rows.All() {
+		if !wanted.pass(&row) {
 			continue
 		}
 		if err := printer.Write(socketDocument(&row, names)); err != nil {
 			return err
 		}
 	}
-	if err := ctx.Err(); err != nil { // the list is not whole, so its end is not printed
+	if err := cmp.Or(rows.Err(), ctx.Err()); err != nil { // the list is not whole, so its end is not printed
 		return errors.Join(err, out.Flush())
 	}
-	c.printGaps(gaps)
-	return errors.Join(printer.Close(orEmpty(gaps)), out.Flush())
+	missed := orEmpty(gaps.List())
+	c.printGaps(missed)
+	return errors.Join(printer.Close(missed), out.Flush())
 }
 
 func (c *socketsCommand) printer(out *bufio.Writer) rowPrinter {
 	if c.json {
 		return report.NewSocketsJSON(out)
 	}
-	return report.NewSocketsText(out, c.netns == sample.AllNamespaces, c.style())
+	return report.NewSocketsText(out, c.netns == collect.AllNamespaces, c.style())
 }
 
 // progressBeside shows progress unless the rows themselves appear on the terminal.
@@ -134,7 +129,7 @@ func (c *socketsCommand) progressBeside(what string) (stop func()) {
 	return progress(c.Err, what)
 }
 
-func socketDocument(row *sample.Row, names userNames) *report.Socket {
+func socketDocument(row *collect.Row, names userNames) *report.Socket {
 	s := &row.Socket
 	document := &report.Socket{
 		NetNS: row.Namespace.ID, Name: row.Namespace.Name,

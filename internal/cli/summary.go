@@ -5,8 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portrange/internal/collect"
+	"portrange/internal/host"
 	"portrange/internal/report"
-	"portrange/internal/sample"
 )
 
 const summaryLong = `Prints the totals by protocol and state that ss -s prints, from the same kernel
@@ -33,16 +34,16 @@ func newSummary(a *app) *cobra.Command {
 }
 
 func (a *app) summary(cmd *cobra.Command) (*report.Summary, error) {
-	targets, gaps, err := sample.Targets(cmd.Context(), a.netns)
+	// Which sockets have a port sock_diag tells to everybody.
+	state, _, err := a.look(cmd.Context(), collect.Netlink, host.WantTotals, "counting sockets")
 	if err != nil {
 		return nil, err
 	}
-	defer progress(a.Err, "counting sockets")()
-	totals, more, err := sample.Summary(cmd.Context(), targets)
-	if err != nil {
-		return nil, err
+	document := &report.Summary{SchemaVersion: report.SchemaVersion, Namespaces: []host.Totals{}, Gaps: orEmpty(state.Gaps)}
+	for i := range state.Namespaces {
+		if totals := state.Namespaces[i].Totals; totals != nil {
+			document.Namespaces = append(document.Namespaces, *totals)
+		}
 	}
-	return &report.Summary{
-		SchemaVersion: report.SchemaVersion, Namespaces: orEmpty(totals), Gaps: orEmpty(append(gaps, more...)),
-	}, nil
+	return document, nil
 }

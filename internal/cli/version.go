@@ -27,13 +27,29 @@ func newVersion(a *app) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version and what it was built from",
 		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			b := thisBuild()
-			return a.print(b, func(w io.Writer, _ report.Style) error {
-				_, err := fmt.Fprintln(w, b)
-				return err
-			})
-		},
+		RunE:  func(*cobra.Command, []string) error { return printVersion(a) },
+	}
+}
+
+func printVersion(a *app) error {
+	b := thisBuild()
+	return a.print(b, func(w io.Writer, _ report.Style) error {
+		_, err := fmt.Fprintln(w, b)
+		return err
+	})
+}
+
+const versionFlag = "version"
+
+// showOrVersion runs show unless --version is given. The flag is our own: cobra's
+// takes a template for its words, and text/template in a program makes the linker
+// keep every exported method of all its packages, a quarter of the whole.
+func showOrVersion(a *app, show *showCommand) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if asked, _ := cmd.Flags().GetBool(versionFlag); asked {
+			return printVersion(a)
+		}
+		return show.run(cmd, args)
 	}
 }
 

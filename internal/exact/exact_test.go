@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/nettest"
-	"portrange/internal/sample"
 )
 
 var (
@@ -23,7 +23,7 @@ var (
 )
 
 // questionsEach is how many pools each scenario is asked about, one after the
-// other, each from a new snapshot.
+// other, each from a new look.
 const questionsEach = 3
 
 // errLate tells that a scenario took so long that TIME_WAIT sockets ripened
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) { nettest.Main(m) }
 // is said with it.
 func TestExact(t *testing.T) {
 	nettest.NeedRoot(t)
-	p, err := newProof()
+	p, err := newProof(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,21 +112,24 @@ func (p *proof) report(t *testing.T) {
 // witness is one way to read sockets.
 type witness struct {
 	name string
-	*sample.Sampler
+	*collect.Collector
 }
 
-func newProof() (*proof, error) {
+func newProof(ctx context.Context) (*proof, error) {
 	p := &proof{counts: map[string]*counts{}}
-	for name, options := range map[string]sample.Options{
-		"bind buckets": {Source: sample.BPF},
-		"iterators":    {Source: sample.BPF, Rows: true}, // as where the kernel is too old for the buckets
-		"netlink":      {Source: sample.Netlink},
+	for name, how := range map[string]struct {
+		source collect.Source
+		want   host.Want
+	}{
+		"bind buckets": {collect.BPF, host.WantSockets},
+		"iterators":    {collect.BPF, host.WantSockets | host.WantRows}, // as where the kernel is too old for the buckets
+		"netlink":      {collect.Netlink, host.WantSockets},
 	} {
-		sampler, err := sample.Open(options)
+		collector, err := collect.Open(ctx, collect.Options{Source: how.source}, how.want)
 		if err != nil {
 			return nil, errors.Join(err, p.close())
 		}
-		p.witnesses = append(p.witnesses, witness{name, sampler})
+		p.witnesses = append(p.witnesses, witness{name, collector})
 	}
 	var err error
 	if p.nursery, err = nursery(); err != nil {
@@ -209,7 +212,7 @@ func (sc *scenario) check(ctx context.Context, p *proof, q question) error {
 func (sc *scenario) answers(ctx context.Context, witnesses []witness, q question) ([]answer, error) {
 	var said []answer
 	for _, w := range witnesses {
-		ns, err := look(ctx, w.Sampler, sc.Namespace)
+		ns, err := look(ctx, w.Collector, sc.Namespace)
 		if err != nil {
 			return nil, fmt.Errorf("through %s: %w", w.name, err)
 		}
@@ -237,18 +240,18 @@ func (sc *scenario) late() bool {
 
 func (sc *scenario) story() string { return "\t" + strings.Join(sc.log, "\n\t") }
 
-// look takes a snapshot of one namespace and insists that it is whole.
-func look(ctx context.Context, sampler *sample.Sampler, n *nettest.Namespace) (*host.Namespace, error) {
-	targets, gaps, err := sample.Targets(ctx, n.Path())
+// look takes a look at one namespace and insists that it is whole.
+func look(ctx context.Context, collector *collect.Collector, n *nettest.Namespace) (*host.Namespace, error) {
+	targets, gaps, err := collect.Targets(ctx, n.Path())
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := sampler.Snapshot(ctx, targets)
+	state, err := collector.Look(ctx, targets, host.WantSockets)
 	if err != nil {
 		return nil, err
 	}
-	if gaps = append(gaps, snapshot.Gaps...); len(gaps) > 0 {
-		return nil, &gaps[0]
+	if gaps = append(gaps, state.Gaps...); len(gaps) > 0 {
+		return nil, fmt.Errorf("read %s: %s", gaps[0].What(), gaps[0].Why)
 	}
-	return &snapshot.Namespaces[0], nil
+	return &state.Namespaces[0], nil
 }

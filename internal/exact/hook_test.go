@@ -13,12 +13,12 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 
+	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/kernel/cgrouphook"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
-	"portrange/internal/sample"
 )
 
 // ownGroup moves the test into a control group of its own until it ends. A test of
@@ -100,11 +100,11 @@ func TestConnectHookIsSaid(t *testing.T) {
 	h := nettest.New(t)
 	h.Sink(void0, "192.0.2.1/24")
 	h.Range(40000, 40099)
-	sampler, err := sample.Open(sample.Options{Source: sample.BPF})
+	collector, err := collect.Open(t.Context(), collect.Options{Source: collect.BPF}, host.WantSockets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sampler.Close()
+	defer collector.Close()
 	dial := func(p uint16) nettest.Dial {
 		to := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.77"), p)
 		return func() (*nettest.Socket, error) { return h.Connect(nettest.TCP4, to, nettest.NonBlock()) }
@@ -114,11 +114,11 @@ func TestConnectHookIsSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := askHooked(t, sampler, h, 81); !got.Exact || got.Left != 100 {
+	if got := askHooked(t, collector, h, 81); !got.Exact || got.Left != 100 {
 		t.Errorf("without a program: %+v, want 100 left", got)
 	}
 	balance(t, group, 9999, 80)
-	got := askHooked(t, sampler, h, 9999)
+	got := askHooked(t, collector, h, 9999)
 	granted, err := nettest.Fill(dial(9999))
 	if err == nil || granted != 70 {
 		t.Fatalf("granted %d, %v; the program was to lead to where 70 are left", granted, err)
@@ -129,9 +129,9 @@ func TestConnectHookIsSaid(t *testing.T) {
 }
 
 // askHooked asks as one does who knows the asker: with what programs it has.
-func askHooked(t *testing.T, sampler *sample.Sampler, h *nettest.Host, p uint16) judge.Pool {
+func askHooked(t *testing.T, collector *collect.Collector, h *nettest.Host, p uint16) judge.Pool {
 	t.Helper()
-	ns, err := look(t.Context(), sampler, h.Namespace)
+	ns, err := look(t.Context(), collector, h.Namespace)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,10 @@
 package finding
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Step is when an action is to be taken, or where.
 type Step string
@@ -11,6 +15,12 @@ const (
 	Today     Step = "today"          // needs a decision, a restart or another machine
 	InProgram Step = "in the program" // a change of a program or of its configuration
 )
+
+// rank is higher the later the step.
+func (s Step) rank() int { return slices.Index([]Step{Now, Today, InProgram}, s) }
+
+// CompareSteps orders steps as they are taken, as [cmp.Compare] does numbers.
+func CompareSteps(a, b Step) int { return cmp.Compare(a.rank(), b.rank()) }
 
 // Action is one thing to do about a finding: a command, or a text where no
 // command does it.
@@ -23,6 +33,9 @@ type Action struct {
 	// cannot be told.
 	Effect *Effect
 }
+
+// runsAs reports whether both run the same command.
+func (a Action) runsAs(other Action) bool { return slices.Equal(a.Command, other.Command) }
 
 // Effect is a prediction for the pool that a finding is about.
 type Effect struct {
@@ -58,6 +71,8 @@ func Inside(ref string, words ...string) Command {
 		return words
 	case ref == hostRef:
 		return append(Command{"nsenter", "--target", "1", "--net"}, words...)
+	case strings.Trim(ref, "0123456789") == "": // a process in it
+		return append(Command{"nsenter", "--target", ref, "--net"}, words...)
 	case strings.Contains(ref, "/"):
 		return append(Command{"nsenter", "--net=" + ref}, words...)
 	}

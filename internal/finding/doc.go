@@ -5,7 +5,7 @@
 // A [Finding] is data until it is printed. Text, JSON, metrics, alerts and
 // history word or store the same record: nobody takes prose apart again. The
 // words of a kind stand with its rule (package rules), the form of numbers with
-// package report.
+// package words, and how a finding is laid out with package report.
 //
 // One fault shows in several ways: a full pool is full because of connections in
 // TIME_WAIT. [Relate] finds the cause among the findings, gives it the severity

@@ -17,6 +17,10 @@ type Kind struct {
 	Title string
 	// Causes are the codes of the kinds that can explain this one.
 	Causes []string
+	// Weight is how many ports a finding of this kind accounts for, by which the
+	// causes of one effect are ordered; 0 where it is too small to explain anything.
+	// A kind without it comes last.
+	Weight func(f *Finding) int
 	// Evidence words the values of a finding of this kind, in one sentence without
 	// its subject and without a full stop.
 	Evidence func(f *Finding) string
@@ -35,7 +39,8 @@ type Finding struct {
 	// Since is when it was first seen; the zero time where it was looked at once.
 	Since time.Time
 	// Causes are the codes of the findings that explain this one, as [Relate]
-	// found them.
+	// found them, the weightiest first. Those that another of them explains are
+	// left out.
 	Causes  []string
 	Actions []Action
 }
@@ -78,12 +83,27 @@ func Of(object string) Subject { return Subject{Object: object} }
 // OfProcess is the subject of a process.
 func OfProcess(p host.Process) Subject { return Subject{Process: &p} }
 
-// covers reports whether what is said of s is said of other too: each part that
-// s names, other names alike. A subject that names none of a pool's parts covers
-// all pools.
-func (s Subject) covers(other Subject) bool {
-	same := func(a, b string) bool { return a == "" || a == b }
-	return same(s.Proto, other.Proto) && same(s.Local, other.Local) && same(s.Remote, other.Remote)
+// IsPool reports whether the subject is a pool and nothing else.
+func (s Subject) IsPool() bool {
+	return s.Proto != "" && s.Key == "" && s.Object == "" && s.Process == nil
+}
+
+// concerns reports whether what is said of s may explain what is said of other.
+// What both name has to be alike: a finding about all of TCP concerns each
+// destination, and one about a destination the pool that its local address shares
+// with others. A subject that names no part of a pool is about all of the
+// namespace, and only another such subject explains it.
+func (s Subject) concerns(other Subject) bool {
+	named, common := false, false
+	for _, part := range [][2]string{{s.Proto, other.Proto}, {s.Local, other.Local}, {s.Remote, other.Remote}} {
+		mine, theirs := part[0], part[1]
+		if mine != "" && theirs != "" && mine != theirs {
+			return false
+		}
+		named = named || mine != ""
+		common = common || mine != "" && mine == theirs
+	}
+	return common || !named
 }
 
 // equal compares two subjects; the value of a setting does not count, as it may

@@ -68,14 +68,37 @@ type Gaps struct {
 // Missing notes that a part of the namespace netns, 0 for the whole host, could
 // not be read because of err. A nil err is nothing, and so is what is known.
 func (g *Gaps) Missing(part Part, netns uint64, err error) {
-	if err == nil {
+	if err != nil {
+		g.Add(Gap{Part: part, NetNS: netns, Why: err.Error()})
+	}
+}
+
+// MissingObject notes the same of one object of the part, named in words.
+func (g *Gaps) MissingObject(part Part, object string, netns uint64, err error) {
+	if err != nil {
+		g.Add(Gap{Part: part, Object: object, NetNS: netns, Why: err.Error()})
+	}
+}
+
+// Add notes gaps, those that are known aside. A nil collector takes none.
+func (g *Gaps) Add(gaps ...Gap) {
+	if g == nil {
 		return
 	}
-	gap := Gap{Part: part, NetNS: netns, Why: err.Error()}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !slices.Contains(g.list, gap) {
-		g.list = append(g.list, gap)
+	for _, gap := range gaps {
+		if !slices.Contains(g.list, gap) {
+			g.list = append(g.list, gap)
+		}
+	}
+}
+
+// AddOf notes gaps of somebody who does not know in which namespace he looked.
+func (g *Gaps) AddOf(netns uint64, gaps ...Gap) {
+	for _, gap := range gaps {
+		gap.NetNS = netns
+		g.Add(gap)
 	}
 }
 
@@ -89,5 +112,15 @@ func (g *Gaps) List() []Gap {
 // What names the gap in a sentence: its object, else its part.
 func (g *Gap) What() string { return cmp.Or(g.Object, string(g.Part)) }
 
-// Error makes a gap something that a stream of sockets can yield.
-func (g *Gap) Error() string { return "read " + g.What() + ": " + g.Why }
+// Distinct keeps the first of several gaps about one thing: two looks at it may
+// fail for reasons that differ in a number.
+func Distinct(gaps []Gap) []Gap {
+	kept := []Gap{}
+	for _, gap := range gaps {
+		known := slices.ContainsFunc(kept, func(k Gap) bool { return k.What() == gap.What() && k.NetNS == gap.NetNS })
+		if !known {
+			kept = append(kept, gap)
+		}
+	}
+	return kept
+}

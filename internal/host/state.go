@@ -15,9 +15,11 @@ type State struct {
 	Features   Features
 	Files      *Files // nil where they were not asked for or could not be read
 	TCP        *TCP   // the same
-	// HostRange is the range of the host's namespace, for comparison with others;
-	// nil where it is among Namespaces alone or could not be read.
+	// HostRange is the port range of the namespace of process 1; nil where it was
+	// not asked for or could not be read.
 	HostRange *port.Range
+	// HostNetNS is the inode number of that namespace, 0 without HostRange.
+	HostNetNS uint64
 	// Cost is what connect() was measured to take on this kernel; nil where it
 	// was not measured.
 	Cost *ConnectCost
@@ -49,13 +51,17 @@ type Namespace struct {
 	Holdings *Holdings // nil where owners were not asked for
 	// Devices names the interfaces that sockets are bound to, by index.
 	Devices map[uint32]string
-	Walk    Walk
+	// Walk is nil where the table of bind buckets was not walked.
+	Walk *Walk
 
 	// Holds are the ports that sockets took through bind() and, of UDP, all
 	// ports in use, each once for a protocol.
 	Holds []Hold
 	// Claims are ports that somebody needs although no socket may show it.
 	Claims []Claim
+	// Takers are the ports of Claims that TCP connections have, with the processes
+	// that hold them. Those of UDP are among Holds.
+	Takers []Hold
 
 	// Busiest is the process with most ports of the range, nil where none was seen.
 	Busiest   *ProcessFiles
@@ -68,11 +74,12 @@ type Namespace struct {
 	Opened *int
 }
 
-// Walk tells how often the walk of the kernel's table of bind buckets met a list
-// that changed below it.
+// Walk tells how a walk of the kernel's table of bind buckets went, which takes
+// no lock and so may meet lists that change below it.
 type Walk struct {
-	// Restarts counts the lists that were read again.
-	Restarts uint64 `json:"restarts"`
-	// Skipped counts the sockets that could not be checked against their list.
-	Skipped uint64 `json:"skipped"`
+	// Restarts counts how often a list had changed and was read again.
+	Restarts uint64 `json:"restarts" doc:"how often a list of the table changed while it was read, and was read again"`
+	// Skipped counts the sockets that were not asked which list they are in: the
+	// socket before them had just been, and they were next to it.
+	Skipped uint64 `json:"skipped" doc:"sockets that were taken to be in the list of the one before them without being asked"`
 }

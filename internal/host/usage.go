@@ -49,6 +49,9 @@ type TupleUsage struct {
 	// Aged are those that it may hand out if they saw TCP timestamps, which was
 	// not to be seen.
 	Aged port.Ports
+	// Unstamped are the ports in TIME_WAIT whose connection had no TCP timestamps,
+	// which tcp_tw_reuse never hands out. A source that shows no buckets cannot tell.
+	Unstamped port.Ports
 }
 
 // StatePorts are the ports of one tuple in one state.
@@ -249,10 +252,10 @@ func (u *TupleUsage) add(s *port.Socket, p uint16, in *Usage) {
 		u.States = append(u.States, StatePorts{State: s.State})
 	}
 	u.States[state].Ports.Add(p)
-	if !s.Mini || s.State != port.TimeWait {
-		return
-	}
 	switch {
+	case !s.Mini || s.State != port.TimeWait:
+	case !s.Stamped && s.Hold == port.ConnectHeld:
+		u.Unstamped.Add(p)
 	case s.Stamped && s.Quiet > in.reuseDelay:
 		u.Reusable.Add(p)
 	case s.Blind && s.Quiet+in.reuseSlack > in.reuseDelay:

@@ -6,15 +6,24 @@ type Want uint32
 // The parts that can be wanted.
 const (
 	WantSockets  Want = 1 << iota // Usage
-	WantOwners                    // Holdings
-	WantHolds                     // Holds and Busiest
+	WantOwners                    // Holdings and Busiest
+	WantHolds                     // Holds, and the Takers of Claims; Holdings too
 	WantClaims                    // Claims
-	WantLimits                    // Files, TCP, TimeWait, Conntrack and the files of Busiest
+	WantLimits                    // Files, Conntrack and the files of Busiest
+	WantTCP                       // TCP and TimeWait
 	WantNAT                       // NAT
 	WantFeatures                  // Features
 	WantOpened                    // Opened
 	WantTotals                    // Totals
+	WantHost                      // HostRange
+
+	// WantRows is no part of a State: sockets one by one, with what only a
+	// listing shows, such as timers and users.
+	WantRows
 )
 
 // Has reports whether all parts of other are wanted.
 func (w Want) Has(other Want) bool { return w&other == other }
+
+// Any reports whether one of the parts of other is wanted.
+func (w Want) Any(other Want) bool { return w&other != 0 }

@@ -109,3 +109,26 @@ func (r *rules) neighbour(l *host.Local) Asker {
 func compareAskers(a, b Asker) int {
 	return cmp.Or(cmp.Compare(a.Proto, b.Proto), a.Local.Compare(b.Local), cmp.Compare(a.Device, b.Device))
 }
+
+// Distinct leaves out the pools of all addresses together that say no more than
+// another one: that have as many ports left as one address, or as 0.0.0.0 where
+// :: has them too.
+func Distinct(pools []LocalPool) []LocalPool {
+	var kept []LocalPool
+	for i := range pools {
+		said := func(other LocalPool) bool {
+			return other.Proto == pools[i].Proto && other.Left == pools[i].Left && !other.forAll()
+		}
+		if pools[i].forAll() && (slices.ContainsFunc(pools, said) || slices.ContainsFunc(kept, pools[i].alike)) {
+			continue
+		}
+		kept = append(kept, pools[i])
+	}
+	return kept
+}
+
+func (p *LocalPool) forAll() bool { return p.Asker.Local.IsUnspecified() }
+
+func (p *LocalPool) alike(other LocalPool) bool {
+	return other.Proto == p.Proto && other.Left == p.Left && other.forAll()
+}

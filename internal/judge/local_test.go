@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"portrange/internal/host"
+	"portrange/internal/port"
 )
 
 func addrPort(addr string, p int) netip.AddrPort {
@@ -72,5 +73,31 @@ func TestLinkLocalPoolsAreOfADevice(t *testing.T) {
 	}
 	if got := listed(ns); !slices.Equal(got, want) {
 		t.Errorf("local pools %q, want %q", got, want)
+	}
+}
+
+// TestDistinctPools: all addresses together are worth a word where they have fewer
+// ports left than any alone.
+func TestDistinctPools(t *testing.T) {
+	told := func(sockets ...*port.Socket) []string {
+		ns := box(sockets...)
+		ns.Settings.HasBindV6Only = true
+		var names []string
+		for _, p := range Distinct(Namespace(ns).LocalPools) {
+			names = append(names, p.Source())
+		}
+		return names
+	}
+	one := socket("10.0.0.2:40000", "10.0.0.9:53", udp)
+	if got, want := told(one), []string{"10.0.0.2"}; !slices.Equal(got, want) {
+		t.Errorf("one address: %q, want %q", got, want)
+	}
+	another := socket("10.0.0.3:40001", "10.0.0.9:53", udp)
+	if got, want := told(one, another), []string{"0.0.0.0", "10.0.0.2", "10.0.0.3"}; !slices.Equal(got, want) {
+		t.Errorf("two: %q, want %q", got, want)
+	}
+	six := socket("[fd00::1]:40002", "[fd00::9]:53", udp, v6only)
+	if got, want := told(one, six), []string{"10.0.0.2", "::", "fd00::1"}; !slices.Equal(got, want) {
+		t.Errorf("two families: %q, want %q", got, want)
 	}
 }

@@ -125,7 +125,7 @@ func TestLeftRecycles(t *testing.T) {
 		ns.Settings.TWReuse = tt.reuse
 		got := left(ns, tt.tuple)
 		if got.Reusable != tt.want || got.Size != got.Used+got.Left-got.Reusable {
-			t.Errorf("%s: %+v, want %d recyclable and a sum that holds", tt.name, got, tt.want)
+			t.Errorf("%s: %+v, want %d reusable and a sum that holds", tt.name, got, tt.want)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestPortTakenTwiceIsRecycledOnlyIfBothAreRipe(t *testing.T) {
 	)
 	ns.Settings.TWReuse = 1
 	if got := left(ns, onTwo); got.Used != 2 || got.Reusable != 1 || got.Left != 89 {
-		t.Errorf("%+v, want two ports in use, one of them recyclable", got)
+		t.Errorf("%+v, want two ports in use, one of them reusable", got)
 	}
 }
 

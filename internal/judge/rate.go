@@ -37,6 +37,13 @@ func (r *Rate) Closeness() float64 {
 	return r.PerSecond / r.Ceiling
 }
 
+// LevelsOff reports whether the ports in TIME_WAIT still grow, and stop doing so
+// below the ceiling.
+func (r *Rate) LevelsOff() bool {
+	waiting := r.Pool.In(port.TimeWait)
+	return waiting > 0 && r.Settled > float64(waiting) && r.Closeness() < 1
+}
+
 // Rates compares two looks at one namespace and tells of the pools with new
 // connections or fewer ports left, in no certain order.
 func Rates(earlier, now *host.Namespace, elapsed time.Duration) []Rate {
@@ -62,7 +69,7 @@ func (r *rules) rate(pool Pool, before *rules, seconds float64) Rate {
 		Growth: float64(earlier.Left-pool.Left) / seconds,
 	}
 	if pool.In(port.TimeWait) > 0 {
-		rate.Kept = r.reuse.Kept(OnLoopback(pool.Tuple))
+		rate.Kept = Kept(r.ns, pool.Tuple)
 		rate.Ceiling = float64(pool.Size) / rate.Kept.Seconds()
 		rate.Settled = rate.PerSecond * rate.Kept.Seconds()
 	}

@@ -60,3 +60,39 @@ func (r Reuse) Kept(loopback bool) time.Duration {
 	}
 	return min(port.TimeWaitLength, max(r.Delay, time.Millisecond))
 }
+
+// Kept is how long a port of the tuple stays taken after this side has closed
+// its connection, as far as the settings and the connections in TIME_WAIT show.
+func Kept(ns *host.Namespace, tuple port.Tuple) time.Duration {
+	if Stamps(ns, tuple) == host.No {
+		return port.TimeWaitLength
+	}
+	return ReuseUnder(&ns.Settings).Kept(OnLoopback(tuple))
+}
+
+// Stamps tells whether the connections that the tuple has in TIME_WAIT had TCP
+// timestamps, which both ends must send: without them connect() takes none of
+// their ports over, whatever tcp_tw_reuse says (tw_ts_recent_stamp in
+// tcp_twsk_unique, net/ipv4/tcp_ipv4.c). It is No where none had them, Yes where
+// one did, Unknown where none is in TIME_WAIT or the source does not show it.
+func Stamps(ns *host.Namespace, tuple port.Tuple) host.Answer {
+	usage, known := ns.Usage.Tuples[tuple]
+	if !known {
+		return host.Unknown
+	}
+	waiting := 0
+	for i := range usage.States {
+		if usage.States[i].State == port.TimeWait {
+			waiting += usage.States[i].Ports.Len()
+		}
+	}
+	switch {
+	case usage.Reusable.Len() > 0:
+		return host.Yes
+	case waiting == 0 || ns.Usage.Blind():
+		return host.Unknown
+	case usage.Unstamped.Len() == waiting:
+		return host.No
+	}
+	return host.Yes
+}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -50,6 +51,41 @@ func TestReuse(t *testing.T) {
 		}
 		if got := tt.reuse.Kept(tt.loopback); got != tt.kept {
 			t.Errorf("%s: kept for %v, want %v", name, got, tt.kept)
+		}
+	}
+}
+
+func TestStamps(t *testing.T) {
+	waits := func(s *port.Socket) { s.State, s.Mini = port.TimeWait, true }
+	stamped := func(s *port.Socket) { s.Stamped = true }
+	quiet := func(s *port.Socket) { s.Quiet = 2 * time.Second }
+	blind := func(s *port.Socket) { s.Hold = port.HoldUnknown }
+	tuple := socket("10.0.0.2:40000", "10.0.0.5:80").Tuple()
+	for name, tt := range map[string]struct {
+		sockets []*port.Socket
+		want    host.Answer
+	}{
+		"no socket":             {nil, host.Unknown},
+		"none in TIME_WAIT":     {crowd(3, "10.0.0.5:80"), host.Unknown},
+		"none had them":         {crowd(3, "10.0.0.5:80", waits), host.No},
+		"all had them":          {crowd(3, "10.0.0.5:80", waits, stamped), host.Yes},
+		"quiet for long enough": {crowd(3, "10.0.0.5:80", waits, stamped, quiet), host.Yes},
+		"one of two had them": {
+			append(crowd(1, "10.0.0.5:80", waits), socket("10.0.0.2:40001", "10.0.0.5:80", waits, stamped)), host.Yes},
+		"the source cannot tell":           {crowd(3, "10.0.0.5:80", waits, blind), host.Unknown},
+		"one cannot be told from the rest": {append(crowd(2, "10.0.0.5:80", waits), socket("10.0.0.2:40002", "10.0.0.5:80", blind)), host.Unknown},
+		"others had them":                  {crowd(3, "10.0.0.6:80", waits, stamped), host.Unknown},
+	} {
+		if got := Stamps(box(tt.sockets...), tuple); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+		ns, kept := box(tt.sockets...), time.Second
+		ns.Settings.TWReuse, ns.Settings.Timestamps = ReuseOn, 1
+		if tt.want == host.No {
+			kept = time.Minute
+		}
+		if got := Kept(ns, tuple); got != kept {
+			t.Errorf("%s: kept for %v under reuse, want %v", name, got, kept)
 		}
 	}
 }

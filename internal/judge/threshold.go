@@ -123,8 +123,9 @@ func Strains(ns *host.Namespace, thresholds Thresholds) []Strain {
 		p := &v.Pools[i]
 		strains = append(strains, Strain{Proto: p.Proto, Local: p.Source(), Remote: p.Remote, Size: p.Size, Left: p.Left})
 	}
-	for i := range v.LocalPools {
-		if p := &v.LocalPools[i]; p.Proto == port.UDP.String() || r.drawnOn() {
+	shared := Distinct(v.LocalPools)
+	for i := range shared {
+		if p := &shared[i]; p.Proto == port.UDP.String() || r.drawnOn() {
 			strains = append(strains, Strain{Proto: p.Proto, Local: p.Source(), Size: p.Size, Left: p.Left})
 		}
 	}

@@ -60,7 +60,6 @@ func TestStrains(t *testing.T) {
 	ns := box(slices.Concat(crowd(46, "10.0.0.5:80"), crowd(3, "10.0.0.6:80"), udpCrowd)...)
 	got := Strains(ns, thresholds(t, "50%", "85%"))
 	want := []Strain{
-		{Proto: "udp", Local: "0.0.0.0", Size: 90, Left: 10, Severity: finding.Critical},
 		{Proto: "udp", Local: "10.0.0.2", Size: 90, Left: 10, Severity: finding.Critical},
 		{Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:80", Size: 90, Left: 44, Severity: finding.Warning},
 		{Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.6:80", Size: 90, Left: 87, Severity: finding.Info},

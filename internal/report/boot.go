@@ -5,13 +5,14 @@ import (
 	"io"
 
 	"portrange/internal/boot"
+	"portrange/internal/words"
 )
 
 // WriteBoot prints, for each setting, what it will be after a reboot, which
 // line of which file says so, and which lines come to nothing.
 func WriteBoot(w io.Writer, doc *boot.Report, style Style) error {
 	p := newPrinter(w, style)
-	p.line("%s", p.wrap(fmt.Sprintf("After a reboot, as %s applies sysctl.d here:", doc.Program), 0, 2))
+	p.text(plain, fmt.Sprintf("After a reboot, as %s applies sysctl.d here:", doc.Program))
 	drifting := 0
 	for i := range doc.Settings {
 		p.line("")
@@ -80,11 +81,11 @@ func quoted(value string) string {
 func (p *printer) closeBoot(doc *boot.Report, drifting int) {
 	switch {
 	case drifting > 0:
-		p.line("%s", p.paint(yellow, p.wrap(fmt.Sprintf("A reboot changes %s. `portrange set` and `portrange reserve add` with --persist keep a range and a list.",
-			count(drifting, "setting")), 0, 2)))
+		p.text(yellow, fmt.Sprintf("A reboot changes %s. %s and %s with --persist keep a range and a list.",
+			words.Count(drifting, "setting"), commandText("portrange set"), commandText("portrange reserve add")))
 	case len(doc.Settings) > 0 && doc.Settings[0].Running != nil:
-		p.line("%s", p.paint(green, "A reboot changes none of them."))
+		p.text(green, "A reboot changes none of them.")
 	default:
-		p.line("%s", "What runs now is not compared with another root.")
+		p.text(plain, "What runs now is not compared with another root.")
 	}
 }

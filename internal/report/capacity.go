@@ -3,34 +3,26 @@ package report
 import (
 	"fmt"
 	"io"
-	"math"
-	"strconv"
 	"strings"
 
 	"portrange/internal/capacity"
+	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/observe"
 	"portrange/internal/simulate"
+	"portrange/internal/words"
 )
 
 // Plan is the document of `portrange plan`.
 type Plan struct {
-	SchemaVersion int `json:"schema_version"`
+	SchemaVersion int `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
 	*capacity.Plan
 	// Simulation is nil where none was asked for.
-	Simulation *simulate.Result `json:"simulation,omitempty"`
-	Gaps       []host.Gap       `json:"gaps"`
+	Simulation *simulate.Result `json:"simulation,omitempty" doc:"the load run on this kernel; absent without --simulate"`
+	Gaps       []host.Gap       `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
 
 	// Ref is what --netns takes for the namespace planned for.
 	Ref string `json:"-"`
-}
-
-// LivePlan is the document of `portrange plan --from-live`.
-type LivePlan struct {
-	SchemaVersion int `json:"schema_version"`
-	*observe.Live
-	Gaps []host.Gap `json:"gaps"`
 }
 
 // WritePlan prints the text of `portrange plan`: the verdict, how it comes
@@ -50,13 +42,13 @@ func (p *printer) planVerdict(plan *capacity.Plan) {
 	text := map[capacity.Verdict]string{
 		capacity.Fits: "Fits: below the half of the ports to each destination",
 		capacity.Slow: fmt.Sprintf("Slow: enough ports, but past the half connect() searches up to %s of them in vain first",
-			thousands(plan.Pool.Half)),
+			words.Thousands(plan.Pool.Half)),
 		capacity.Short: "Short: more ports are needed to each destination than there are",
 	}[plan.Verdict]
 	if plan.Lost >= worthFailing {
-		text += fmt.Sprintf("; %s of the connections would fail", percent(plan.Lost))
+		text += fmt.Sprintf("; %s of the connections would fail", words.Percent(plan.Lost))
 	}
-	p.line("%s", p.paint(verdictInk(plan.Verdict), p.wrap(text, 0, 2)))
+	p.text(verdictInk(plan.Verdict), text)
 }
 
 // worthFailing is the share of failing connections that prints as more than none.
@@ -74,23 +66,23 @@ func verdictInk(v capacity.Verdict) ink {
 
 func (p *printer) planFields(plan *capacity.Plan) {
 	load := &plan.Load
-	p.field("Load", fmt.Sprintf("%s, each open for %s; %s", rateText(load.Rate), secondsText(load.Hold), closesText(load.ClientCloses)))
-	p.field("Tuples", fmt.Sprintf("%s: %s from %s; %s each", thousands(plan.Tuples),
-		count(load.Destinations, "destination"), count(load.Sources, "source"), rateText(plan.TupleRate)))
-	p.field("Port held", secondsText(plan.Blocks)+" by each connection: "+heldText(load))
+	p.field("Load", fmt.Sprintf("%s, each open for %s; %s", words.Rate(load.Rate), words.Seconds(load.Hold), closesText(load.ClientCloses)))
+	p.field("Tuples", fmt.Sprintf("%s: %s from %s; %s each", words.Thousands(plan.Tuples),
+		words.Count(load.Destinations, "destination"), words.Count(load.Sources, "source"), words.Rate(plan.TupleRate)))
+	p.field("Port held", words.Seconds(plan.Blocks)+" by each connection: "+heldText(load))
 	p.field("Range", poolText(&plan.Pool))
-	p.field("Needed", p.paint(verdictInk(plan.Verdict), count(plan.Needed, "port"))+
+	p.field("Needed", p.paint(verdictInk(plan.Verdict), words.Count(plan.Needed, "port"))+
 		fmt.Sprintf(" to each destination, %s of the usable: enough %s of the time; %s on average",
-			percent(plan.Share), confidenceText(plan.Confidence), rounded(plan.Mean)))
-	p.field("Ceiling", fmt.Sprintf("%s below the half, %s below the wall", rateText(plan.SlowRate), rateText(plan.WallRate)))
+			words.Percent(plan.Share), words.Probability(plan.Confidence), words.Rounded(plan.Mean)))
+	p.field("Ceiling", fmt.Sprintf("%s below the half, %s below the wall", words.Rate(plan.SlowRate), words.Rate(plan.WallRate)))
 	p.field("Also", alsoText(&plan.Also))
 }
 
-func poolText(pool *capacity.Pool) string {
-	text := fmt.Sprintf("%d-%d, %s usable", pool.Low, pool.High, count(pool.Usable, "port"))
+func poolText(pool *judge.Count) string {
+	text := fmt.Sprintf("%d-%d, %s usable", pool.Low, pool.High, words.Count(pool.Usable, "port"))
 	if passed := pool.ReservedInRange + pool.BindHeld; passed > 0 {
-		text += fmt.Sprintf(" of %s; %s reserved, %s held by bind()", thousands(pool.Size),
-			thousands(pool.ReservedInRange), thousands(pool.BindHeld))
+		text += fmt.Sprintf(" of %s; %s reserved, %s held by bind()", words.Thousands(pool.Size),
+			words.Thousands(pool.ReservedInRange), words.Thousands(pool.BindHeld))
 	}
 	return text
 }
@@ -102,12 +94,12 @@ func heldText(load *capacity.Load) string {
 		return "as long as it is open"
 	case load.Reuses():
 		return fmt.Sprintf("%s open, %s until tcp_tw_reuse may take it over (TCP timestamps on both ends provided)",
-			secondsText(load.Hold), secondsText(load.Lingers()))
+			words.Seconds(load.Hold), words.Seconds(load.Lingers()))
 	case load.ClientCloses < 1:
-		return fmt.Sprintf("%s open, and %s of them %s in TIME_WAIT", secondsText(load.Hold), percent(load.ClientCloses),
-			secondsText(load.Lingers())) + unstampedText(load)
+		return fmt.Sprintf("%s open, and %s of them %s in TIME_WAIT", words.Seconds(load.Hold), words.Percent(load.ClientCloses),
+			words.Seconds(load.Lingers())) + unstampedText(load)
 	}
-	return fmt.Sprintf("%s open, %s in TIME_WAIT", secondsText(load.Hold), secondsText(load.Lingers())) + unstampedText(load)
+	return fmt.Sprintf("%s open, %s in TIME_WAIT", words.Seconds(load.Hold), words.Seconds(load.Lingers())) + unstampedText(load)
 }
 
 // unstampedText says why tcp_tw_reuse does nothing although it is on.
@@ -127,13 +119,13 @@ func closesText(client float64) string {
 	case 1:
 		return "the client closes first"
 	}
-	return "the client closes " + percent(client) + " of them first"
+	return "the client closes " + words.Percent(client) + " of them first"
 }
 
 func alsoText(also *capacity.Also) string {
-	text := "on average " + count(also.OpenSockets, "open file") + " of the client"
+	text := "on average " + words.Count(also.OpenSockets, "open file") + " of the client"
 	if also.TimeWait > 0 {
-		text += fmt.Sprintf(", and up to %s in TIME_WAIT (tcp_max_tw_buckets bounds them)", count(also.TimeWait, "socket"))
+		text += fmt.Sprintf(", and up to %s in TIME_WAIT (tcp_max_tw_buckets bounds them)", words.Count(also.TimeWait, "socket"))
 	}
 	return text
 }
@@ -145,18 +137,22 @@ func (p *printer) levers(plan *capacity.Plan, ref string) {
 		return
 	}
 	p.line("")
-	p.line("%s", p.paint(bold, "What would do, each alone:"))
-	t := table{columns: []column{{title: "LEVER"}, {title: "NOW"}, {title: "TO FIT"}, {title: "TO STAY BELOW THE HALF"}}}
-	for i := range plan.Levers {
-		lever := &plan.Levers[i]
-		t.rows = append(t.rows, []cell{{text: string(lever.Name)}, {text: lever.Now}, changeCell(lever.Fit), changeCell(lever.Fast)})
-	}
-	p.table(&t)
+	p.text(bold, "What would do, each alone:")
+	writeTable(p, leverColumns(), plan.Levers)
 	for i := range plan.Levers {
 		lever := &plan.Levers[i]
 		p.line("  %s", p.paint(faint, p.wrap(string(lever.Name)+": "+lever.Note, 2, 4)))
 	}
-	p.line("%s", p.wrap(leastText(plan, judge.Flag(ref)), 0, 2))
+	p.text(plain, leastText(plan, ref))
+}
+
+func leverColumns() []column[capacity.Lever] {
+	return []column[capacity.Lever]{
+		{title: "LEVER", cell: textCell(func(l *capacity.Lever) string { return string(l.Name) })},
+		{title: "NOW", cell: textCell(func(l *capacity.Lever) string { return l.Now })},
+		{title: "TO FIT", cell: func(l *capacity.Lever) cell { return changeCell(l.Fit) }},
+		{title: "TO STAY BELOW THE HALF", cell: func(l *capacity.Lever) cell { return changeCell(l.Fast) }},
+	}
 }
 
 func changeCell(change *capacity.Change) cell {
@@ -164,14 +160,14 @@ func changeCell(change *capacity.Change) cell {
 	case change == nil:
 		return cell{}
 	case change.Possible:
-		return cell{text: fmt.Sprintf("%s (%s)", change.Value, percent(change.Share)), ink: green}
+		return cell{text: fmt.Sprintf("%s (%s)", change.Value, words.Percent(change.Share)), ink: green}
 	case change.Value == "":
 		return cell{text: "no help", ink: faint}
 	}
-	return cell{text: fmt.Sprintf("not enough: %s (%s)", change.Value, percent(change.Share)), ink: faint}
+	return cell{text: fmt.Sprintf("not enough: %s (%s)", change.Value, words.Percent(change.Share)), ink: faint}
 }
 
-func leastText(plan *capacity.Plan, flag string) string {
+func leastText(plan *capacity.Plan, ref string) string {
 	lever, change, found := plan.Least()
 	if !found {
 		return "No single change is enough; combine them."
@@ -180,35 +176,10 @@ func leastText(plan *capacity.Plan, flag string) string {
 	if lever.Name != capacity.LeverRange {
 		return text + "."
 	}
-	text += fmt.Sprintf(", by `portrange set %s%s --reserve`", change.Value, flag)
+	set := finding.Portrange(ref, append(append([]string{"set"}, strings.Fields(change.Value)...), "--reserve")...)
+	text += ", by " + commandText(set.String())
 	if change.Reserve != "" {
-		text += fmt.Sprintf("; before it, as something listens there, `portrange reserve add %s%s`", change.Reserve, flag)
+		text += "; before it, as something listens there, " + commandText(finding.Portrange(ref, "reserve", "add", change.Reserve).String())
 	}
 	return text + "."
 }
-
-// rateText is a rate with three digits at least.
-func rateText(rate float64) string {
-	if rate >= 100 && rate < math.MaxInt32 {
-		return rounded(rate) + "/s"
-	}
-	return strconv.FormatFloat(rate, 'g', 3, 64) + "/s"
-}
-
-func rounded(x float64) string { return thousands(int(math.Round(x))) }
-
-func secondsText(s float64) string {
-	const rounds = 0.9995 // to 1 with three digits
-	for _, unit := range []struct {
-		name    string
-		seconds float64
-	}{{" ms", 1e-3}, {" µs", 1e-6}, {" ns", 1e-9}} {
-		if n := s / unit.seconds; s < rounds && n >= rounds {
-			return strconv.FormatFloat(n, 'g', 3, 64) + unit.name
-		}
-	}
-	return strings.TrimSuffix(strconv.FormatFloat(s, 'f', 1, 64), ".0") + " s"
-}
-
-// confidenceText is a probability in percent, with all its digits.
-func confidenceText(p float64) string { return strconv.FormatFloat(p*100, 'g', 10, 64) + "%" }

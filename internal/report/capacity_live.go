@@ -5,8 +5,17 @@ import (
 	"io"
 
 	"portrange/internal/capacity"
-	"portrange/internal/observe"
+	"portrange/internal/host"
+	"portrange/internal/words"
 )
+
+// LivePlan is the document of `portrange plan --from-live`: what was measured of
+// one network namespace, and what it needs.
+type LivePlan struct {
+	SchemaVersion int `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	*capacity.Live
+	Gaps []host.Gap `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
+}
 
 // worthMissing is the share of unseen connections from which it is worth a word.
 const worthMissing = 0.02
@@ -15,10 +24,10 @@ const worthMissing = 0.02
 // measured for each tuple, limit of them (0 for all), with what it needs.
 func WriteLivePlan(w io.Writer, doc *LivePlan, limit int, style Style) error {
 	p := newPrinter(w, style)
-	p.line("%s", p.paint(bold, p.wrap(liveTitle(doc.Live), 0, 2)))
-	p.unseen(doc.Live)
+	p.text(bold, liveTitle(doc))
+	p.unseen(doc)
 	if len(doc.Tuples) == 0 {
-		p.line("No connection used a port of the range.")
+		p.text(plain, "No connection used a port of the range.")
 		return p.flush()
 	}
 	shown := doc.Tuples
@@ -26,32 +35,32 @@ func WriteLivePlan(w io.Writer, doc *LivePlan, limit int, style Style) error {
 		shown = shown[:limit]
 	}
 	p.line("")
-	p.tuples(shown)
+	writeTable(p, tupleColumns(), shown)
 	if hidden := len(doc.Tuples) - len(shown); hidden > 0 {
-		p.line("%s not shown (--limit 0 shows all)", count(hidden, "tuple"))
+		p.text(plain, words.Count(hidden, "tuple")+" not shown (--limit 0 shows all)")
 	}
 	if worst := doc.Worst(); worst != nil && worst.Plan.Verdict != capacity.Fits {
 		p.line("")
-		p.line("%s", p.paint(bold, "To "+worst.Remote+" from "+worst.Local+":"))
+		p.text(bold, "To "+worst.Remote+" from "+worst.Local+":")
 		p.planVerdict(worst.Plan)
 		p.levers(worst.Plan, doc.Ref)
 	}
 	return p.flush()
 }
 
-func liveTitle(live *observe.Live) string {
-	return fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", Printable(live.Name), secondsText(live.Elapsed),
-		count(live.Samples, "sample"), count(live.Opened, "connection"))
+func liveTitle(live *LivePlan) string {
+	return fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", Printable(live.Name), words.Seconds(live.Elapsed),
+		words.Count(live.Samples, "sample"), words.Count(live.Opened, "connection"))
 }
 
 // unseen compares the samples with the kernel's count.
-func (p *printer) unseen(live *observe.Live) {
+func (p *printer) unseen(live *LivePlan) {
 	missing := live.Opened - live.Seen
 	if missing <= 0 || share(missing, live.Opened) < worthMissing {
 		return
 	}
-	p.line("%s", p.paint(yellow, p.wrap(fmt.Sprintf("%s (%s) began and ended between two samples, or use ports outside the range: "+
-		"the rates below are too low by as much", count(missing, "connection"), percent(share(missing, live.Opened))), 0, 2)))
+	p.text(yellow, fmt.Sprintf("%s (%s) began and ended between two samples, or use ports outside the range: "+
+		"the rates below are too low by as much", words.Count(missing, "connection"), words.Percent(share(missing, live.Opened))))
 }
 
 // Worst is the tuple whose plan needs the largest share, nil where none has one.
@@ -66,34 +75,46 @@ func (doc *LivePlan) Worst() *capacity.Observed {
 	return worst
 }
 
-func (p *printer) tuples(tuples []capacity.Observed) {
-	t := table{columns: []column{
-		{title: "LOCAL", yields: 1}, {title: "REMOTE"}, {title: "NEW", right: true, yields: 3}, {title: "RATE", right: true},
-		{title: "OPEN", right: true}, {title: "TIME_WAIT", right: true, yields: 2}, {title: "LASTS", right: true},
-		{title: "CLIENT CLOSES", right: true, yields: 4}, {title: "NEEDED", right: true}, {title: "SHARE", right: true},
-		{title: "CEILING", right: true, yields: 5},
-	}}
-	for i := range tuples {
-		t.rows = append(t.rows, tupleRow(&tuples[i]))
+func tupleColumns() []column[capacity.Observed] {
+	return []column[capacity.Observed]{
+		{title: "LOCAL", yields: 1, cell: textCell(func(o *capacity.Observed) string { return o.Local })},
+		{title: "REMOTE", cell: textCell(func(o *capacity.Observed) string { return o.Remote })},
+		{title: "NEW", right: true, yields: 3, cell: textCell(func(o *capacity.Observed) string { return words.Thousands(o.New) })},
+		{title: "RATE", right: true, cell: planned(func(o *capacity.Observed) string { return words.Rate(o.Rate) })},
+		{title: "OPEN", right: true, cell: textCell(func(o *capacity.Observed) string { return words.Rounded(o.Open) })},
+		{title: "TIME_WAIT", right: true, yields: 2, cell: textCell(func(o *capacity.Observed) string { return words.Rounded(o.TimeWait) })},
+		{title: "LASTS", right: true, cell: planned(func(o *capacity.Observed) string { return words.Seconds(o.Hold) })},
+		{title: "CLIENT CLOSES", right: true, yields: 4, cell: planned(clientClosesText)},
+		{title: "NEEDED", right: true, cell: judged(func(o *capacity.Observed) string { return words.Thousands(o.Plan.Needed) })},
+		{title: "SHARE", right: true, cell: judged(func(o *capacity.Observed) string { return words.Percent(o.Plan.Share) })},
+		{title: "CEILING", right: true, yields: 5, cell: planned(func(o *capacity.Observed) string { return words.Rate(o.Plan.WallRate) })},
 	}
-	p.table(&t)
 }
 
-func tupleRow(o *capacity.Observed) []cell {
-	row := []cell{
-		{text: o.Local}, {text: o.Remote}, {text: thousands(o.New)}, {}, {text: rounded(o.Open)}, {text: rounded(o.TimeWait)},
-		{}, {}, {}, {}, {},
+// planned is the cell of a tuple that has a plan, empty for the others.
+func planned(text func(*capacity.Observed) string) func(*capacity.Observed) cell {
+	return func(o *capacity.Observed) cell {
+		if o.Plan == nil {
+			return cell{}
+		}
+		return cell{text: text(o)}
 	}
-	if o.Plan == nil {
-		return row
+}
+
+// judged is the same in the colour of the plan's verdict.
+func judged(text func(*capacity.Observed) string) func(*capacity.Observed) cell {
+	return func(o *capacity.Observed) cell {
+		shown := planned(text)(o)
+		if o.Plan != nil {
+			shown.ink = verdictInk(o.Plan.Verdict)
+		}
+		return shown
 	}
-	row[3].text, row[6].text = rateText(o.Rate), secondsText(o.Hold)
-	if o.ByClient+o.ByServer > 0 {
-		row[7].text = percent(o.Plan.Load.ClientCloses)
+}
+
+func clientClosesText(o *capacity.Observed) string {
+	if o.ByClient+o.ByServer == 0 {
+		return ""
 	}
-	in := verdictInk(o.Plan.Verdict)
-	row[8] = cell{text: thousands(o.Plan.Needed), ink: in}
-	row[9] = cell{text: percent(o.Plan.Share), ink: in}
-	row[10].text = rateText(o.Plan.WallRate)
-	return row
+	return words.Percent(o.Plan.Load.ClientCloses)
 }

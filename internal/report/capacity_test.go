@@ -7,12 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"portrange/internal/capacity"
 	"portrange/internal/host"
-	"portrange/internal/observe"
+	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/report"
 	"portrange/internal/simulate"
@@ -22,7 +23,7 @@ import (
 // range with something in it.
 func makePlan(t *testing.T, rate float64) *capacity.Plan {
 	t.Helper()
-	ports := capacity.PlainPorts(port.DefaultRange)
+	ports := judge.PlainPorts(port.DefaultRange)
 	ports.Reserved.AddRange(40000, 40009)
 	for _, p := range []uint16{9100, 33000} {
 		ports.BindHeld.Add(p)
@@ -56,19 +57,26 @@ func someLive(t *testing.T) *report.LivePlan {
 	tuple := func(remote string) port.Tuple {
 		return port.Tuple{Proto: port.TCP, Local: netip.MustParseAddr("10.0.0.2"), Remote: netip.MustParseAddrPort(remote)}
 	}
-	live := &observe.Live{
-		NetNS: 4026531840, Name: "host", Elapsed: 30, Samples: 31, Opened: 9500, Seen: 9006,
-		Tuples: []capacity.Observed{
+	live := &report.LivePlan{
+		SchemaVersion: report.SchemaVersion, Gaps: []host.Gap{},
+		Live: &capacity.Live{NetNS: 4026531840, Name: "host", Elapsed: 30, Samples: 31, Opened: 9500, Seen: 9006, Tuples: []capacity.Observed{
 			{Tuple: tuple("10.0.0.5:8080"), Local: "10.0.0.2", Remote: "10.0.0.5:8080", New: 9000, Rate: 300, Open: 75, TimeWait: 17000, Hold: 0.25, ByClient: 8900, ByServer: 100},
 			{Tuple: tuple("10.0.0.6:443"), Local: "10.0.0.2", Remote: "10.0.0.6:443", New: 6, Rate: 0.2, Open: 2, Hold: 10},
 			{Tuple: tuple("10.0.0.7:5432"), Local: "10.0.0.2", Remote: "10.0.0.7:5432", Open: 40},
-		},
-		Settings: host.Settings{TWReuse: 2, TWReuseDelay: 1e9, Timestamps: 1},
+		}},
 	}
-	if err := live.Plan(capacity.PlainPorts(port.DefaultRange), 0.999); err != nil {
-		t.Fatal(err)
+	settings := &host.Settings{TWReuse: 2, TWReuseDelay: time.Second, Timestamps: 1}
+	for i := range live.Tuples {
+		o := &live.Tuples[i]
+		if o.New == 0 {
+			continue
+		}
+		var err error
+		if o.Plan, err = capacity.Make(o.Load(settings), judge.PlainPorts(port.DefaultRange), 0.999); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: live, Gaps: []host.Gap{}}
+	return live
 }
 
 func someCosts() *report.Costs {
@@ -107,7 +115,7 @@ func TestPlanTextNamesTheNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := writePlan(t, &report.Plan{Plan: plan, Ref: "lb1"}, report.Style{})
-	for _, want := range []string{" --netns lb1 --reserve`", "`portrange reserve add 33000,61005 --netns lb1`"} {
+	for _, want := range []string{" --reserve --netns lb1`", "`portrange reserve add 33000,61005 --netns lb1`"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -140,7 +148,7 @@ func TestPlanTextOfOtherLoads(t *testing.T) {
 	} {
 		load := makePlan(t, 100).Load
 		edit(&load)
-		plan, err := capacity.Make(load, capacity.PlainPorts(port.DefaultRange), 0.9)
+		plan, err := capacity.Make(load, judge.PlainPorts(port.DefaultRange), 0.9)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +177,7 @@ func TestLivePlanText(t *testing.T) {
 		golden(t, name, out.String())
 	}
 	var out bytes.Buffer
-	quiet := &report.LivePlan{Live: &observe.Live{Name: "host", Elapsed: 1, Samples: 6}}
+	quiet := &report.LivePlan{Live: &capacity.Live{Name: "host", Elapsed: 1, Samples: 6}}
 	if err := report.WriteLivePlan(&out, quiet, 0, report.Style{}); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +193,7 @@ func TestWorstNeedsTheLargestShare(t *testing.T) {
 	if worst := live.Worst(); worst == nil || worst.Remote != "10.0.0.5:8080" {
 		t.Errorf("worst is %+v", worst)
 	}
-	if worst := (&report.LivePlan{Live: &observe.Live{Tuples: live.Tuples[:1]}}).Worst(); worst != nil {
+	if worst := (&report.LivePlan{Live: &capacity.Live{Tuples: live.Tuples[:1]}}).Worst(); worst != nil {
 		t.Errorf("worst of tuples without plans is %+v", worst)
 	}
 }
@@ -214,7 +222,7 @@ func TestPlanJSON(t *testing.T) {
 
 // TestPlanFieldsAreDocumented compares what is printed with what is documented.
 func TestPlanFieldsAreDocumented(t *testing.T) {
-	plan := &report.Plan{SchemaVersion: 1, Plan: makePlan(t, 500), Simulation: someResult(), Gaps: []host.Gap{{Part: "x", NetNS: 1, Why: "y"}}}
+	plan := &report.Plan{SchemaVersion: 1, Plan: makePlan(t, 500), Simulation: someResult(), Gaps: []host.Gap{{Part: "x", Object: "o", NetNS: 1, Why: "y"}}}
 	live := someLive(t)
 	live.Gaps = plan.Gaps
 	for command, document := range map[string]any{"plan": plan, "plan --from-live": live, "plan --probe": someCosts()} {

@@ -12,6 +12,7 @@ import (
 	"portrange/internal/act/journal"
 	"portrange/internal/host"
 	"portrange/internal/judge"
+	"portrange/internal/words"
 )
 
 // Outcome is what became of a plan.
@@ -29,45 +30,59 @@ const (
 // Change is the document of `portrange set`, `portrange reserve add` and
 // `portrange reserve remove`.
 type Change struct {
-	SchemaVersion int     `json:"schema_version"`
-	Outcome       Outcome `json:"outcome"`
+	SchemaVersion int     `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	Outcome       Outcome `json:"outcome" doc:"planned (--dry-run), nothing (to do), refused, applied, or waiting (for confirmation)"`
 	Applying
-	Namespaces []act.Change    `json:"namespaces"`
-	Writes     []Write         `json:"writes"`
-	Files      []FileDiff      `json:"files"`
-	Findings   []judge.Finding `json:"findings"`
-	Gaps       []host.Gap      `json:"gaps"`
+	Namespaces []NamespaceChange `json:"namespaces" doc:"the network namespaces that the plan is about"`
+	Writes     []Write           `json:"writes" doc:"the writes of settings, in their order"`
+	Files      []FileDiff        `json:"files" doc:"the files to be written, after the settings"`
+	Findings   []Finding         `json:"findings" doc:"what there is to say of files and of the journal, worst first; a warning is what --yes agrees to"`
+	Gaps       []host.Gap        `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
+}
+
+// NamespaceChange is what happens to one namespace, and what follows.
+type NamespaceChange struct {
+	act.Change
+	Findings []Finding `json:"findings" doc:"what follows from the change, worst first; a warning is what --yes agrees to"`
 }
 
 // Applying is what there is to know of a change that was carried out.
 type Applying struct {
 	// Change is its number in the journal, 0 for none.
-	Change int `json:"change,omitempty"`
+	Change int `json:"change,omitempty" doc:"number of the change in the journal; absent where nothing was changed"`
 	// RevertsAt is when it goes back unless confirmed; nil where it stays.
-	RevertsAt *time.Time `json:"reverts_at,omitempty"`
+	RevertsAt *time.Time `json:"reverts_at,omitempty" doc:"when the change goes back unless it is confirmed; absent where it stays"`
 }
 
 // Write is a write of a setting.
 type Write struct {
-	NetNS  uint64 `json:"netns"`
-	Name   string `json:"name"`
-	Key    string `json:"key"`
-	Before string `json:"before"`
-	After  string `json:"after"`
+	NetNS  uint64 `json:"netns" doc:"inode number of the network namespace"`
+	Name   string `json:"name" doc:"its name"`
+	Key    string `json:"key" doc:"the setting"`
+	Before string `json:"before" doc:"its value before, with single spaces"`
+	After  string `json:"after" doc:"its value after"`
 }
 
 // FileDiff is a change of a file as unified diff.
 type FileDiff struct {
-	Path string `json:"path"`
-	Diff string `json:"diff"`
+	Path string `json:"path" doc:"the file"`
+	Diff string `json:"diff" doc:"the change as unified diff; /dev/null stands for no file"`
 }
 
 // NewChange is the document of a plan that was not carried out yet.
 func NewChange(p *act.Plan) *Change {
 	return &Change{
-		SchemaVersion: SchemaVersion, Outcome: Planned, Namespaces: p.Changes,
-		Writes: writes(p.Settings()), Files: diffs(p.Files), Findings: p.Findings, Gaps: p.Gaps,
+		SchemaVersion: SchemaVersion, Outcome: Planned, Namespaces: namespaceChanges(p.Changes),
+		Writes: writes(p.Settings()), Files: diffs(p.Files), Findings: NewFindings(p.Findings), Gaps: p.Gaps,
 	}
+}
+
+func namespaceChanges(changes []act.Change) []NamespaceChange {
+	list := []NamespaceChange{}
+	for i := range changes {
+		list = append(list, NamespaceChange{changes[i], NewFindings(changes[i].Findings)})
+	}
+	return list
 }
 
 func writes(settings []journal.Setting) []Write {
@@ -104,22 +119,22 @@ func WriteChange(w io.Writer, doc *Change, style Style) error {
 	return p.flush()
 }
 
-func (p *printer) namespaceChange(c *act.Change) {
+func (p *printer) namespaceChange(c *NamespaceChange) {
 	p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", Printable(c.Name), c.NetNS)))
-	p.field("Range", transition(ends(c.Before), ends(c.After))+", "+count(c.After.Size, "port")+balance(c))
+	p.field("Range", transition(ends(c.Before), ends(c.After))+", "+words.Count(c.After.Size, "port")+balance(&c.Change))
 	if c.ReservedBefore+c.ReservedAfter != "" {
 		p.field("Reserved", transition(orNone(c.ReservedBefore), orNone(c.ReservedAfter)))
 	}
 	p.consequences(c.Findings)
 }
 
-func ends(r judge.Range) string { return fmt.Sprintf("%d-%d", r.Low, r.High) }
+func ends(r judge.RangeInfo) string { return fmt.Sprintf("%d-%d", r.Low, r.High) }
 
 func balance(c *act.Change) string {
 	if c.Gained+c.Lost == 0 {
 		return ""
 	}
-	return fmt.Sprintf(": %s gained, %s lost", thousands(c.Gained), thousands(c.Lost))
+	return fmt.Sprintf(": %s gained, %s lost", words.Thousands(c.Gained), words.Thousands(c.Lost))
 }
 
 func transition(before, after string) string {
@@ -136,13 +151,26 @@ func orNone(list string) string {
 	return list
 }
 
-// consequences prints all findings: nobody can agree to what is not shown.
-func (p *printer) consequences(found []judge.Finding) {
+// consequences prints all findings: nobody can agree to what is not shown. What
+// several in a row ask for is printed once.
+func (p *printer) consequences(found []Finding) {
 	for i := range found {
-		p.finding(&found[i])
-		if i+1 == len(found) || found[i+1].Advice != found[i].Advice {
-			p.line("%*s-> %s", labelCells, "", p.wrap(Printable(found[i].Advice), labelCells+3, labelCells+3))
+		f := &found[i]
+		label := p.padded(strings.ToUpper(string(f.Severity)), labelCells)
+		p.beside(label, severityInk(f.Severity), Printable(subjectText(&f.Subject)+": "+f.Evidence))
+		if i+1 == len(found) || !sameSteps(f.Actions, found[i+1].Actions) {
+			p.advice(f.Actions)
 		}
+	}
+}
+
+func (p *printer) advice(actions []Action) {
+	for i := range actions {
+		text := adviceText(&actions[i])
+		if effect := actions[i].Effect; effect != "" {
+			text += "; " + Printable(effect)
+		}
+		p.beside(fmt.Sprintf("%*s-> ", labelCells, ""), plain, text)
 	}
 }
 
@@ -150,9 +178,9 @@ func (p *printer) writes(writes []Write, files []FileDiff) {
 	if len(writes)+len(files) == 0 {
 		return
 	}
-	p.line("%s", p.paint(bold, "To be written, in this order"))
+	p.text(bold, "To be written, in this order")
 	for _, w := range writes {
-		p.line("  %s = %s", w.Key, orNone(w.After)+in(writes, w))
+		p.line("  %s = %s", w.Key, Printable(orNone(w.After))+in(writes, w))
 	}
 	for _, f := range files {
 		p.diff(f.Diff)

@@ -3,11 +3,12 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
+	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
+	"portrange/internal/words"
 )
 
 // The states of a monitoring plugin, by exit code
@@ -24,19 +25,19 @@ func pluginState(code int) string { return [...]string{"OK", "WARNING", "CRITICA
 
 // Check is the document of `portrange check`.
 type Check struct {
-	SchemaVersion int    `json:"schema_version"`
-	State         string `json:"state"`
-	ExitCode      int    `json:"exit_code"`
-	Message       string `json:"message"`
+	SchemaVersion int    `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	State         string `json:"state" doc:"OK, WARNING, CRITICAL or UNKNOWN"`
+	ExitCode      int    `json:"exit_code" doc:"0, 1, 2 or 3, as the program exits"`
+	Message       string `json:"message" doc:"the text of the plugin's line"`
 	// Worst is nil where nothing could be read.
-	Worst *judge.Strain `json:"worst"`
+	Worst *judge.Strain `json:"worst" doc:"the worst pool; null where nothing could be read"`
 	// Pools counts the pools looked at, Critical and Warning those that reached
 	// a threshold.
-	Pools    int        `json:"pools"`
-	Critical int        `json:"critical"`
-	Warning  int        `json:"warning"`
-	Exact    bool       `json:"exact"`
-	Gaps     []host.Gap `json:"gaps"`
+	Pools    int        `json:"pools" doc:"number of pools looked at"`
+	Critical int        `json:"critical" doc:"number of pools that reached the critical threshold"`
+	Warning  int        `json:"warning" doc:"number of pools that reached the warning threshold alone"`
+	Exact    bool       `json:"exact" doc:"whether the numbers are the kernel's own"`
+	Gaps     []host.Gap `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
 
 	// Thresholds are those of the performance data.
 	Thresholds judge.Thresholds `json:"-"`
@@ -49,9 +50,9 @@ func NewCheck(strains []judge.Strain, exact, partial bool, gaps []host.Gap) *Che
 	judge.SortStrains(strains)
 	for i := range strains {
 		switch strains[i].Severity {
-		case judge.Critical:
+		case finding.Critical:
 			c.Critical++
-		case judge.Warning:
+		case finding.Warning:
 			c.Warning++
 		}
 	}
@@ -91,9 +92,9 @@ func (c *Check) message() string {
 	text := strainText(c.Worst)
 	switch reached := c.Critical + c.Warning; {
 	case reached > 1:
-		text += fmt.Sprintf("; worst of %d pools, %d critical and %d warning", c.Pools, c.Critical, c.Warning)
+		text += fmt.Sprintf("; worst of %s, %s critical and %s warning", words.Count(c.Pools, "pool"), words.Thousands(c.Critical), words.Thousands(c.Warning))
 	case c.Pools > 1:
-		text += fmt.Sprintf("; worst of %d pools", c.Pools)
+		text += fmt.Sprintf("; worst of %s", words.Count(c.Pools, "pool"))
 	}
 	if !c.Exact {
 		text += "; not exact, fewer may be left"
@@ -101,7 +102,7 @@ func (c *Check) message() string {
 	if len(c.Gaps) > 0 {
 		text += fmt.Sprintf("; could not read %s", c.Gaps[0].What())
 		if more := len(c.Gaps) - 1; more > 0 {
-			text += fmt.Sprintf(" and %d more", more)
+			text += fmt.Sprintf(" and %s more", words.Thousands(more))
 		}
 	}
 	return text
@@ -117,7 +118,7 @@ func strainText(s *judge.Strain) string {
 	case s.Local != "":
 		where = fmt.Sprintf("at %s, for all destinations", s.Local)
 	}
-	text := fmt.Sprintf("%d ports left %s (%s), %s taken", s.Left, where, s.Proto, percent(s.Share()))
+	text := fmt.Sprintf("%s left %s (%s), %s taken", words.Count(s.Left, "port"), where, s.Proto, words.Percent(s.Share()))
 	if s.Name != "" {
 		text += ", network namespace " + s.Name
 	}
@@ -162,25 +163,4 @@ func (c *Check) performance() string {
 		fmt.Sprintf("critical_pools=%d;;;0;", c.Critical),
 		fmt.Sprintf("warning_pools=%d;;;0;", c.Warning),
 	}, " ")
-}
-
-func checkDocument() Document {
-	return Document{"check", "One object.", slices.Concat(schemaField, []Field{
-		{"state", "OK, WARNING, CRITICAL or UNKNOWN"},
-		{"exit_code", "0, 1, 2 or 3, as the program exits"},
-		{"message", "the text of the plugin's line"},
-		{"worst", "the worst pool; null where nothing could be read"},
-		{"worst.netns", "inode number of its network namespace"},
-		{"worst.name", "name of that namespace"},
-		{"worst.proto", "tcp or udp"},
-		{"worst.local", "local address; empty for what a new destination would find"},
-		{"worst.remote", "remote address:port; absent for a pool shared by all destinations"},
-		{"worst.size", "ports of the pool"},
-		{"worst.left", "ports left in it"},
-		{"worst.severity", "threshold reached: critical, warning, or info for none"},
-		{"pools", "number of pools looked at"},
-		{"critical", "number of pools that reached the critical threshold"},
-		{"warning", "number of pools that reached the warning threshold alone"},
-		{"exact", "whether the numbers are the kernel's own"},
-	}, gapFields)}
 }

@@ -3,100 +3,73 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
-	"portrange/internal/doctor"
+	"portrange/internal/finding"
 	"portrange/internal/host"
-	"portrange/internal/judge"
+	"portrange/internal/words"
 )
 
 // Doctor is the document of `portrange doctor`.
 type Doctor struct {
-	SchemaVersion int              `json:"schema_version"`
-	TakenAt       time.Time        `json:"taken_at"`
-	Host          string           `json:"host"`
-	Kernel        string           `json:"kernel"`
-	Findings      []doctor.Finding `json:"findings"`
-	Gaps          []host.Gap       `json:"gaps"`
-
-	// Examined is the number of network namespaces that were looked at.
-	Examined int `json:"-"`
+	SchemaVersion int        `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	TakenAt       time.Time  `json:"taken_at" doc:"when the check-up ended (RFC 3339, UTC)"`
+	Host          string     `json:"host" doc:"host name"`
+	Kernel        string     `json:"kernel" doc:"kernel release, as uname -r prints it"`
+	Namespaces    []Examined `json:"namespaces" doc:"the network namespaces that were examined"`
+	Findings      []Finding  `json:"findings" doc:"what was found, the worst first"`
+	Gaps          []host.Gap `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
 }
 
-// WriteDoctor prints the text of `portrange doctor`: the findings, the worst
-// first, each with its code, evidence and advice.
+// Examined is a network namespace that was looked at, and how.
+type Examined struct {
+	NetNS  uint64 `json:"netns" doc:"inode number of the network namespace"`
+	Name   string `json:"name" doc:"host, the name given by ip netns, or its first process"`
+	Source string `json:"source" doc:"where the sockets came from: bpf or netlink"`
+	// Walk is nil where the table of bind buckets was not walked.
+	Walk *host.Walk `json:"walk,omitempty" doc:"how the kernel's table of bind buckets was walked; absent where it was not"`
+}
+
+// NewDoctor is the document of a check-up that ended at a time.
+func NewDoctor(at time.Time, state *host.State, found []finding.Finding) *Doctor {
+	doc := &Doctor{
+		SchemaVersion: SchemaVersion, TakenAt: at, Host: state.Host, Kernel: state.Kernel,
+		Namespaces: make([]Examined, len(state.Namespaces)), Findings: NewFindings(found), Gaps: append([]host.Gap{}, state.Gaps...),
+	}
+	for i := range state.Namespaces {
+		ns := &state.Namespaces[i]
+		doc.Namespaces[i] = Examined{ns.ID, ns.Name, ns.Source, ns.Walk}
+	}
+	return doc
+}
+
+// WriteDoctor prints the text of `portrange doctor`: one block for each fault,
+// the worst first.
 func WriteDoctor(w io.Writer, doc *Doctor, style Style) error {
 	p := newPrinter(w, style)
-	p.line("%s, Linux %s, %s", p.paint(bold, Printable(doc.Host)), Printable(doc.Kernel), timeText(doc.TakenAt))
-	for i := range doc.Findings {
-		p.line("")
-		p.diagnosis(&doc.Findings[i], doc.Examined > 1)
-	}
+	p.origin(doc.Host, doc.Kernel, doc.TakenAt)
+	blocks := blocksOf(doc.Findings)
+	p.blocks(blocks, 0, len(doc.Namespaces) > 1)
 	p.line("")
-	p.prognosis(doc)
+	p.prognosis(doc, blocks)
 	return p.flush()
 }
 
-// diagnosis prints one finding, with its place where several were examined.
-func (p *printer) diagnosis(f *doctor.Finding, several bool) {
-	head := fmt.Sprintf("%-*s%s", labelCells, strings.ToUpper(string(f.Severity)), f.Code)
-	where := ""
-	if several && f.Namespace != 0 {
-		where = fmt.Sprintf(", network namespace %s", Printable(f.Name))
-	}
-	p.line("%s%s", p.paint(severityInk(f.Severity), head), where)
-	for _, text := range []string{f.Subject + ": " + f.Evidence, "-> " + f.Advice} {
-		p.line("%*s%s", labelCells, "", p.wrap(Printable(text), labelCells, labelCells))
-	}
+// origin prints where and when the numbers were taken.
+func (p *printer) origin(host, kernel string, at time.Time) {
+	p.line("%s, Linux %s, %s", p.paint(bold, Printable(host)), Printable(kernel), words.Moment(at))
 }
 
 // prognosis closes with what there is, and where to read on.
-func (p *printer) prognosis(doc *Doctor) {
-	if len(doc.Findings) == 0 {
-		text := "Nothing found."
-		if len(doc.Gaps) > 0 {
-			text = "Nothing found, as far as could be read."
-		}
-		p.line("%s", p.paint(green, text))
-		return
+func (p *printer) prognosis(doc *Doctor, blocks []block) {
+	switch {
+	case len(blocks) > 0:
+		worst := blocks[0]
+		p.text(severityInk(worst.Severity), fmt.Sprintf("%s: %s. %s explains the first.",
+			words.Count(len(blocks), "finding"), tally(blocks, finding.Critical, finding.Warning, finding.Info), commandText("portrange doctor --explain "+worst.Code)))
+	case len(doc.Gaps) > 0:
+		p.text(green, "Nothing found, as far as could be read.")
+	default:
+		p.text(green, "Nothing found.")
 	}
-	counts := map[judge.Severity]int{}
-	for i := range doc.Findings {
-		counts[doc.Findings[i].Severity]++
-	}
-	var parts []string
-	for _, severity := range []judge.Severity{judge.Critical, judge.Warning, judge.Info} {
-		if n := counts[severity]; n > 0 {
-			parts = append(parts, severities(n, severity))
-		}
-	}
-	worst := &doc.Findings[0]
-	p.line("%s", p.paint(severityInk(worst.Severity), p.wrap(fmt.Sprintf("%s: %s. `portrange doctor --explain %s` explains the first.",
-		count(len(doc.Findings), "finding"), strings.Join(parts, ", "), worst.Code), 0, 2)))
-}
-
-// severities is a number of findings: "2 critical", "2 warnings".
-func severities(n int, severity judge.Severity) string {
-	if severity == judge.Warning {
-		return count(n, string(severity))
-	}
-	return thousands(n) + " " + string(severity)
-}
-
-func doctorDocument() Document {
-	return Document{"doctor", "One object.", slices.Concat(schemaField, []Field{
-		{"taken_at", "when the check-up ended (RFC 3339, UTC)"},
-		{"host", "host name"},
-		{"kernel", "kernel release, as uname -r prints it"},
-		{"findings[]", "what was found, the worst first"},
-		{"findings[].code", "stable name of the kind of finding; `portrange doctor --explain CODE` explains it"},
-		{"findings[].severity", "info, warning or critical"},
-		{"findings[].subject", "what it is about"},
-		{"findings[].evidence", "the numbers behind it"},
-		{"findings[].advice", "what to do"},
-		{"findings[].namespace", "inode number of the network namespace; 0 for what belongs to the whole machine"},
-		{"findings[].name", "name of that namespace; empty for the whole machine"},
-	}, gapFields)}
 }

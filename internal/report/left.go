@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"portrange/internal/judge"
+	"portrange/internal/words"
 )
 
 // WriteLeft prints the text of `portrange left`: for each namespace a sentence
@@ -21,52 +22,52 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 }
 
 func (p *printer) leftPool(l *LeftPool) {
-	p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, "from "+onDevice(&l.Pool)+" to "+l.Remote+" ("+l.Proto+")")
-	p.field("Usable", count(l.Size, "port"))
-	used := thousands(l.Used)
+	p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), "from "+Printable(l.Pool.Source())+" to "+l.Remote+" ("+l.Proto+")")
+	p.field("Usable", words.Count(l.Size, "port"))
+	used := words.Thousands(l.Used)
 	if l.Used > 0 {
-		used += ", " + percent(l.UsedRatio) + ": " + statesText(l.States)
+		used += ", " + words.Percent(l.UsedRatio) + ": " + statesText(l.States)
 	}
 	p.field("Used", used)
 	if l.Reusable > 0 {
-		p.field("Reusable", thousands(l.Reusable)+" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
+		p.field("Reusable", words.Thousands(l.Reusable)+" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
 	}
 	if len(l.Owners) > 0 {
 		p.field("Top process", ownersText(l.Owners))
 	}
-	p.note(&l.Origin)
+	p.note(l.Origin.Source, l.Doubts)
 }
 
 func (p *printer) leftLocal(l *LeftLocal) {
-	p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, "at "+l.Local+" ("+l.Proto+"), shared by all destinations")
-	p.field("In range", count(l.Size, "port")+", reserved ones left out")
-	p.field("Used", thousands(l.Used))
-	p.note(&l.Origin)
+	p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), "at "+Printable(l.LocalPool.Source())+" ("+l.Proto+"), shared by all destinations")
+	p.field("In range", words.Count(l.Size, "port")+", reserved ones left out")
+	p.field("Used", words.Thousands(l.Used))
+	p.note(l.Origin.Source, l.Doubts)
 }
 
-func (p *printer) leftHead(o *Origin, left, size, bound int, where string) {
-	number, doubt := count(left, "port")+" left", ""
+func (p *printer) leftHead(o *Origin, left, size int, bound, where string) {
+	number := words.Count(left, "port") + " left"
+	rest := fmt.Sprintf("%s %s, network namespace %s", bound, where, Printable(o.Name))
+	p.line("%s%s", p.paint(shareInk(1-share(left, size)), number), p.wrap(rest, p.cells(number), 2))
+}
+
+// boundText says by how many ports a number may be off.
+func boundText(bound int, exact bool) string {
 	switch {
-	case bound > 0 && o.Exact:
-		doubt = fmt.Sprintf(" (or %d fewer: the ends of the range have the same parity)", bound)
+	case bound > 0 && exact:
+		return fmt.Sprintf(" (or %d fewer: the ends of the range have the same parity)", bound)
 	case bound > 0:
-		doubt = fmt.Sprintf(" (give or take %s)", thousands(bound))
+		return fmt.Sprintf(" (give or take %s)", words.Thousands(bound))
 	}
-	rest := fmt.Sprintf("%s %s, network namespace %s", doubt, where, Printable(o.Name))
-	p.line("%s%s", p.paint(shareInk(1-share(left, size)), number), p.wrap(rest, cells(number), 2))
+	return ""
 }
 
-func (p *printer) note(o *Origin) {
-	if !o.Exact {
-		p.field("Source", notExact(o.Source, o.Inexact))
+func (p *printer) note(source string, doubts []judge.Doubt) {
+	if len(doubts) > 0 {
+		p.field("Source", notExact(source, doubts))
 	}
 }
 
-func notExact(source, why string) string { return source + ", not exact: " + why }
-
-func onDevice(pool *judge.Pool) string {
-	if pool.Device == "" {
-		return pool.Local
-	}
-	return pool.Local + "%" + Printable(pool.Device)
+func notExact(source string, doubts []judge.Doubt) string {
+	return source + ", not exact: " + doubtsText(doubts)
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/report"
@@ -43,22 +46,33 @@ func golden(t *testing.T, name, got string) {
 // busyHost is a document with everything in it: two namespaces, a full, a
 // nearly full and a quiet pool, a device, local pools, findings and a gap.
 func busyHost() *report.Show {
-	return &report.Show{
+	show := &report.Show{
 		SchemaVersion: report.SchemaVersion,
 		TakenAt:       time.Date(2026, 11, 22, 20, 43, 44, 0, time.UTC),
 		Host:          "lb1", Kernel: "6.18.44",
-		Namespaces: []judge.Verdict{busyNamespace(), quietNamespace(), idleNamespace()},
+		Namespaces: namespaces([]judge.Verdict{busyNamespace(), quietNamespace(), idleNamespace()}, busyFindings()),
 		Gaps:       []host.Gap{{Part: "bind buckets", NetNS: 4026532450, Why: "operation not permitted"}},
 	}
+	show.Namespaces[0].Walk = &host.Walk{Restarts: 3, Skipped: 28000}
+	return show
+}
+
+// namespaces puts each finding with the verdict on its namespace.
+func namespaces(verdicts []judge.Verdict, found []finding.Finding) []report.Shown {
+	list := make([]report.Shown, len(verdicts))
+	for i, v := range verdicts {
+		elsewhere := func(f finding.Finding) bool { return f.NetNS != v.NetNS }
+		list[i] = report.Shown{Verdict: v, Findings: report.NewFindings(slices.DeleteFunc(slices.Clone(found), elsewhere))}
+	}
+	return list
 }
 
 func busyNamespace() judge.Verdict {
-	const advice = "widen the range, or add source addresses"
 	return judge.Verdict{
 		NetNS: 4026531840, Name: "host", Source: "bpf", Exact: true,
-		Range:    judge.Range{Low: 32768, High: 60999, Size: 28232, Default: true},
+		Range:    judge.RangeInfo{Low: 32768, High: 60999, Size: 28232, Default: true},
 		Reserved: "8080,40000-40003", ReservedInRange: 4, BindHeld: 14, Usable: 28214, OutsideRange: 3, InUse: 43214,
-		Settings: judge.Settings{TWReuse: 2, TWReuseDelayMS: 1000, UnprivilegedStart: 1024},
+		Settings: judge.SettingsInfo{TWReuse: 2, TWReuseDelayMS: 1000, UnprivilegedStart: 1024},
 		Pools: []judge.Pool{
 			{
 				Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:8080", Size: 28214, Used: 28214, UsedRatio: 1,
@@ -79,19 +93,14 @@ func busyNamespace() judge.Verdict {
 			{Proto: "tcp", Local: "127.0.0.1", Size: 28228, Used: 12, Left: 28216},
 			{Proto: "udp", Local: "10.0.0.2", Size: 28228, Used: 20000, Left: 8228},
 		},
-		Findings: []judge.Finding{
-			{Code: judge.PoolFull, Severity: judge.Critical, Subject: "tcp 10.0.0.2 → 10.0.0.5:8080", Evidence: "28214 of 28214 ports in use, 0 left", Advice: advice},
-			{Code: judge.PoolPastHalf, Severity: judge.Warning, Subject: "tcp 10.0.0.2%eth1 → [2001:db8::1234:5678]:443", Evidence: "15000 of 28214 ports in use, 13214 left", Advice: "keep connections open"},
-			{Code: judge.BindBeforeConnect, Severity: judge.Info, Subject: "tcp", Evidence: "9 ports of the range are held by connections bound to a port before connect()", Advice: "set IP_BIND_ADDRESS_NO_PORT"},
-		},
 	}
 }
 
 func quietNamespace() judge.Verdict {
 	return judge.Verdict{
-		NetNS: 4026532450, Name: "nginx (4711)", Source: "netlink", Inexact: "some ports are hidden, so fewer may be left",
-		Range:  judge.Range{Low: 15000, High: 64000, Size: 49001},
-		Usable: 49001, Pools: []judge.Pool{}, LocalPools: []judge.LocalPool{}, Findings: []judge.Finding{},
+		NetNS: 4026532450, Name: "nginx (4711)", Source: "netlink", Doubts: []judge.Doubt{judge.DoubtBuckets},
+		Range:  judge.RangeInfo{Low: 15000, High: 64000, Size: 49001},
+		Usable: 49001, Pools: []judge.Pool{}, LocalPools: []judge.LocalPool{},
 	}
 }
 
@@ -99,8 +108,8 @@ func quietNamespace() judge.Verdict {
 func idleNamespace() judge.Verdict {
 	return judge.Verdict{
 		NetNS: 4026532451, Name: "redis (99)", Source: "bpf", Exact: true,
-		Range:  judge.Range{Low: 32768, High: 60999, Size: 28232, Default: true},
-		Usable: 28232, Pools: []judge.Pool{}, LocalPools: []judge.LocalPool{}, Findings: []judge.Finding{},
+		Range:  judge.RangeInfo{Low: 32768, High: 60999, Size: 28232, Default: true},
+		Usable: 28232, Pools: []judge.Pool{}, LocalPools: []judge.LocalPool{},
 	}
 }
 
@@ -154,21 +163,21 @@ func TestNamesCannotMoveTheCursor(t *testing.T) {
 func TestClosingLine(t *testing.T) {
 	quiet := quietNamespace()
 	used := busyNamespace()
-	used.Findings = nil
+	verdicts := func(verdicts ...judge.Verdict) []report.Shown { return namespaces(verdicts, nil) }
 	tests := []struct {
 		name string
 		doc  report.Show
 		want string
 	}{
-		{"no pools", report.Show{Namespaces: []judge.Verdict{quiet}}, "All is well: no socket uses a port of the range."},
-		{"a gap", report.Show{Namespaces: []judge.Verdict{quiet}, Gaps: []host.Gap{{}}}, "As far as could be read, all is well: no socket uses a port of the range."},
-		{"no pools of one protocol", report.Show{Namespaces: []judge.Verdict{quiet}, Proto: "udp"}, "All is well: no udp socket uses a port of the range."},
-		{"only UDP", report.Show{Namespaces: []judge.Verdict{{LocalPools: []judge.LocalPool{
+		{"no pools", report.Show{Namespaces: verdicts(quiet)}, "All is well: no socket uses a port of the range."},
+		{"a gap", report.Show{Namespaces: verdicts(quiet), Gaps: []host.Gap{{}}}, "As far as could be read, all is well: no socket uses a port of the range."},
+		{"no pools of one protocol", report.Show{Namespaces: verdicts(quiet), Proto: "udp"}, "All is well: no udp socket uses a port of the range."},
+		{"only UDP", report.Show{Namespaces: verdicts(judge.Verdict{LocalPools: []judge.LocalPool{
 			{Proto: "tcp", Local: "10.0.0.2", Size: 20, Used: 19, Left: 1}, {Proto: "udp", Local: "10.0.0.2", Size: 20, Used: 16, Left: 4},
-		}}}}, "All is well: the fullest pool, udp 10.0.0.2, has 4 of 20 ports left."},
-		{"only notes", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Info)}}, "All is well: the fullest pool, tcp 10.0.0.2 → 10.0.0.5:8080, has 0 of 28,214 ports left."},
-		{"warnings", report.Show{Namespaces: []judge.Verdict{withFindings(used, judge.Warning, judge.Warning)}}, "Not well: 2 warnings. First, s0: a0."},
-		{"critical in the second namespace", report.Show{Namespaces: []judge.Verdict{withFindings(quiet, judge.Warning), withFindings(used, judge.Info, judge.Critical)}}, "Not well: 1 critical, 1 warning. First, s1 in host: a1."},
+		}})}, "All is well: the fullest pool, udp 10.0.0.2, has 4 of 20 ports left."},
+		{"only notes", report.Show{Namespaces: []report.Shown{withFindings(used, finding.Info)}}, "All is well: the fullest pool, tcp 10.0.0.2 → 10.0.0.5:8080, has 0 of 28,214 ports left."},
+		{"warnings", report.Show{Namespaces: []report.Shown{withFindings(used, finding.Warning, finding.Warning)}}, "Not well: 2 warnings. First: a0."},
+		{"critical in the second namespace", report.Show{Namespaces: []report.Shown{withFindings(quiet, finding.Warning), withFindings(used, finding.Info, finding.Critical)}}, "Not well: 1 critical, 1 warning. First, in host: a1."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -184,28 +193,34 @@ func TestClosingLine(t *testing.T) {
 	}
 }
 
-func withFindings(v judge.Verdict, severities ...judge.Severity) judge.Verdict {
-	v.Findings = nil
+func withFindings(v judge.Verdict, severities ...finding.Severity) report.Shown {
+	var found []finding.Finding
 	for i, severity := range severities {
-		digit := string(rune('0' + i))
-		v.Findings = append(v.Findings, judge.Finding{Severity: severity, Subject: "s" + digit, Advice: "a" + digit})
+		digit := strconv.Itoa(i)
+		found = append(found, finding.Finding{
+			Kind: kind("s"+digit, "e"+digit), Severity: severity, NetNS: v.NetNS, Name: v.Name,
+			Actions: []finding.Action{{Step: finding.Now, Text: "a" + digit}},
+		})
 	}
-	return v
+	return namespaces([]judge.Verdict{v}, found)[0]
 }
 
 func TestLeftText(t *testing.T) {
 	doc := &report.Left{
 		Pools: []report.LeftPool{
-			{Origin: report.Origin{Name: "host", Source: "bpf", Exact: true}, Pool: judge.Pool{
+			{Origin: report.Origin{Name: "host", Source: "bpf"}, Pool: judge.Pool{
+				Exact: true,
 				Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:8080", Size: 28218, Used: 21870, Left: 6358, Reusable: 10, UsedRatio: 0.775,
 				States: map[string]int{"established": 3000, "time_wait": 18870},
 				Owners: []judge.Owner{{Process: host.Process{PID: 812, Command: "haproxy"}, Used: 3000}},
 			}},
-			{Origin: report.Origin{Name: "lb1", Source: "netlink", Inexact: "some ports are hidden, so fewer may be left"}, Pool: judge.Pool{
-				Proto: "tcp", Local: "fe80::1", Device: "eth0", Remote: "[fe80::2]:80", Size: 1, Left: 1, ErrorBound: 1,
+			{Origin: report.Origin{Name: "lb1", Source: "netlink"}, Pool: judge.Pool{
+				Doubts: []judge.Doubt{judge.DoubtBuckets},
+				Proto:  "tcp", Local: "fe80::1", Device: "eth0", Remote: "[fe80::2]:80", Size: 1, Left: 1, ErrorBound: 1,
 			}},
 		},
-		LocalPools: []report.LeftLocal{{Origin: report.Origin{Name: "host", Source: "bpf", Exact: true}, LocalPool: judge.LocalPool{
+		LocalPools: []report.LeftLocal{{Origin: report.Origin{Name: "host", Source: "bpf"}, LocalPool: judge.LocalPool{
+			Exact: true,
 			Proto: "udp", Local: "0.0.0.0", Size: 28232, Used: 28232,
 		}}},
 	}

@@ -9,18 +9,18 @@ import (
 
 // Reserved is the document of `portrange reserve list`.
 type Reserved struct {
-	SchemaVersion int                 `json:"schema_version"`
-	Namespaces    []NamespaceReserved `json:"namespaces"`
-	Gaps          []host.Gap          `json:"gaps"`
+	SchemaVersion int                 `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	Namespaces    []NamespaceReserved `json:"namespaces" doc:"the network namespaces that were read"`
+	Gaps          []host.Gap          `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
 }
 
 // NamespaceReserved is the reserved ports of one namespace.
 type NamespaceReserved struct {
-	NetNS    uint64 `json:"netns"`
-	Name     string `json:"name"`
-	Reserved string `json:"reserved"`
-	Count    int    `json:"count"`
-	InRange  int    `json:"in_range"`
+	NetNS    uint64 `json:"netns" doc:"inode number of the network namespace"`
+	Name     string `json:"name" doc:"host, the name given by ip netns, or its first process"`
+	Reserved string `json:"reserved" doc:"ip_local_reserved_ports in the kernel's form; empty for none"`
+	Count    int    `json:"count" doc:"number of reserved ports"`
+	InRange  int    `json:"in_range" doc:"those of them that lie in the range"`
 }
 
 // NewReserved lists the reserved ports of namespaces.

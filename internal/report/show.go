@@ -10,61 +10,61 @@ import (
 	"strings"
 
 	"portrange/internal/judge"
+	"portrange/internal/port"
+	"portrange/internal/words"
 )
 
 // fullEnough is the share in use from which a local pool gets a line in text.
 const fullEnough = 0.1
 
-// maxFindings is how many findings of one namespace text prints.
-const maxFindings = 10
+// maxBlocks is how many blocks of findings text prints of one namespace.
+const maxBlocks = 10
 
 // WriteShow prints the text of `portrange show`: for each namespace its range,
 // the fullest limit pools (0 for all of them) in the document's order, and what
 // is wrong; at the end whether all is well.
 func WriteShow(w io.Writer, doc *Show, limit int, style Style) error {
 	p := newPrinter(w, style)
-	p.line("%s, Linux %s, %s", p.paint(bold, Printable(doc.Host)), Printable(doc.Kernel),
-		timeText(doc.TakenAt))
-	worst := worstFinding(doc.Namespaces)
+	p.origin(doc.Host, doc.Kernel, doc.TakenAt)
 	for i := range doc.Namespaces {
-		v := &doc.Namespaces[i]
+		ns := &doc.Namespaces[i]
 		p.line("")
-		if len(doc.Namespaces) > 1 && idle(v) {
-			p.idle(v)
+		if len(doc.Namespaces) > 1 && idle(ns) {
+			p.idle(&ns.Verdict)
 			continue
 		}
-		p.namespace(v, limit, worst.in(v))
+		p.namespace(ns, limit)
 	}
 	p.line("")
-	p.closing(doc, worst)
+	p.closing(doc)
 	return p.flush()
 }
 
 // idle reports whether there is nothing to say of a namespace but its range.
-func idle(v *judge.Verdict) bool {
-	return len(v.Pools)+len(v.Findings)+v.BindHeld+v.ReservedInRange+v.OutsideRange == 0 && v.Exact &&
-		!slices.ContainsFunc(v.LocalPools, worthShowing)
+func idle(ns *Shown) bool {
+	return len(ns.Pools)+len(ns.Findings)+ns.BindHeld+ns.ReservedInRange+ns.OutsideRange == 0 && ns.Exact &&
+		!slices.ContainsFunc(ns.LocalPools, worthShowing)
 }
 
 // idle prints one line. Among many namespaces most are idle.
 func (p *printer) idle(v *judge.Verdict) {
 	title := title(v)
 	text := fmt.Sprintf(": range %s, none in use", rangeText(v.Range))
-	p.line("%s%s", p.paint(bold, title), p.wrap(text, cells(title), 2))
+	p.line("%s%s", p.paint(bold, title), p.wrap(text, p.cells(title), 2))
 }
 
 func title(v *judge.Verdict) string {
 	return fmt.Sprintf("Network namespace %s (%d)", Printable(v.Name), v.NetNS)
 }
 
-func (p *printer) namespace(v *judge.Verdict, limit int, closing *judge.Finding) {
-	p.header(v)
-	if len(v.Pools) > 0 {
+func (p *printer) namespace(ns *Shown, limit int) {
+	p.header(&ns.Verdict)
+	if len(ns.Pools) > 0 {
 		p.line("")
-		p.pools(v.Pools, limit, v.InUse)
+		p.pools(ns.Pools, limit, ns.InUse)
 	}
-	p.localPools(v.LocalPools, limit)
-	p.findings(v.Findings, closing)
+	p.localPools(ns.LocalPools, limit)
+	p.blocks(blocksOf(ns.Findings), maxBlocks, false)
 }
 
 func (p *printer) header(v *judge.Verdict) {
@@ -72,21 +72,21 @@ func (p *printer) header(v *judge.Verdict) {
 	p.field("Range", rangeText(v.Range))
 	p.field("Reserved", reservedText(v))
 	p.field("Bind-held", bindHeldText(v))
-	p.field("Usable", count(v.Usable, "port")+" to each destination")
+	p.field("Usable", words.Count(v.Usable, "port")+" to each destination")
 	if v.OutsideRange > 0 {
-		p.field("Outside", count(v.OutsideRange, "connection")+" on ports outside the range")
+		p.field("Outside", words.Count(v.OutsideRange, "connection")+" on ports outside the range")
 	}
 	if !v.Exact {
-		p.field("Source", notExact(v.Source, v.Inexact))
+		p.field("Source", notExact(v.Source, v.Doubts))
 	}
 }
 
-func rangeText(r judge.Range) string {
-	text := fmt.Sprintf("%d-%d, %s", r.Low, r.High, count(r.Size, "port"))
+func rangeText(r judge.RangeInfo) string {
+	text := fmt.Sprintf("%d-%d, %s", r.Low, r.High, words.Count(r.Size, "port"))
 	if r.Default {
 		text += ", the kernel's default"
 	}
-	if r.Low%2 == r.High%2 && r.Size > 1 {
+	if ends := (port.Range{Low: r.Low, High: r.High}); ends.SameParity() {
 		text += "; ends of the same parity: a search can miss one port"
 	}
 	return text
@@ -96,14 +96,14 @@ func reservedText(v *judge.Verdict) string {
 	if v.Reserved == "" {
 		return "none"
 	}
-	return fmt.Sprintf("%s (%s in the range)", strings.ReplaceAll(v.Reserved, ",", ", "), thousands(v.ReservedInRange))
+	return fmt.Sprintf("%s (%s in the range)", strings.ReplaceAll(v.Reserved, ",", ", "), words.Thousands(v.ReservedInRange))
 }
 
 func bindHeldText(v *judge.Verdict) string {
 	if v.BindHeld == 0 {
 		return "none"
 	}
-	return count(v.BindHeld, "port") + " of the range taken through bind(), withheld from every connect()"
+	return words.Count(v.BindHeld, "port") + " of the range taken through bind(), withheld from every connect()"
 }
 
 func (p *printer) pools(pools []judge.Pool, limit, inUse int) {
@@ -111,30 +111,31 @@ func (p *printer) pools(pools []judge.Pool, limit, inUse int) {
 	if limit > 0 && len(pools) > limit {
 		shown = pools[:limit]
 	}
-	t := table{columns: []column{
-		{title: "PROTO", yields: 1}, {title: "LOCAL", yields: 2}, {title: "REMOTE"},
-		{title: "USED", right: true}, {title: "LEFT", right: true},
-		{title: "SHARE", right: true}, {yields: 5}, {title: "STATES", yields: 4}, {title: "TOP PROCESS", yields: 3},
-	}}
-	for i := range shown {
-		t.rows = append(t.rows, p.poolRow(&shown[i]))
+	writeTable(p, p.poolColumns(), shown)
+	text := fmt.Sprintf("Total: %s with %s", words.Count(len(pools), "pool"), words.Count(inUse, "connection"))
+	if hidden := len(pools) - len(shown); hidden > 0 {
+		text += fmt.Sprintf("; %s not shown (--limit 0 shows all)", words.Count(hidden, "pool"))
 	}
-	p.table(&t)
-	p.total(len(pools), len(shown), inUse)
+	p.text(bold, text)
 }
 
-func (p *printer) poolRow(pool *judge.Pool) []cell {
-	ink := shareInk(1 - share(pool.Left, pool.Size))
-	return []cell{
-		{text: pool.Proto}, {text: onDevice(pool)}, {text: pool.Remote},
-		{text: thousands(pool.Used)}, {text: thousands(pool.Left), ink: ink},
-		{text: percent(pool.UsedRatio), ink: ink}, p.barCell(pool.UsedRatio, ink),
-		{text: statesText(pool.States)}, {text: ownersText(pool.Owners)},
+func (p *printer) poolColumns() []column[judge.Pool] {
+	taken := func(pool *judge.Pool) ink { return shareInk(1 - share(pool.Left, pool.Size)) }
+	return []column[judge.Pool]{
+		{title: "PROTO", yields: 1, cell: textCell(func(pool *judge.Pool) string { return pool.Proto })},
+		{title: "LOCAL", yields: 2, cell: textCell(func(pool *judge.Pool) string { return Printable(pool.Source()) })},
+		{title: "REMOTE", cell: textCell(func(pool *judge.Pool) string { return pool.Remote })},
+		{title: "USED", right: true, cell: textCell(func(pool *judge.Pool) string { return words.Thousands(pool.Used) })},
+		{title: "LEFT", right: true, cell: func(pool *judge.Pool) cell { return cell{words.Thousands(pool.Left), taken(pool)} }},
+		{title: "SHARE", right: true, cell: func(pool *judge.Pool) cell { return cell{words.Percent(pool.UsedRatio), taken(pool)} }},
+		{yields: 5, cell: func(pool *judge.Pool) cell { return p.barCell(pool.UsedRatio, taken(pool)) }},
+		{title: "STATES", yields: 4, cell: textCell(func(pool *judge.Pool) string { return statesText(pool.States) })},
+		{title: "TOP PROCESS", yields: 3, cell: textCell(func(pool *judge.Pool) string { return ownersText(pool.Owners) })},
 	}
 }
 
 func (p *printer) barCell(share float64, in ink) cell {
-	if !p.Bars {
+	if !p.Bars || p.ASCII {
 		return cell{}
 	}
 	return cell{bar(share), cmp.Or(in, green)}
@@ -153,7 +154,7 @@ func statesText(states map[string]int) string {
 		return cmp.Or(cmp.Compare(states[b], states[a]), cmp.Compare(a, b))
 	})
 	for i, name := range names {
-		names[i] = thousands(states[name]) + " " + name
+		names[i] = words.Thousands(states[name]) + " " + name
 	}
 	return strings.Join(names, ", ")
 }
@@ -170,14 +171,6 @@ func ownersText(owners []judge.Owner) string {
 	return text
 }
 
-func (p *printer) total(pools, shown, inUse int) {
-	text := fmt.Sprintf("Total: %s with %s", count(pools, "pool"), count(inUse, "connection"))
-	if hidden := pools - shown; hidden > 0 {
-		text += fmt.Sprintf("; %s not shown (--limit 0 shows all)", count(hidden, "pool"))
-	}
-	p.line("%s", p.paint(bold, p.wrap(text, 0, 2)))
-}
-
 // localPools prints those that are somewhat full. An idle one says nothing, and
 // every host has a few.
 func (p *printer) localPools(pools []judge.LocalPool, limit int) {
@@ -191,28 +184,24 @@ func (p *printer) localPools(pools []judge.LocalPool, limit int) {
 		shown = full[:limit]
 	}
 	p.line("")
-	p.line("%s", p.wrap("Shared by all destinations, drawn on by bind() to port 0 and by UDP:", 0, 2))
-	p.localTable(shown)
+	p.text(plain, "Shared by all destinations, drawn on by bind() to port 0 and by UDP:")
+	writeTable(p, p.localColumns(), shown)
 	if hidden := len(full) - len(shown); hidden > 0 {
-		p.line("%s", p.wrap(count(hidden, "local pool")+" not shown (--limit 0 shows all)", 0, 2))
+		p.text(plain, words.Count(hidden, "local pool")+" not shown (--limit 0 shows all)")
 	}
 }
 
 func worthShowing(pool judge.LocalPool) bool { return share(pool.Used, pool.Size) >= fullEnough }
 
-func (p *printer) localTable(pools []judge.LocalPool) {
-	t := table{columns: []column{
-		{title: "PROTO"}, {title: "LOCAL"}, {title: "USED", right: true}, {title: "LEFT", right: true},
-		{title: "SHARE", right: true}, {yields: 1},
-	}}
-	for i := range pools {
-		pool := &pools[i]
-		used := share(pool.Used, pool.Size)
-		ink := shareInk(used)
-		t.rows = append(t.rows, []cell{
-			{text: pool.Proto}, {text: pool.Local}, {text: thousands(pool.Used)}, {text: thousands(pool.Left), ink: ink},
-			{text: percent(used), ink: ink}, p.barCell(used, ink),
-		})
+func (p *printer) localColumns() []column[judge.LocalPool] {
+	used := func(pool *judge.LocalPool) float64 { return share(pool.Used, pool.Size) }
+	taken := func(pool *judge.LocalPool) ink { return shareInk(used(pool)) }
+	return []column[judge.LocalPool]{
+		{title: "PROTO", cell: textCell(func(pool *judge.LocalPool) string { return pool.Proto })},
+		{title: "LOCAL", cell: textCell(func(pool *judge.LocalPool) string { return pool.Local })},
+		{title: "USED", right: true, cell: textCell(func(pool *judge.LocalPool) string { return words.Thousands(pool.Used) })},
+		{title: "LEFT", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Thousands(pool.Left), taken(pool)} }},
+		{title: "SHARE", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Percent(used(pool)), taken(pool)} }},
+		{yields: 1, cell: func(pool *judge.LocalPool) cell { return p.barCell(used(pool), taken(pool)) }},
 	}
-	p.table(&t)
 }

@@ -3,34 +3,34 @@ package report
 import (
 	"fmt"
 	"io"
-	"strconv"
 
 	"portrange/internal/simulate"
+	"portrange/internal/words"
 )
 
 // Costs is the document of `portrange plan --probe`.
 type Costs struct {
-	SchemaVersion int                      `json:"schema_version"`
-	Kernel        string                   `json:"kernel"`
-	Costs         []*simulate.ConnectCosts `json:"costs"`
+	SchemaVersion int                      `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	Kernel        string                   `json:"kernel" doc:"kernel release, as uname -r prints it"`
+	Costs         []*simulate.ConnectCosts `json:"costs" doc:"one for each state of the sockets that fill the pool"`
 }
 
 func (p *printer) simulation(result *simulate.Result, planned int) {
 	run, predicted, measured := &result.Run, &result.Predicted, &result.Measured
 	p.line("")
-	p.line("%s", p.paint(bold, "Simulated on this kernel, in a private network namespace:"))
+	p.text(bold, "Simulated on this kernel, in a private network namespace:")
 	p.field("Scaled", scaleText(run, planned))
 	p.field("TIME_WAIT", standsText(run))
-	p.field("Peak", fmt.Sprintf("%s withheld at once; predicted %s, from %s to %s 99 times of 100", count(measured.Peak, "port"),
-		thousands(predicted.Peak), thousands(predicted.PeakLow), thousands(predicted.PeakHigh)))
-	p.field("Failed", fmt.Sprintf("%s of %s of connect(), %s; predicted %s", thousands(measured.Failed), count(measured.Calls, "call"),
-		percent(measured.Lost), percent(predicted.Lost)))
+	p.field("Peak", fmt.Sprintf("%s withheld at once; predicted %s, from %s to %s 99 times of 100", words.Count(measured.Peak, "port"),
+		words.Thousands(predicted.Peak), words.Thousands(predicted.PeakLow), words.Thousands(predicted.PeakHigh)))
+	p.field("Failed", fmt.Sprintf("%s of %s of connect(), %s; predicted %s", words.Thousands(measured.Failed), words.Count(measured.Calls, "call"),
+		words.Percent(measured.Lost), words.Percent(predicted.Lost)))
 	p.field("connect()", latencyText(&measured.Connect))
 	if measured.Failed > 0 {
 		p.field("Failing", latencyText(&measured.Failing))
 	}
 	if measured.Pace < worthSlowing {
-		p.field("Pace", percent(measured.Pace)+" of the planned: the machine could not keep up, so the run was stretched; connect() may take less on an idle one")
+		p.field("Pace", words.Percent(measured.Pace)+" of the planned: the machine could not keep up, so the run was stretched; connect() may take less on an idle one")
 	}
 }
 
@@ -39,16 +39,16 @@ const worthSlowing = 0.9
 
 func scaleText(run *simulate.Run, planned int) string {
 	return fmt.Sprintf("%s of %s; %s to each, open for %s; range %d-%d, %s usable; ports × %.3g, time × %.3g",
-		thousands(run.Tuples), count(planned, "tuple"), rateText(run.TupleRate), secondsText(run.Hold),
-		run.Low, run.High, thousands(run.Usable), run.PortScale, run.TimeScale)
+		words.Thousands(run.Tuples), words.Count(planned, "tuple"), words.Rate(run.TupleRate), words.Seconds(run.Hold),
+		run.Low, run.High, words.Thousands(run.Usable), run.PortScale, run.TimeScale)
 }
 
 func standsText(run *simulate.Run) string {
 	switch run.Stands {
 	case simulate.Kernel:
-		return "the kernel's own, with tcp_tw_reuse and a delay of " + secondsText(run.Lingers)
+		return "the kernel's own, with tcp_tw_reuse and a delay of " + words.Seconds(run.Lingers)
 	case simulate.Emulated:
-		return "emulated, as its 60 s are compiled into the kernel: each connection stays open for " + secondsText(run.Lingers) +
+		return "emulated, as its 60 s are compiled into the kernel: each connection stays open for " + words.Seconds(run.Lingers) +
 			" more instead, and is then reset"
 	}
 	return "not needed, the server closes first"
@@ -58,12 +58,7 @@ func latencyText(l *simulate.Latency) string {
 	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, longest %s", microsText(l.P50), microsText(l.P90), microsText(l.P99), microsText(l.Max))
 }
 
-func microsText(us float64) string {
-	if us >= 1000 {
-		return strconv.FormatFloat(us/1000, 'f', 1, 64) + " ms"
-	}
-	return strconv.FormatFloat(us, 'f', 0, 64) + " µs"
-}
+func microsText(us float64) string { return words.Seconds(us / 1e6) }
 
 // WriteCosts prints the text of `portrange plan --probe`.
 func WriteCosts(w io.Writer, doc *Costs, style Style) error {
@@ -72,25 +67,33 @@ func WriteCosts(w io.Writer, doc *Costs, style Style) error {
 		if i > 0 {
 			p.line("")
 		}
-		p.line("%s", p.paint(bold, p.wrap(fmt.Sprintf("connect() on Linux %s while a pool of %s fills with sockets in state %s",
-			Printable(doc.Kernel), count(costs.Ports, "port"), costs.Fill), 0, 2)))
+		p.text(bold, fmt.Sprintf("connect() on Linux %s while a pool of %s fills with sockets in state %s",
+			Printable(doc.Kernel), words.Count(costs.Ports, "port"), costs.Fill))
 		p.costTable(costs)
 	}
 	return p.flush()
 }
 
-func (p *printer) costTable(costs *simulate.ConnectCosts) {
-	t := table{columns: []column{
-		{title: "IN USE", right: true}, {title: "P50", right: true}, {title: "P90", right: true}, {title: "P99", right: true},
-		{title: "LONGEST", right: true, yields: 1},
-	}}
-	for _, step := range costs.Steps {
-		t.rows = append(t.rows, costRow(percent(step.From)+" to "+percent(step.To), &step.Latency))
-	}
-	t.rows = append(t.rows, costRow("full, fails", &costs.Failing))
-	p.table(&t)
+// costRow is a row of the table of costs.
+type costRow struct {
+	inUse string
+	simulate.Latency
 }
 
-func costRow(head string, l *simulate.Latency) []cell {
-	return []cell{{text: head}, {text: microsText(l.P50)}, {text: microsText(l.P90)}, {text: microsText(l.P99)}, {text: microsText(l.Max)}}
+func (p *printer) costTable(costs *simulate.ConnectCosts) {
+	var rows []costRow
+	for _, step := range costs.Steps {
+		rows = append(rows, costRow{words.Percent(step.From) + " to " + words.Percent(step.To), step.Latency})
+	}
+	writeTable(p, costColumns(), append(rows, costRow{"full, fails", costs.Failing}))
+}
+
+func costColumns() []column[costRow] {
+	return []column[costRow]{
+		{title: "IN USE", right: true, cell: textCell(func(r *costRow) string { return r.inUse })},
+		{title: "P50", right: true, cell: textCell(func(r *costRow) string { return microsText(r.P50) })},
+		{title: "P90", right: true, cell: textCell(func(r *costRow) string { return microsText(r.P90) })},
+		{title: "P99", right: true, cell: textCell(func(r *costRow) string { return microsText(r.P99) })},
+		{title: "LONGEST", right: true, yields: 1, cell: textCell(func(r *costRow) string { return microsText(r.Max) })},
+	}
 }

@@ -9,70 +9,59 @@ import (
 
 	"portrange/internal/host"
 	"portrange/internal/port"
+	"portrange/internal/words"
 )
 
 // SocketsText prints the rows of `portrange sockets` while they come. A column
 // grows with the widest cell so far, as nothing is held back to measure it.
 type SocketsText struct {
-	out        *bufio.Writer
-	style      Style
-	namespaces bool
-	widths     []int
+	printer *printer
+	table   table[Socket]
 }
 
 // NewSocketsText prints to w; with namespaces every row names its network namespace.
 // Columns for which the terminal has no room are left out.
 func NewSocketsText(w *bufio.Writer, namespaces bool, style Style) *SocketsText {
-	p := &SocketsText{out: w, style: style, namespaces: namespaces}
-	columns := []column{{title: "PROTO"}, {title: "LOCAL"}, {title: "REMOTE"}, {title: "STATE"},
-		{title: "TIMER", yields: 3}, {title: "USER", yields: 2}, {title: "PROCESS", yields: 1}}
-	state := cells("BOUND_INACTIVE")
-	if style.Width > 0 { // room is dear, and that state is rare
-		state = cells("ESTABLISHED")
-	}
-	p.widths = []int{5, 20, 20, state, 18, 8, 15}
+	columns := socketColumns(style)
 	if namespaces {
-		columns = append([]column{{title: "NETNS"}}, columns...)
-		p.widths = append([]int{12}, p.widths...)
+		name := column[Socket]{title: "NETNS", width: 12, cell: textCell(func(s *Socket) string { return Printable(s.Name) })}
+		columns = append(table[Socket]{name}, columns...)
 	}
-	t := table{columns: columns}
-	t.fit(p.widths, style.Width)
-	titles := make([]string, len(columns))
-	for i, c := range columns {
-		titles[i] = c.title
+	columns.fit(style.Width)
+	p := &printer{w, style}
+	columns.write(p, columns.titles())
+	return &SocketsText{p, columns}
+}
+
+func socketColumns(style Style) table[Socket] {
+	state := "BOUND_INACTIVE"
+	if style.Width > 0 { // room is dear, and that state is rare
+		state = "ESTABLISHED"
 	}
-	p.row(titles, bold)
-	return p
+	return table[Socket]{
+		{title: "PROTO", width: 5, cell: textCell(netstatProto)},
+		{title: "LOCAL", width: 20, cell: textCell(onSocketDevice)},
+		{title: "REMOTE", width: 20, cell: textCell(remoteText)},
+		{title: "STATE", width: style.cells(state), cell: textCell(stateText)},
+		{title: "TIMER", width: 18, yields: 3, cell: textCell(timerText)},
+		{title: "USER", width: 8, yields: 2, cell: textCell(userText)},
+		{title: "PROCESS", width: 15, yields: 1, cell: textCell(processesText)},
+	}
 }
 
 // Write prints one socket.
-func (p *SocketsText) Write(s *Socket) error {
-	row := []string{netstatProto(s), onSocketDevice(s), remoteText(s), stateText(s), timerText(s.Timer), userText(s), processesText(s.Processes)}
-	if p.namespaces {
-		row = append([]string{Printable(s.Name)}, row...)
-	}
-	return p.row(row, plain)
-}
-
-// Close does nothing: what could not be read is not part of the text.
-func (p *SocketsText) Close([]host.Gap) error { return nil }
-
-func (p *SocketsText) row(row []string, in ink) error {
-	gap := 0 // spaces that only a further cell makes worth writing
-	for i, text := range row {
-		if p.widths[i] == 0 {
-			continue
-		}
-		p.widths[i] = max(p.widths[i], cells(text))
-		p.out.WriteString(strings.Repeat(" ", gap))
-		p.out.WriteString(p.style.paint(in, text))
-		gap = p.widths[i] - cells(text) + columnGap
-	}
-	if err := p.out.WriteByte('\n'); err != nil { // an earlier error sticks
+func (t *SocketsText) Write(s *Socket) error {
+	line := t.table.line(s)
+	t.table.grow(t.printer.Style, line)
+	t.table.write(t.printer, line)
+	if _, err := t.printer.out.Write(nil); err != nil { // an earlier error sticks
 		return fmt.Errorf("write the sockets: %w", err)
 	}
 	return nil
 }
+
+// Close does nothing: what could not be read is not part of the text.
+func (t *SocketsText) Close([]host.Gap) error { return nil }
 
 // netstatProto tells the socket's family as netstat does: tcp6 can carry IPv4.
 func netstatProto(s *Socket) string {
@@ -104,23 +93,15 @@ func stateText(s *Socket) string {
 	return strings.ToUpper(s.State)
 }
 
-func timerText(t *Timer) string {
-	if t == nil {
+func timerText(s *Socket) string {
+	if s.Timer == nil {
 		return "-"
 	}
-	text := fmt.Sprintf("%s %s", t.Kind, seconds(t.ExpiresMS))
-	if t.Retries > 0 {
-		text += " retry " + strconv.Itoa(int(t.Retries))
+	text := s.Timer.Kind + " " + words.Countdown(time.Duration(s.Timer.ExpiresMS)*time.Millisecond)
+	if s.Timer.Retries > 0 {
+		text += " retry " + strconv.Itoa(int(s.Timer.Retries))
 	}
 	return text
-}
-
-func seconds(ms int64) string {
-	left := time.Duration(ms) * time.Millisecond
-	if left >= time.Minute {
-		return left.Round(time.Second).String()
-	}
-	return strconv.FormatFloat(left.Seconds(), 'f', 1, 64) + "s"
 }
 
 func userText(s *Socket) string {
@@ -134,12 +115,12 @@ func userText(s *Socket) string {
 }
 
 // processesText names every process that has the socket open.
-func processesText(processes []host.Process) string {
-	if len(processes) == 0 {
+func processesText(s *Socket) string {
+	if len(s.Processes) == 0 {
 		return "-"
 	}
-	names := make([]string, len(processes))
-	for i, process := range processes {
+	names := make([]string, len(s.Processes))
+	for i, process := range s.Processes {
 		names[i] = fmt.Sprintf("%s (%d)", Printable(process.Command), process.PID)
 	}
 	return strings.Join(names, ", ")

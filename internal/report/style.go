@@ -1,11 +1,10 @@
 package report
 
 import (
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"portrange/internal/judge"
 )
@@ -13,9 +12,10 @@ import (
 // Style is how text is dressed for where it goes. The zero value is for a file
 // or a pipe: no colour, no bars, no limit of width.
 type Style struct {
-	Width  int  // columns of the terminal, 0 for no limit
+	Width  int  // cells of a line of the terminal, 0 for no limit
 	Colour bool // SGR sequences (ECMA-48)
-	Bars   bool // draw shares; needs a terminal that shows UTF-8
+	Bars   bool // draw shares, unless ASCII is set
+	ASCII  bool // the locale is not UTF-8: print no other characters
 }
 
 // ink is an SGR parameter.
@@ -48,34 +48,8 @@ func shareInk(share float64) ink {
 	return plain
 }
 
-// thousands prints n with a comma between groups of three digits.
-func thousands(n int) string {
-	digits := strconv.Itoa(n)
-	if n < 0 {
-		return "-" + thousands(-n)
-	}
-	var b strings.Builder
-	for i := range len(digits) {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte(digits[i])
-	}
-	return b.String()
-}
-
-// count is a number with its noun: "1 port", "1,204 ports".
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return thousands(n) + " " + noun
-}
-
-func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
-
-// Printable replaces what would move a terminal's cursor: names of processes,
-// users and namespaces are chosen by others.
+// Printable replaces what would move a terminal's cursor or turn its text round:
+// names of processes, users and namespaces are chosen by others.
 func Printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -85,20 +59,70 @@ func Printable(name string) string {
 	}, name)
 }
 
-func cells(text string) int { return utf8.RuneCountInString(text) }
+// shown is text as the locale can show it.
+func (s Style) shown(text string) string {
+	if !s.ASCII || isASCII(text) {
+		return text
+	}
+	text = strings.NewReplacer("→", "->", "…", "...", "×", "x", "µ", "u", unbroken, " ").Replace(text)
+	return strings.Map(func(r rune) rune {
+		if r > unicode.MaxASCII {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// cells is how many cells of a terminal text takes: two for a character of
+// Chinese, none for an accent that joins the letter before.
+func (s Style) cells(text string) int {
+	if isASCII(text) { // nearly all cells of a long table
+		return len(text)
+	}
+	return ansi.StringWidth(s.shown(text))
+}
+
+// isASCII reports whether each byte of text is a character of one cell.
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// padded is text with spaces up to a number of cells.
+func (s Style) padded(text string, width int) string {
+	return text + strings.Repeat(" ", max(width-s.cells(text), 0))
+}
+
+// unbroken is a space at which no line ends.
+const unbroken = "\u00a0"
+
+// commandText is a command within a sentence. It is not broken over lines, as it
+// is there to be copied.
+func commandText(command string) string {
+	return "`" + strings.ReplaceAll(Printable(command), " ", unbroken) + "`"
+}
 
 // wrap breaks text, which begins at column start, at spaces so that no line is
 // wider than the style allows; the following lines begin at column indent.
 func (s Style) wrap(text string, start, indent int) string {
-	if s.Width == 0 {
-		return text
+	if s.Width > 0 {
+		text = s.broken(text, start, indent)
 	}
+	return strings.ReplaceAll(text, unbroken, " ")
+}
+
+func (s Style) broken(text string, start, indent int) string {
 	var b strings.Builder
 	column := start
 	for i, word := range strings.Split(text, " ") {
+		width := s.cells(word)
 		switch {
 		case i == 0:
-		case column+1+cells(word) > s.Width:
+		case column+1+width > s.Width:
 			b.WriteString("\n" + strings.Repeat(" ", indent))
 			column = indent
 		default:
@@ -106,7 +130,7 @@ func (s Style) wrap(text string, start, indent int) string {
 			column++
 		}
 		b.WriteString(word)
-		column += cells(word)
+		column += width
 	}
 	return b.String()
 }
@@ -119,11 +143,11 @@ func bar(share float64) string {
 	if eighths == 0 && share > 0 {
 		eighths = 1
 	}
-	full := strings.Repeat("█", eighths/8)
-	if rest := eighths % 8; rest > 0 {
-		full += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	full, rest := eighths/8, eighths%8
+	text := strings.Repeat("█", full)
+	if rest > 0 {
+		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+		full++
 	}
-	return full + strings.Repeat("·", barCells-cells(full))
+	return text + strings.Repeat("·", barCells-full)
 }
-
-func percent(share float64) string { return strconv.FormatFloat(share*100, 'f', 1, 64) + "%" }

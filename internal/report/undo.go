@@ -7,35 +7,36 @@ import (
 
 	"portrange/internal/act"
 	"portrange/internal/act/journal"
+	"portrange/internal/words"
 )
 
 // Undo is the document of `portrange undo`.
 type Undo struct {
-	SchemaVersion int     `json:"schema_version"`
-	Outcome       Outcome `json:"outcome"`
+	SchemaVersion int     `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	Outcome       Outcome `json:"outcome" doc:"planned (--dry-run), nothing (to do), refused or applied"`
 	// Undoes is the change that is taken back, or the undo that is finished.
-	Undoes Entry `json:"undoes"`
+	Undoes Entry `json:"undoes" doc:"the change that is taken back"`
 	// Resumes is set where an undo was interrupted and is finished.
-	Resumes bool       `json:"resumes"`
-	Writes  []Write    `json:"writes"`
-	Files   []FileDiff `json:"files"`
-	Kept    []Kept     `json:"kept"`
+	Resumes bool       `json:"resumes" doc:"true where an undo had been interrupted and is finished"`
+	Writes  []Write    `json:"writes" doc:"the writes of settings, in their order"`
+	Files   []FileDiff `json:"files" doc:"the files to be written, after the settings"`
+	Kept    []Kept     `json:"kept" doc:"what others changed since, or is gone: it stays as it is"`
 }
 
 // Kept is what others changed since, or is gone.
 type Kept struct {
 	act.Kept
 	// Diff is from what portrange left to what is there now; empty for a setting.
-	Diff string `json:"diff"`
+	Diff string `json:"diff" doc:"of a file, from what portrange left to what is there now, as unified diff; empty for a setting"`
 }
 
 // Entry is a change in the journal.
 type Entry struct {
-	ID      int           `json:"id"`
-	State   journal.State `json:"state"`
-	At      time.Time     `json:"at"`
-	Command string        `json:"command"`
-	User    string        `json:"user"`
+	ID      int           `json:"id" doc:"number of the change"`
+	State   journal.State `json:"state" doc:"how far it had come: done, waiting (for confirmation) or begun (it was interrupted)"`
+	At      time.Time     `json:"at" doc:"when it was made (RFC 3339, UTC)"`
+	Command string        `json:"command" doc:"the command that made it"`
+	User    string        `json:"user" doc:"who gave it"`
 }
 
 // newEntry is what is shown of a change.
@@ -65,8 +66,8 @@ func kept(list []act.Kept) []Kept {
 
 // Confirmation is the document of `portrange confirm`.
 type Confirmation struct {
-	SchemaVersion int   `json:"schema_version"`
-	Confirmed     Entry `json:"confirmed"`
+	SchemaVersion int   `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
+	Confirmed     Entry `json:"confirmed" doc:"the change that stays"`
 }
 
 // NewConfirmation is the document of a change that was confirmed.
@@ -81,11 +82,10 @@ func WriteUndo(w io.Writer, doc *Undo, style Style) error {
 	if doc.Resumes {
 		verb = "Finishes"
 	}
-	p.line("%s", p.wrap(fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, doc.Undoes.ID, Printable(doc.Undoes.Command),
-		Printable(doc.Undoes.User), timeText(doc.Undoes.At), progressOf(doc.Undoes.State)), 0, 2))
+	p.text(plain, fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, doc.Undoes.ID, Printable(doc.Undoes.Command),
+		Printable(doc.Undoes.User), words.Moment(doc.Undoes.At), progressOf(doc.Undoes.State)))
 	for _, kept := range doc.Kept {
-		label := fmt.Sprintf("%-*s", labelCells, "WARNING")
-		p.line("%s%s", p.paint(yellow, label), p.wrap(fmt.Sprintf("%s stays as it is: %s", Printable(kept.What), Printable(kept.Why)), labelCells, labelCells))
+		p.beside(p.padded("WARNING", labelCells), yellow, Printable(kept.What+" stays as it is: "+kept.Why))
 		p.diff(kept.Diff)
 	}
 	p.writes(doc.Writes, doc.Files)

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"portrange/internal/capacity"
@@ -30,9 +31,17 @@ func setRange(ns *host.Namespace, r port.Range) finding.Command {
 	return lasting(ns, "set", strconv.Itoa(int(r.Low)), strconv.Itoa(int(r.High)), "--reserve")
 }
 
-// sysctl is the command that changes a setting of the namespace for now.
-func sysctl(ns *host.Namespace, key, value string) finding.Command {
-	return finding.Inside(ns.Ref, "sysctl", "-w", key+"="+value)
+// sysctl is the command that changes settings of the namespace for now, each
+// written as key=value.
+func sysctl(ns *host.Namespace, settings ...string) finding.Command {
+	return finding.Inside(ns.Ref, append([]string{"sysctl", "-w"}, settings...)...)
+}
+
+// usableIn is how many ports each destination would have in another range.
+func (p *Place) usableIn(r port.Range) int {
+	ports := p.Ports
+	ports.Range = r
+	return ports.Usable().Len()
 }
 
 // widen is the action that gives the namespace a wider range, none where it has
@@ -44,11 +53,17 @@ func widen(p *Place, present *capacity.Present) []finding.Action {
 	}
 	action := finding.Action{Step: finding.Now, Command: setRange(p.NS, wide)}
 	if present != nil {
-		ports := p.Ports
-		ports.Range, ports.BindHeld = wide, ports.Listening
-		action.Effect = present.With(capacity.Remedy{Size: ports.Count().Usable})
+		action.Effect = present.With(capacity.Remedy{Size: p.usableIn(wide)})
 	}
 	return []finding.Action{action}
+}
+
+// retold are actions with another text.
+func retold(actions []finding.Action, text string) []finding.Action {
+	for i := range actions {
+		actions[i].Text = text
+	}
+	return actions
 }
 
 // moreTuples is the action that spreads the connections of a pool.
@@ -62,17 +77,55 @@ func moreTuples(present *capacity.Present) finding.Action {
 // keepOpen is the action that ends the churn of connections in the program.
 func keepOpen(present *capacity.Present) finding.Action {
 	return finding.Action{
-		Step: finding.InProgram, Text: "keep connections open and reuse them (HTTP keep-alive, a connection pool)",
+		Step:   finding.InProgram,
+		Text:   "keep connections open and reuse them (HTTP keep-alive, a connection pool), or have the other side close first",
 		Effect: present.With(capacity.Remedy{Pooled: true}),
 	}
 }
 
-// reuse is the action that lets connect() take ports over from TIME_WAIT.
-func reuse(p *Place, present *capacity.Present) finding.Action {
-	kept := judge.Reuse{Mode: judge.ReuseOn, Delay: p.NS.Settings.TWReuseDelay, Timestamps: true}.Kept(false)
-	return finding.Action{
-		Step: finding.Now, Command: sysctl(p.NS, port.KeyTWReuse, strconv.Itoa(judge.ReuseOn)),
-		Text:   "not across a NAT that shares one address between hosts with clocks of their own",
-		Effect: present.With(capacity.Remedy{Kept: max(kept, time.Millisecond)}),
+// defaultReuseDelay is TCP_PAWS_WINDOW, from which tcp_tw_reuse_delay begins.
+const defaultReuseDelay = time.Second
+
+// takeOver is the action that lets connect() take ports of a pool over from
+// TIME_WAIT; none where settings allow it already, or where it cannot help as the
+// connections have no timestamps although this end offers them.
+func takeOver(p *Place, pool *judge.Pool, present *capacity.Present) []finding.Action {
+	now, stamps := judge.ReuseUnder(&p.NS.Settings), judge.Stamps(p.NS, pool.Tuple)
+	settings := reuseSettings(now, judge.OnLoopback(pool.Tuple))
+	if len(settings) == 0 || now.Timestamps && stamps == host.No {
+		return nil
 	}
+	then := judge.Reuse{Mode: judge.ReuseOn, Delay: min(now.Delay, defaultReuseDelay), Timestamps: true}
+	return []finding.Action{{
+		Step: finding.Now, Command: sysctl(p.NS, settings...), Text: reuseText(now, stamps),
+		Effect: present.With(capacity.Remedy{Kept: then.Kept(false)}),
+	}}
+}
+
+// reuseSettings are the settings that are missing for connect() to take over
+// ports soon after they come into TIME_WAIT.
+func reuseSettings(now judge.Reuse, loopback bool) []string {
+	var settings []string
+	if !now.Timestamps {
+		settings = append(settings, port.KeyTimestamps+"=1")
+	}
+	if !now.Applies(loopback) {
+		settings = append(settings, port.KeyTWReuse+"="+strconv.Itoa(judge.ReuseOn))
+	}
+	if now.Delay > defaultReuseDelay {
+		settings = append(settings, port.KeyTWReuseDelay+"="+strconv.FormatInt(defaultReuseDelay.Milliseconds(), 10))
+	}
+	return settings
+}
+
+// reuseText says on what reuse depends.
+func reuseText(now judge.Reuse, stamps host.Answer) string {
+	var conditions []string
+	if !now.Timestamps {
+		conditions = append(conditions, "it holds for new connections")
+	}
+	if stamps != host.Yes {
+		conditions = append(conditions, "it helps where the other end sends TCP timestamps too")
+	}
+	return strings.Join(append(conditions, "not across a NAT that shares one address between hosts with clocks of their own"), "; ")
 }

@@ -11,9 +11,31 @@ import (
 // All lists the rules, by subject.
 func All() []*Rule {
 	return []*Rule{
-		poolFull(), poolNearFull(), poolPastHalf(),
-		timeWaitShare(),
+		poolFull(), poolNearFull(), poolPastHalf(), localPoolFull(), localPoolNearFull(), poolFilling(), connectionRate(),
+		closeWaitLeak(), finWait2Share(), timeWaitShare(), bindBeforeConnect(), rangeWithheld(), oneProcess(),
+		twReuseOff(), timestampsOff(), twReuseDelay(), twBucketsLow(), twBucketsOverflow(), cureTWRecycle(), cureFinTimeout(),
+		rangeNarrow(), rangeDefaultBusy(), otherRange(), sameParity(),
+
+		listenerInRange(), reservedOutside(), reservedUnused(), portTaken(),
+		socketUnit(), servicePort(), nodePorts(), publishedPorts(),
+		processFiles(), machineFiles(), conntrackNearFull(), conntrackDrops(), orphans(), tcpMemory(), sourceNAT(), cloudNAT(),
+		wholeSearch(), lockedSearch(), stickyBuckets(), stepWidth(), connectCost(),
+		notPersisted(), bootDrift(),
+		bindHeldInRange(), socketsOutside(), reservedInRange(), noPortLeft(), smallRange(), limitTooSmall(),
+		interruptedChange(), overriddenAtBoot(), commentedOut(), notAfterReboot(), dropInEdited(), notTheHost(), hostAlone(),
 	}
+}
+
+// causesOfFullPools are the codes of what fills a pool, the last resort last.
+func causesOfFullPools() []string {
+	return []string{
+		"close-wait-leak", "fin-wait2-share", "time-wait-share", "bind-before-connect", "range-withheld", "other-range", "one-process",
+	}
+}
+
+// causesOfDetails are the codes below which a detail of a pool is told.
+func causesOfDetails() []string {
+	return append(causesOfFullPools(), "pool-filling", "pool-full", "pool-near-full", "pool-past-half")
 }
 
 // Codes are the codes of all rules, in their order.

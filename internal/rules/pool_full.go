@@ -14,23 +14,18 @@ func poolFull() *Rule {
 			Code: "pool-full", Title: "No port is left to a destination",
 			Causes: causesOfFullPools(), Evidence: poolEvidence,
 		},
-		Needs: host.WantSockets | host.WantOwners,
-		Namespace: func(p *Place) {
-			eachPool(p, func(pool *judge.Pool) bool { return pool.Left == 0 }, finding.Critical)
-		},
+		Needs:     host.WantSockets | host.WantOwners,
+		Show:      Shown,
+		Namespace: func(p *Place) { eachPool(p, full, finding.Critical) },
+		Change:    worsened,
 	}
 }
 
-// causesOfFullPools are the codes of what fills a pool.
-func causesOfFullPools() []string {
-	return []string{"close-wait-leak", "time-wait-share", "range-withheld", "bind-before-connect", "one-process"}
-}
-
-// eachPool adds a finding for each pool that passes the test.
-func eachPool(p *Place, test func(*judge.Pool) bool, severity finding.Severity) {
+// eachPool adds a finding for each pool of a level.
+func eachPool(p *Place, wanted level, severity finding.Severity) {
 	for i := range p.Verdict.Pools {
-		if pool := &p.Verdict.Pools[i]; test(pool) {
-			p.add(severity, poolSubject(pool), poolValues(pool), moreRoom(p, pool)...)
+		if pool := &p.Verdict.Pools[i]; p.levelOf(pool) == wanted {
+			p.add(severity, poolSubject(pool), p.poolValues(pool), moreRoom(p, pool)...)
 		}
 	}
 }
@@ -39,17 +34,35 @@ func eachPool(p *Place, test func(*judge.Pool) bool, severity finding.Severity) 
 // is as full as it is, the quickest first.
 func moreRoom(p *Place, pool *judge.Pool) []finding.Action {
 	present := p.present(pool)
-	return append(widen(p, &present), moreTuples(&present), keepOpen(&present))
+	var actions []finding.Action
+	if share(pool, port.TimeWait) >= worthWaiting {
+		actions = takeOver(p, pool, &present)
+	}
+	actions = append(actions, widen(p, &present)...)
+	return append(actions, moreTuples(&present), keepOpen(&present))
+}
+
+// share is the share of a pool that is in a state.
+func share(pool *judge.Pool, state port.State) float64 {
+	return float64(pool.In(state)) / float64(max(pool.Size, 1))
 }
 
 // poolValues are the numbers of a pool.
-func poolValues(pool *judge.Pool) finding.Values {
+func (p *Place) poolValues(pool *judge.Pool) finding.Values {
 	values := finding.Values{
 		{Name: "used", V: pool.Used}, {Name: "size", V: pool.Size}, {Name: "left", V: pool.Left},
 		{Name: "time_wait", V: pool.In(port.TimeWait)}, {Name: "reusable", V: pool.Reusable},
 	}
-	if len(pool.Owners) > 0 {
-		values = append(values, finding.Value{Name: "owners", V: pool.Owners})
+	if present := p.present(pool); present.Rate > 0 {
+		values = append(values, finding.Value{Name: "rate", V: present.Rate})
 	}
-	return values
+	return withOwners(values, pool.Owners)
+}
+
+// withOwners adds the processes that hold ports, where they are known.
+func withOwners(values finding.Values, owners []judge.Owner) finding.Values {
+	if len(owners) == 0 {
+		return values
+	}
+	return append(values, finding.Value{Name: "owners", V: owners})
 }

@@ -3,7 +3,6 @@ package rules
 import (
 	"portrange/internal/finding"
 	"portrange/internal/host"
-	"portrange/internal/judge"
 )
 
 // poolNearFull: a destination has few ports left.
@@ -11,11 +10,11 @@ func poolNearFull() *Rule {
 	return &Rule{
 		Kind: finding.Kind{
 			Code: "pool-near-full", Title: "A pool is more than 85 % full",
-			Causes: causesOfFullPools(), Evidence: poolEvidence,
+			Causes: append(causesOfFullPools(), "pool-filling"), Evidence: poolEvidence,
 		},
-		Needs: host.WantSockets | host.WantOwners,
-		Namespace: func(p *Place) {
-			eachPool(p, func(pool *judge.Pool) bool { return pool.Left > 0 && pool.Taken() >= judge.NearRatio }, finding.Warning)
-		},
+		Needs:     host.WantSockets | host.WantOwners,
+		Show:      Shown,
+		Namespace: func(p *Place) { eachPool(p, nearFull, finding.Warning) },
+		Change:    worsened,
 	}
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"portrange/internal/boot"
@@ -11,12 +12,16 @@ import (
 	"portrange/internal/port"
 )
 
-// Rule is one kind of finding, and how to see it. Exactly one of Namespace,
-// Machine and Change is set, or none for a kind that a command finds itself.
+// Rule is one kind of finding, and how to see it: in a namespace, in what all
+// share, or in a change before it is made. What is wrong with a namespace can be
+// so with a change of it, so a rule may have several checks. It has none for a
+// kind that a command finds itself.
 type Rule struct {
 	finding.Kind
 	// Needs are the parts of a look without which the rule finds nothing.
 	Needs host.Want
+	// Show says whether show tells of it too.
+	Show Showing
 	// Namespace looks at one namespace.
 	Namespace func(p *Place)
 	// Machine looks at what all namespaces share.
@@ -24,6 +29,19 @@ type Rule struct {
 	// Change looks at what a change would do to one namespace.
 	Change func(c *Change)
 }
+
+// Showing is what show, which tells of pools, makes of a rule's findings. It has
+// nothing but the sockets and settings of one look.
+type Showing int8
+
+// The ways to show a finding.
+const (
+	NotShown Showing = iota
+	// ShownAsCause is only shown where it explains another finding.
+	ShownAsCause
+	// Shown is always shown.
+	Shown
+)
 
 // Facts are what rules look at. A nil part was not asked for or could not be
 // read, and makes no finding.
@@ -42,28 +60,43 @@ type Facts struct {
 // Examine lists what is wrong, related and with the worst first.
 func Examine(f *Facts) []finding.Finding { return finding.Relate(f.examine(All())) }
 
-// Needs are the parts of a look that the rules need.
-func Needs(rules []*Rule) (needs host.Want) {
-	for _, rule := range rules {
-		needs |= rule.Needs
-	}
-	return needs
+// Needs are the parts of a look that [Examine] needs.
+func Needs() host.Want {
+	return needs(func(r *Rule) bool { return r.Namespace != nil || r.Machine != nil })
 }
 
-// Pools lists what is wrong with the pools of one namespace: what follows from
-// its sockets and settings alone, of one look.
-func Pools(now *host.State) []finding.Finding {
-	var sockets []*Rule
+// ChangeNeeds are the parts of a look that [ExamineChange] needs.
+func ChangeNeeds() host.Want { return needs(func(r *Rule) bool { return r.Change != nil }) }
+
+func needs(of func(*Rule) bool) (want host.Want) {
 	for _, rule := range All() {
-		if rule.Pools() {
-			sockets = append(sockets, rule)
+		if of(rule) {
+			want |= rule.Needs
 		}
 	}
-	return finding.Relate((&Facts{Now: now}).examine(sockets))
+	return want
+}
+
+// Pools lists what is wrong with the pools of the namespaces, and why: what
+// follows from their sockets and settings alone.
+func Pools(now *host.State) []finding.Finding {
+	var shown []*Rule
+	asCause := map[string]bool{}
+	for _, rule := range All() {
+		if rule.Show != NotShown {
+			shown = append(shown, rule)
+			asCause[rule.Code] = rule.Show == ShownAsCause
+		}
+	}
+	found := finding.Relate((&Facts{Now: now}).examine(shown))
+	return slices.DeleteFunc(slices.Clone(found), func(f finding.Finding) bool {
+		explains := func(effect finding.Finding) bool { return f.IsCauseOf(&effect) }
+		return asCause[f.Code()] && !slices.ContainsFunc(found, explains)
+	})
 }
 
 func (f *Facts) examine(rules []*Rule) []finding.Finding {
-	found := []finding.Finding{}
+	found, machine := []finding.Finding{}, &Machine{Facts: f}
 	for i := range f.Now.Namespaces {
 		place := newPlace(f, &f.Now.Namespaces[i])
 		for _, rule := range rules {
@@ -73,8 +106,8 @@ func (f *Facts) examine(rules []*Rule) []finding.Finding {
 			}
 		}
 		found = append(found, place.found...)
+		machine.places = append(machine.places, place)
 	}
-	machine := &Machine{Facts: f}
 	for _, rule := range rules {
 		if rule.Machine != nil {
 			machine.rule = rule
@@ -153,8 +186,9 @@ func (p *Place) busy() float64 {
 // Machine is what all namespaces share, under examination.
 type Machine struct {
 	*Facts
-	rule  *Rule
-	found []finding.Finding
+	places []*Place
+	rule   *Rule
+	found  []finding.Finding
 }
 
 func (m *Machine) add(severity finding.Severity, subject finding.Subject, values finding.Values, actions ...finding.Action) {
@@ -164,40 +198,4 @@ func (m *Machine) add(severity finding.Severity, subject finding.Subject, values
 // poolSubject is the subject of a pool of connect().
 func poolSubject(pool *judge.Pool) finding.Subject {
 	return finding.OfPool(port.TCP, pool.Source(), pool.Remote)
-}
-
-// Pools reports whether the rule needs nothing but the sockets of one look, so
-// that show can tell of it.
-func (r *Rule) Pools() bool {
-	return r.Namespace != nil && r.Needs.Has(host.WantSockets) && r.Needs&^(host.WantSockets|host.WantOwners) == 0
-}
-
-// Change is what a change would do to one namespace.
-type Change struct {
-	// Before is the namespace as it is, After the same with the settings that it
-	// will have.
-	Before, After *host.Namespace
-
-	rule  *Rule
-	found []finding.Finding
-}
-
-// ExamineChange lists what follows from a change, the worst first.
-func ExamineChange(before, after *host.Namespace) []finding.Finding {
-	c := &Change{Before: before, After: after}
-	for _, rule := range All() {
-		if rule.Change != nil {
-			c.rule = rule
-			rule.Change(c)
-		}
-	}
-	finding.Sort(c.found)
-	return c.found
-}
-
-func (c *Change) add(severity finding.Severity, subject finding.Subject, values finding.Values, actions ...finding.Action) {
-	c.found = append(c.found, finding.Finding{
-		Kind: &c.rule.Kind, Severity: severity, NetNS: c.Before.ID, Name: c.Before.Name,
-		Subject: subject, Values: values, Actions: actions,
-	})
 }

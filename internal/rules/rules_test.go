@@ -40,7 +40,10 @@ func checkWords(t *testing.T, f *finding.Finding, want []string) {
 // symptoms are the cases of all rules by code.
 func symptoms() map[string]symptom {
 	all := map[string]symptom{}
-	for _, some := range []map[string]symptom{poolSymptoms()} {
+	for _, some := range []map[string]symptom{
+		poolSymptoms(), rangeSymptoms(), timeWaitSymptoms(),
+		heldSymptoms(), limitSymptoms(), kernelSymptoms(), bootSymptoms(),
+	} {
 		for code, s := range some {
 			all[code] = s
 		}

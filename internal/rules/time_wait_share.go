@@ -18,32 +18,42 @@ func timeWaitShare() *Rule {
 	return &Rule{
 		Kind: finding.Kind{
 			Code: "time-wait-share", Title: "Most ports of a pool are in TIME_WAIT",
-			Evidence: func(f *finding.Finding) string {
-				waiting, used := f.Values.Int("time_wait"), f.Values.Int("used")
-				return fmt.Sprintf("%s of %s in use are in TIME_WAIT (%s): this side closes first, and each port stays taken for %s",
-					words.Thousands(waiting), words.Count(used, "port"), words.Percent(float64(waiting)/float64(used)), words.Span(port.TimeWaitLength))
-			},
+			Weight:   func(f *finding.Finding) int { return f.Values.Int("time_wait") },
+			Evidence: timeWaitEvidence,
 		},
-		Needs: host.WantSockets,
+		Needs: host.WantSockets | host.WantOwners,
+		Show:  ShownAsCause,
 		Namespace: func(p *Place) {
 			for i := range p.Verdict.Pools {
 				pool := &p.Verdict.Pools[i]
-				waiting := pool.In(port.TimeWait)
-				if float64(waiting) >= worthWaiting*float64(pool.Size) && 2*waiting >= pool.Used && pool.Size > 0 {
-					p.add(finding.Info, poolSubject(pool), poolValues(pool), lessWaiting(p, pool)...)
+				if share(pool, port.TimeWait) >= worthWaiting && 2*pool.In(port.TimeWait) >= pool.Used {
+					values := append(p.poolValues(pool), finding.Value{Name: "timestamps", V: judge.Stamps(p.NS, pool.Tuple).String()})
+					p.add(finding.Info, poolSubject(pool), values, lessWaiting(p, pool)...)
 				}
 			}
 		},
 	}
 }
 
-// lessWaiting are the ways to have fewer ports in TIME_WAIT.
+func timeWaitEvidence(f *finding.Finding) string {
+	v := f.Values
+	text := stateText(v, "time_wait", "TIME_WAIT") + ": this side closes first, and each port stays taken for " + words.Span(port.TimeWaitLength)
+	if reusable := v.Int("reusable"); reusable > 0 {
+		text += fmt.Sprintf(", but %s may be taken over now", words.Count(reusable, "port"))
+	}
+	if v.Text("timestamps") == host.No.String() {
+		text += "; none of these connections had TCP timestamps, so tcp_tw_reuse cannot take their ports over"
+	}
+	if owners := ownersIn(v); len(owners) > 0 {
+		text += "; " + owners[0].Process.String() + " has most of the open connections"
+	}
+	return text
+}
+
+// lessWaiting are the ways to have fewer ports in TIME_WAIT: a setting that ends
+// the waiting where it can, more room, and a program that does not close.
 func lessWaiting(p *Place, pool *judge.Pool) []finding.Action {
 	present := p.present(pool)
-	var actions []finding.Action
-	if !judge.ReuseUnder(&p.NS.Settings).Lasts(judge.OnLoopback(pool.Tuple)) {
-		actions = append(actions, reuse(p, &present))
-	}
-	actions = append(actions, widen(p, &present)...)
+	actions := append(takeOver(p, pool, &present), widen(p, &present)...)
 	return append(actions, keepOpen(&present))
 }

@@ -47,9 +47,9 @@ const (
 // ConnectCosts is what connect() costs while a pool fills.
 type ConnectCosts struct {
 	// Ports is the size of the pool.
-	Ports int    `json:"ports"`
-	Fill  Fill   `json:"fill"`
-	Steps []Cost `json:"steps"`
+	Ports int    `json:"ports" doc:"size of the pool"`
+	Fill  Fill   `json:"fill" doc:"established or time_wait"`
+	Steps []Cost `json:"steps" doc:"steps of filling, in order"`
 	// Failing is the cost of the calls that found no port.
 	Failing Latency `json:"failing"`
 }
@@ -57,8 +57,8 @@ type ConnectCosts struct {
 // Cost is the latency of connect() over one step of filling.
 type Cost struct {
 	// From and To are the shares of the pool in use before and after the step.
-	From float64 `json:"from"`
-	To   float64 `json:"to"`
+	From float64 `json:"from" doc:"share of the pool in use before the step"`
+	To   float64 `json:"to" doc:"share of the pool in use after it"`
 	Latency
 }
 
@@ -92,15 +92,10 @@ func (c *ConnectCosts) check() error {
 	return err
 }
 
-// costRange is a range of n ports, from the default's low end where that goes.
-func costRange(n int) port.Range {
-	low := min(int(port.DefaultRange.Low), 65536-n)
-	return port.Range{Low: uint16(low), High: uint16(low + n - 1)}
-}
-
 func (c *ConnectCosts) measure(ctx context.Context) error {
+	low := min(int(port.DefaultRange.Low), 65536-c.Ports) // the default low end where that goes
 	err := apply([]setting{
-		{port.KeyRange, costRange(c.Ports).String()},
+		{port.KeyRange, port.Range{Low: uint16(low), High: uint16(low + c.Ports - 1)}.String()},
 		{port.KeyTWReuse, "0"},
 		{port.KeyMaxTWBuckets, strconv.Itoa(2 * MaxCostPorts)},
 		{keyBacklog, strconv.Itoa(backlog)},
@@ -115,7 +110,11 @@ func (c *ConnectCosts) measure(ctx context.Context) error {
 	}
 	defer listener.close()
 	p := &pool{listener: listener, to: to, size: c.Ports, fill: c.Fill}
-	defer p.close()
+	defer func() {
+		for _, client := range p.open {
+			client.close()
+		}
+	}()
 	times, err := p.fillUp(ctx)
 	if err != nil {
 		return err
@@ -133,12 +132,6 @@ type pool struct {
 	size     int
 	fill     Fill
 	open     []end
-}
-
-func (p *pool) close() {
-	for _, client := range p.open {
-		client.close()
-	}
 }
 
 // fillUp takes all ports and tells how long each connect() took.
@@ -164,20 +157,18 @@ func (p *pool) fillUp(ctx context.Context) ([]time.Duration, error) {
 // takeOne takes one port. The server's end of an established connection stays in
 // the listener's queue, where it needs no open file.
 func (p *pool) takeOne() (time.Duration, error) {
-	client, took, err := dial(anyAddress, p.to)
-	if err != nil {
-		return 0, err
-	}
 	if p.fill == Established {
-		p.open = append(p.open, client)
-		return took, nil
+		client, took, err := dial(anyAddress, p.to)
+		if err == nil {
+			p.open = append(p.open, client)
+		}
+		return took, err
 	}
-	server, err := p.listener.accept()
+	made, took, err := open(p.listener, anyAddress, p.to)
 	if err != nil {
-		client.close()
 		return 0, err
 	}
-	return took, closeBy(client, server)
+	return took, closeBy(made.client, made.server)
 }
 
 // overfill asks for ports that are not there, and tells how long that took.

@@ -43,3 +43,20 @@ func TestStepsCoverTheFilling(t *testing.T) {
 		t.Errorf("steps of %d calls from %v to %v, want %d", calls, steps[0].From, steps[len(steps)-1].To, len(times))
 	}
 }
+
+// TestQuantileByCounting: no more than the rest may exceed it, and no value below
+// it would do.
+func TestQuantileByCounting(t *testing.T) {
+	for n := 1; n <= 300; n++ {
+		sorted := make([]float64, n)
+		for i := range sorted {
+			sorted[i] = float64(i + 1) // as many values are at most i
+		}
+		for _, percent := range []int{0, 1, 50, 90, 99, 100} {
+			got := quantile(sorted, float64(percent)/100)
+			if 100*got < float64(percent*n) || got > 1 && 100*(got-1) >= float64(percent*n) {
+				t.Errorf("%d%% of %d values: %v", percent, n, got)
+			}
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"portrange/internal/capacity"
+	"portrange/internal/host"
 	"portrange/internal/kernel/sockdiag"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -107,10 +108,15 @@ func TestLivePrivateNamespace(t *testing.T) {
 		if settings.Range != port.DefaultRange {
 			t.Errorf("range %v in a fresh namespace", settings.Range)
 		}
-		for s, err := range sockdiag.New().Sockets(t.Context()) {
-			t.Errorf("a fresh namespace has the socket %+v, %v", s, err)
+		var gaps host.Gaps
+		sockets := sockdiag.New().Sockets(t.Context(), &gaps)
+		for s := range sockets.All() {
+			t.Errorf("a fresh namespace has the socket %+v", s)
 		}
-		return nil
+		if missed := gaps.List(); len(missed) > 0 {
+			t.Errorf("gaps %+v", missed)
+		}
+		return sockets.Err()
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/sockdiag"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -50,7 +51,12 @@ func (p *play) perform(ctx context.Context) error {
 	if p.listener, err = listen(&unix.SockaddrInet4{Port: p.listenerPort()}); err != nil {
 		return err
 	}
-	defer p.close()
+	defer func() {
+		for _, l := range p.live {
+			_ = l.drop() // the namespace goes; what the kernel says of single sockets is no news
+		}
+		p.listener.close()
+	}()
 	p.diag = sockdiag.New()
 	p.clock.start(seconds(p.Lingers))
 	return p.pass(ctx)
@@ -76,20 +82,15 @@ func (p *play) settings() []setting {
 	return append(list, setting{port.KeyTWReuse, "0"}, setting{port.KeyMaxTWBuckets, "0"})
 }
 
-func (p *play) close() {
-	for _, l := range p.live {
-		// The namespace goes; what the kernel says of single sockets is no news.
-		_ = l.drop()
-	}
-	p.listener.close()
-}
-
 // pass fills the pools for one blocked time and watches them for another.
 func (p *play) pass(ctx context.Context) error {
 	watch := p.block()
 	arrival, look := p.gap(), watch
 	for {
-		closing := p.nextEnd()
+		closing := time.Duration(math.MaxInt64) // when the oldest connection ends
+		if len(p.live) > 0 {
+			closing = p.live[0].ends
+		}
 		next := min(arrival, look, closing)
 		if next >= 2*watch {
 			return nil
@@ -114,14 +115,6 @@ func (p *play) pass(ctx context.Context) error {
 	}
 }
 
-// nextEnd is when the oldest connection ends; never, where there is none.
-func (p *play) nextEnd() time.Duration {
-	if len(p.live) == 0 {
-		return math.MaxInt64
-	}
-	return p.live[0].ends
-}
-
 // keepDelay has tcp_tw_reuse_delay follow the run's clock: the kernel looks at
 // the setting when it searches a port, so a change holds for all of TIME_WAIT.
 func (p *play) keepDelay() error {
@@ -143,7 +136,8 @@ func (p *play) gap() time.Duration {
 
 func (p *play) arrive(now time.Duration, watched bool) error {
 	tuple := p.random.IntN(p.Tuples)
-	made, took, err := open(p.listener, clientAddress, destination(tuple, p.listenerPort()))
+	to := &unix.SockaddrInet4{Addr: [4]byte{127, 2, byte(tuple >> 8), byte(tuple)}, Port: p.listenerPort()}
+	made, took, err := open(p.listener, clientAddress, to)
 	switch {
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		if watched {
@@ -181,18 +175,15 @@ func (p *play) end() error {
 // addresses need no setting up.
 var clientAddress = &unix.SockaddrInet4{Addr: [4]byte{127, 1, 0, 1}}
 
-func destination(tuple, at int) *unix.SockaddrInet4 {
-	return &unix.SockaddrInet4{Addr: [4]byte{127, 2, byte(tuple >> 8), byte(tuple)}, Port: at}
-}
-
 // look counts the ports that each tuple's sockets withhold from connect() now.
 func (p *play) look(ctx context.Context) error {
 	withheld := map[port.Tuple]*port.Set{}
-	for s, err := range p.diag.Sockets(ctx) {
-		if err != nil {
-			return fmt.Errorf("count ports: %w", err)
-		}
-		if s.Remote.Port() != uint16(p.listenerPort()) || p.reusable(&s) {
+	var gaps host.Gaps
+	sockets := p.diag.Sockets(ctx, &gaps)
+	for s := range sockets.All() {
+		// All sockets of the run have timestamps, so connect() may take these over.
+		reusable := p.Stands == Kernel && s.State == port.TimeWait && s.Quiet > p.delay
+		if s.Remote.Port() != uint16(p.listenerPort()) || reusable {
 			continue
 		}
 		if withheld[s.Tuple()] == nil {
@@ -200,15 +191,15 @@ func (p *play) look(ctx context.Context) error {
 		}
 		withheld[s.Tuple()].Add(s.Local.Port())
 	}
+	if err := sockets.Err(); err != nil {
+		return fmt.Errorf("count ports: %w", err)
+	}
+	if missed := gaps.List(); len(missed) > 0 {
+		return fmt.Errorf("count ports: read %s: %s", missed[0].What(), missed[0].Why)
+	}
 	for _, ports := range withheld {
 		p.peak = max(p.peak, ports.Len())
 	}
 	p.looks++
 	return nil
-}
-
-// reusable reports whether connect() may take the port of a socket over. All
-// sockets of the run have timestamps.
-func (p *play) reusable(s *port.Socket) bool {
-	return p.Stands == Kernel && s.State == port.TimeWait && s.Quiet > p.delay
 }

@@ -29,21 +29,21 @@ var DefaultBounds = Bounds{Ports: 10000, Rate: 3000, Tuples: 16}
 // parts of a connection's life keep their proportions.
 type Run struct {
 	// TimeScale and PortScale are simulated / planned.
-	TimeScale float64 `json:"time_scale"`
-	PortScale float64 `json:"port_scale"`
+	TimeScale float64 `json:"time_scale" doc:"simulated / planned time"`
+	PortScale float64 `json:"port_scale" doc:"simulated / planned ports"`
 	// Tuples are the pools simulated, of the Plan's.
-	Tuples int `json:"tuples"`
+	Tuples int `json:"tuples" doc:"tuples simulated"`
 	// TupleRate is new connections per second for each.
-	TupleRate float64 `json:"tuple_rate"`
+	TupleRate float64 `json:"tuple_rate" doc:"new connections per second for each"`
 	// Hold is for how many seconds a connection is open, Lingers for how many
 	// more its port stays withheld.
-	Hold    float64 `json:"hold_seconds"`
-	Lingers float64 `json:"lingers_seconds"`
-	Low     uint16  `json:"low"`
-	High    uint16  `json:"high"`
-	Usable  int     `json:"usable"`
+	Hold    float64 `json:"hold_seconds" doc:"how long a connection is open"`
+	Lingers float64 `json:"lingers_seconds" doc:"for how long its port is withheld thereafter"`
+	Low     uint16  `json:"low" doc:"lowest port of the simulated range"`
+	High    uint16  `json:"high" doc:"highest port"`
+	Usable  int     `json:"usable" doc:"ports connect() may draw on for each tuple"`
 	// Stands is what stands in for TIME_WAIT; see the constants.
-	Stands StandIn `json:"time_wait"`
+	Stands StandIn `json:"time_wait" doc:"kernel (its own, with a scaled tcp_tw_reuse_delay), emulated (by connections that stay open as long) or not_needed"`
 
 	withheld *port.Set
 }
@@ -85,36 +85,26 @@ func Scale(plan *capacity.Plan, bounds Bounds, hasDelay bool) (*Run, error) {
 	r.TimeScale = block / plan.Blocks
 	r.TupleRate = mean / block
 	r.Hold = load.Hold * r.TimeScale
-	r.scaleLinger(load, hasDelay)
-	return r, r.scaleRange(plan)
-}
-
-// scaleLinger rounds a real tcp_tw_reuse_delay to the milliseconds it is set in.
-func (r *Run) scaleLinger(load *capacity.Load, hasDelay bool) {
-	if load.ClientCloses == 0 {
+	lingers := load.Lingers() * r.TimeScale
+	switch {
+	case load.ClientCloses == 0:
 		r.Stands = NotNeeded
-		return
+	case load.Reuses() && hasDelay: // tcp_tw_reuse_delay is set in milliseconds
+		r.Stands, r.Lingers = Kernel, max(1, math.Round(lingers*1000))/1000
+	default:
+		r.Stands, r.Lingers = Emulated, lingers
 	}
-	r.Stands, r.Lingers = Emulated, load.Lingers()*r.TimeScale
-	if load.Reuses() && hasDelay {
-		r.Stands, r.Lingers = Kernel, max(1, math.Round(r.Lingers*1000))/1000
-	}
-}
-
-// scaleRange keeps the planned range with all that is withheld from it where
-// ports are not scaled, and else one as large as the share of usable ports.
-func (r *Run) scaleRange(plan *capacity.Plan) error {
 	planned := plan.Ports.Range
 	r.Low, r.High, r.Usable, r.withheld = planned.Low, planned.High, plan.Pool.Usable, plan.Ports.Withheld()
-	if r.PortScale < 1 {
+	if r.PortScale < 1 { // a range as large as the share of usable ports, with nothing withheld from it
 		r.Usable = max(2, 2*int(math.Round(float64(plan.Pool.Usable)*r.PortScale/2)))
 		r.Low = min(r.Low, uint16(65536-r.Usable))
 		r.High, r.withheld = r.Low+uint16(r.Usable-1), &port.Set{}
 	}
 	if r.Low == 1 && r.High == 65535 {
-		return fmt.Errorf("simulate a load in the range %v: it leaves no port for a listener", planned)
+		return nil, fmt.Errorf("simulate a load in the range %v: it leaves no port for a listener", planned)
 	}
-	return nil
+	return r, nil
 }
 
 // listenerPort is a port outside the range, as one inside would be withheld from it.

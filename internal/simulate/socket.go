@@ -17,7 +17,11 @@ type end int
 func newSocket() (end, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return -1, explainSocket(err)
+		hint := ""
+		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+			hint = "; raise the limit of open files (ulimit -n)"
+		}
+		return -1, fmt.Errorf("open a socket: %w%s", err, hint)
 	}
 	// Bounds connect(), accept() and recv() alike.
 	limit := unix.NsecToTimeval(patience.Nanoseconds())
@@ -30,13 +34,6 @@ func newSocket() (end, error) {
 		return -1, fmt.Errorf("set a timeout on a socket: %w", err)
 	}
 	return end(fd), nil
-}
-
-func explainSocket(err error) error {
-	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
-		return fmt.Errorf("open a socket: %w; raise the limit of open files (ulimit -n)", err)
-	}
-	return fmt.Errorf("open a socket: %w", err)
 }
 
 // listen opens a listener.
@@ -104,13 +101,6 @@ func (s end) awaitEnd() error {
 
 func (s end) close() { unix.Close(int(s)) }
 
-// reset closes without a farewell: no end is left in TIME_WAIT.
-func (s end) reset() error {
-	err := unix.SetsockoptLinger(int(s), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	s.close()
-	return err
-}
-
 func retryInterrupted(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {
@@ -154,9 +144,10 @@ func closeBy(first, second end) error {
 	return nil
 }
 
-// drop ends both ends at once.
+// drop ends both ends at once, without a farewell: none is left in TIME_WAIT.
 func (c connection) drop() error {
-	err := c.client.reset()
+	err := unix.SetsockoptLinger(int(c.client), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	c.client.close()
 	c.server.close()
 	if err != nil {
 		return fmt.Errorf("reset a connection: %w", err)

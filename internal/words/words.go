@@ -7,6 +7,7 @@ package words
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,9 @@ func Thousands(n int) string {
 	return b.String()
 }
 
+// Rounded is x as a whole number.
+func Rounded(x float64) string { return Thousands(int(math.Round(x))) }
+
 // Count is a number with its noun: "1 port", "1,204 ports".
 func Count(n int, noun string) string {
 	if n != 1 {
@@ -38,6 +42,10 @@ func Count(n int, noun string) string {
 
 // Percent is a share of 1 with one digit behind the point.
 func Percent(share float64) string { return strconv.FormatFloat(share*100, 'f', 1, 64) + "%" }
+
+// Probability is a share of 1 in percent, with all its digits: 99.9% and 99.99%
+// are far from each other.
+func Probability(p float64) string { return strconv.FormatFloat(p*100, 'g', 10, 64) + "%" }
 
 // longestList is how many characters of a list are readable.
 const longestList = 80
@@ -61,27 +69,75 @@ func Ports(n int, list string) string {
 	return fmt.Sprintf("%s (%s)", Count(n, "port"), List(list))
 }
 
-// Span is a time as people say it, with one unit.
+// Span is a time as people say it, with one unit: three digits of it below a
+// second, one behind the point from there on.
 func Span(d time.Duration) string {
 	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
+	case d < 0:
+		return "-" + Span(-d)
+	case d == 0:
+		return "0 s"
+	case d < rounds(time.Second):
+		return fraction(d)
 	case d < 2*time.Minute:
-		return strings.TrimSuffix(strconv.FormatFloat(d.Seconds(), 'f', 1, 64), ".0") + " s"
+		return oneDigit(d.Seconds()) + " s"
 	case d < time.Hour:
-		return fmt.Sprintf("%.0f min", d.Minutes())
+		return oneDigit(d.Minutes()) + " min"
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%.1f h", d.Hours())
 	}
 	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
-// Rate is a number of events a second, with three digits below 100.
-func Rate(perSecond float64) string {
-	if perSecond >= 100 && perSecond < 1e15 {
-		return Thousands(int(perSecond+0.5)) + "/s"
+// fraction is less than a second, in the largest unit of which it is one or more.
+func fraction(d time.Duration) string {
+	switch {
+	case d >= rounds(time.Millisecond):
+		return threeDigits(float64(d)/float64(time.Millisecond)) + " ms"
+	case d >= rounds(time.Microsecond):
+		return threeDigits(float64(d)/float64(time.Microsecond)) + " µs"
 	}
-	return strconv.FormatFloat(perSecond, 'g', 3, 64) + "/s"
+	return strconv.FormatInt(int64(d), 10) + " ns"
+}
+
+// rounds is from where on a time with three digits is one of the unit.
+func rounds(unit time.Duration) time.Duration { return unit - unit/2000 }
+
+func oneDigit(x float64) string { return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0") }
+
+func threeDigits(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
+
+// Seconds is a [Span] of so many seconds.
+func Seconds(s float64) string { return Span(time.Duration(math.Round(s * float64(time.Second)))) }
+
+// Countdown is a time of a socket's timer, as short as netstat has it.
+func Countdown(d time.Duration) string {
+	if d >= time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
+}
+
+// Moment is a point in time, in UTC.
+func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
+
+// Rate is a number of events a second, as "470/s".
+func Rate(perSecond float64) string { return frequency(perSecond) + "/s" }
+
+// PerSecond is the same in a sentence, with the noun of one: "470 ports a second".
+func PerSecond(rate float64, noun string) string {
+	number := frequency(rate)
+	if number != "1" {
+		noun += "s"
+	}
+	return number + " " + noun + " a second"
+}
+
+func frequency(n float64) string {
+	if n >= 100 && n < 1e15 {
+		return Rounded(n)
+	}
+	return threeDigits(n)
 }
 
 // Join lists texts as a sentence does: "a, b and c".

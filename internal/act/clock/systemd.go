@@ -65,13 +65,14 @@ func (t *Timer) Start(id int, after time.Duration) error {
 	if err != nil {
 		return err
 	}
-	return t.start(ctx, manager, id, strikes)
-}
-
-func (t *Timer) start(ctx context.Context, manager Manager, id int, strikes time.Duration) error {
+	// The properties leave out CollectMode=: a change that could not be taken
+	// back shall stay in `systemctl --failed`.
+	service := dbus.PropertyCollection{Name: unitName(id) + ".service", Properties: []dbus.Property{
+		dbus.PropDescription(fmt.Sprintf("portrange: take change %d back", id)),
+		dbus.PropExecStart(t.Command(id), false),
+	}}
 	result := make(chan string, 1)
-	service := dbus.PropertyCollection{Name: unitName(id) + ".service", Properties: serviceProperties(id, t.Command(id))}
-	_, err := manager.StartTransientUnitAux(ctx, unitName(id)+".timer", "fail",
+	_, err = manager.StartTransientUnitAux(ctx, unitName(id)+".timer", "fail",
 		timerProperties(id, strikes), []dbus.PropertyCollection{service}, result)
 	if err != nil {
 		return fmt.Errorf("start a timer of systemd: %w", err)
@@ -79,7 +80,8 @@ func (t *Timer) start(ctx context.Context, manager Manager, id int, strikes time
 	select {
 	case outcome := <-result:
 		if outcome != "done" {
-			return fmt.Errorf("start a timer of systemd: the job ended as %q; see `systemctl status %s.timer`", outcome, unitName(id))
+			return fmt.Errorf("start a timer of systemd: the job ended as %q; see `systemctl status %s.timer`",
+				outcome, unitName(id))
 		}
 		return nil
 	case <-ctx.Done():
@@ -116,21 +118,13 @@ type timerMonotonic struct {
 // a package does, and the change would go back late or, with enough of them,
 // never.
 func timerProperties(id int, strikes time.Duration) []dbus.Property {
+	timers := []timerMonotonic{{"OnStartupSec", uint64(strikes.Microseconds())}}
 	return []dbus.Property{
 		dbus.PropDescription(fmt.Sprintf("portrange: take change %d back unless it is confirmed", id)),
-		{Name: "TimersMonotonic", Value: godbus.MakeVariant([]timerMonotonic{{"OnStartupSec", uint64(strikes.Microseconds())}})},
+		{Name: "TimersMonotonic", Value: godbus.MakeVariant(timers)},
 		// Without, systemd delays timers by up to a minute to save wake-ups.
 		{Name: "AccuracyUSec", Value: godbus.MakeVariant(uint64(time.Millisecond.Microseconds()))},
 		{Name: "RemainAfterElapse", Value: godbus.MakeVariant(false)},
-	}
-}
-
-// serviceProperties leave out CollectMode=: a change that could not be taken
-// back shall stay in `systemctl --failed`.
-func serviceProperties(id int, command []string) []dbus.Property {
-	return []dbus.Property{
-		dbus.PropDescription(fmt.Sprintf("portrange: take change %d back", id)),
-		dbus.PropExecStart(command, false),
 	}
 }
 
@@ -168,28 +162,21 @@ func shared(other string, paths []string) error {
 	}
 	defer root.Close()
 	for _, path := range paths {
-		if err := same(root, path); err != nil {
+		here, err := os.Stat(path)
+		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-	}
-	return nil
-}
-
-func same(root *os.Root, path string) error {
-	here, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	there, err := root.Stat(strings.TrimPrefix(path, "/"))
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return errors.New("systemd sees no such file")
-	case err != nil:
-		return err
-	case !os.SameFile(here, there):
-		return errors.New("systemd sees another file of that name")
-	case strings.Contains(path, "/go-build"):
-		return errors.New("`go run` removes it at the end")
+		there, err := root.Stat(strings.TrimPrefix(path, "/"))
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return fmt.Errorf("%s: systemd sees no such file", path)
+		case err != nil:
+			return fmt.Errorf("%s: %w", path, err)
+		case !os.SameFile(here, there):
+			return fmt.Errorf("%s: systemd sees another file of that name", path)
+		case strings.Contains(path, "/go-build"):
+			return fmt.Errorf("%s: `go run` removes it at the end", path)
+		}
 	}
 	return nil
 }

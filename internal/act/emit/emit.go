@@ -1,11 +1,12 @@
 package emit
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // Setting is a sysctl key, written with dots, and its value.
@@ -28,46 +29,35 @@ func Formats() []Format { return []Format{SysctlD, Docker, Compose, Kubernetes, 
 
 // Write prints the settings.
 func Write(w io.Writer, format Format, settings []Setting) error {
-	text, err := render(format, settings)
+	var text string
+	var err error
+	switch format {
+	case SysctlD:
+		for _, s := range settings {
+			text += fmt.Sprintf("%s = %s\n", s.Key, s.Value)
+		}
+	case Docker:
+		// Options for a shell. Values hold digits, commas, hyphens and spaces only,
+		// which double quotes keep together.
+		options := make([]string, len(settings))
+		for i, s := range settings {
+			options[i] = fmt.Sprintf("--sysctl %s=%q", s.Key, s.Value)
+		}
+		text = strings.Join(options, " ") + "\n"
+	case Compose:
+		text, err = inYAML(compose(settings))
+	case Kubernetes:
+		text, err = inYAML(kubernetes(settings))
+	case Ansible:
+		text, err = inYAML(ansible(settings))
+	default:
+		err = errors.New("no such format")
+	}
 	if err != nil {
 		return fmt.Errorf("print settings as %s: %w", format, err)
 	}
 	_, err = io.WriteString(w, text)
 	return err
-}
-
-func render(format Format, settings []Setting) (string, error) {
-	switch format {
-	case SysctlD:
-		return sysctlD(settings), nil
-	case Docker:
-		return docker(settings), nil
-	case Compose:
-		return inYAML(compose(settings))
-	case Kubernetes:
-		return inYAML(kubernetes(settings))
-	case Ansible:
-		return inYAML(ansible(settings))
-	}
-	return "", fmt.Errorf("no such format")
-}
-
-func sysctlD(settings []Setting) string {
-	var b strings.Builder
-	for _, s := range settings {
-		fmt.Fprintf(&b, "%s = %s\n", s.Key, s.Value)
-	}
-	return b.String()
-}
-
-// docker prints options for a shell. Values hold digits, commas, hyphens and
-// spaces only, which double quotes keep together.
-func docker(settings []Setting) string {
-	options := make([]string, len(settings))
-	for i, s := range settings {
-		options[i] = fmt.Sprintf("--sysctl %s=%q", s.Key, s.Value)
-	}
-	return strings.Join(options, " ") + "\n"
 }
 
 func inYAML(document any) (string, error) {

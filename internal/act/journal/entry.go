@@ -51,15 +51,15 @@ func (e *Entry) Title() string { return fmt.Sprintf("change %d (%s)", e.ID, e.Co
 // Setting is a change of one setting in one network namespace. Values are in
 // the kernel's form with single spaces.
 type Setting struct {
-	Namespace Namespace `json:"namespace"`
-	Key       string    `json:"key"`
-	Before    string    `json:"before"`
-	After     string    `json:"after"`
+	Namespace Place  `json:"namespace"`
+	Key       string `json:"key"`
+	Before    string `json:"before"`
+	After     string `json:"after"`
 }
 
-// Namespace identifies a network namespace for longer than its inode number
+// Place identifies a network namespace for longer than its inode number
 // does, which the kernel gives to another one as soon as it is free.
-type Namespace struct {
+type Place struct {
 	ID     uint64 `json:"id"`     // inode number
 	Cookie uint64 `json:"cookie"` // SO_NETNS_COOKIE, unique within a boot; 0 where the kernel has none
 	Boot   string `json:"boot"`   // kernel.random.boot_id

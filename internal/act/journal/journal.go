@@ -87,8 +87,8 @@ func (j *Journal) Entry(id int) (Entry, error) {
 	}
 	var e Entry
 	if err := json.Unmarshal(data, &e); err != nil {
-		return Entry{}, fmt.Errorf("read the journal: %s: %w; it was damaged: move it away, and what it tells of cannot be taken back any more",
-			path, err)
+		return Entry{}, fmt.Errorf("read the journal: %s: %w; it was damaged: move it away, "+
+			"and what it tells of cannot be taken back any more", path, err)
 	}
 	if e.SchemaVersion != schemaVersion {
 		return Entry{}, fmt.Errorf("read the journal: %s has schema version %d, this program knows %d; "+
@@ -143,7 +143,7 @@ func hint(err error) string {
 func (w *Writer) Close() error { return w.lock.Close() }
 
 // Begin gives the entry the next ID and puts it on disk as [Begun]. Once it
-// returns, the entry outlives a crash.
+// returns, the entry outlives a crash. The oldest entries go.
 func (w *Writer) Begin(e *Entry) error {
 	ids, err := w.ids()
 	if err != nil {
@@ -156,16 +156,11 @@ func (w *Writer) Begin(e *Entry) error {
 	if err := w.Update(e); err != nil {
 		return err
 	}
-	w.prune(ids)
-	return nil
-}
-
-// prune removes the oldest entries. Nothing depends on it.
-func (w *Writer) prune(ids []int) {
-	for _, old := range ids[:max(0, len(ids)-keep)] {
+	for _, old := range ids[:max(0, len(ids)-keep)] { // nothing depends on it
 		_ = os.Remove(filepath.Join(w.dir, entriesDir, fileName(old)))
 		_ = os.RemoveAll(w.backups(old))
 	}
+	return nil
 }
 
 // Update replaces the entry on disk.
@@ -175,7 +170,8 @@ func (w *Writer) Update(e *Entry) error {
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	path := filepath.Join(w.dir, entriesDir, fileName(e.ID))
-	if err := Replace(path, &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(data, '\n')}); err != nil {
+	content := &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(data, '\n')}
+	if err := Replace(path, content); err != nil {
 		return fmt.Errorf("write the journal: %w%s", err, hint(err))
 	}
 	return nil

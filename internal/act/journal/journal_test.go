@@ -28,7 +28,7 @@ func entry() *Entry {
 	deadline := time.Date(2026, 11, 22, 20, 44, 44, 0, time.UTC)
 	return &Entry{
 		At: deadline.Add(-time.Minute), Command: "set 15000 64001", User: "root", Boot: "b", Deadline: &deadline,
-		Settings: []Setting{{Namespace: Namespace{ID: 4026531840, Cookie: 1, Name: "host", Host: true}, Key: "k", Before: "1 2", After: "3 4"}},
+		Settings: []Setting{{Namespace: Place{ID: 4026531840, Cookie: 1, Name: "host", Host: true}, Key: "k", Before: "1 2", After: "3 4"}},
 		Files: []File{
 			{Path: "/etc/sysctl.d/new.conf", After: &Content{Mode: 0o644, Data: []byte("a = b\n")}},
 			{Path: "/etc/sysctl.conf", Before: &Content{Mode: 0o600, UID: 7, GID: 8, Data: []byte{0xff, 0, '\r'}}, Foreign: true},

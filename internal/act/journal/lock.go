@@ -34,7 +34,10 @@ func lock(dir string) (*os.File, error) {
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
-		sign(file)
+		// The process id is a word to people who find the lock taken: failure, as on a full disk, is no harm.
+		if file.Truncate(0) == nil {
+			_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		}
 		return file, nil
 	}
 	defer file.Close()
@@ -44,14 +47,7 @@ func lock(dir string) (*os.File, error) {
 	return nil, fmt.Errorf("lock the journal: %w", err)
 }
 
-// sign leaves the process id for whoever finds the lock taken. It is only a
-// word to people: failure, as on a full disk, is no harm.
-func sign(file *os.File) {
-	if file.Truncate(0) == nil {
-		_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-}
-
+// holder is the process that has the lock, for people.
 func holder(file *os.File) string {
 	text, err := io.ReadAll(io.LimitReader(file, 32))
 	pid := strings.TrimSpace(string(text))

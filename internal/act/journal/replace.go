@@ -19,7 +19,12 @@ func Replace(path string, content *Content) error {
 	if err := replace(path, content); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
 }
 
 func replace(path string, content *Content) error {
@@ -43,15 +48,6 @@ func replace(path string, content *Content) error {
 		return err
 	}
 	return file.CloseAtomicallyReplace()
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }
 
 // temporary is a digit or more, which renameio puts behind the name.

@@ -18,26 +18,22 @@ import (
 	"portrange/internal/host"
 )
 
-// Probe asks the running kernel. What could not be asked is a gap.
-func Probe() (host.Features, []host.Gap) {
+// Probe asks the running kernel, whose type information the cache has or gets.
+// What could not be asked is a gap.
+func Probe(cache *btf.Cache, gaps *host.Gaps) host.Features {
 	var s host.Features
-	var gaps []host.Gap
-	miss := func(what string, err error) {
-		gaps = append(gaps, host.Gap{Part: host.PartFeatures, Object: what, Why: err.Error()})
-	}
 	var err error
-	if s.SocketRange, err = probeSocketRange(); err != nil {
-		miss("whether sockets may have port ranges", err)
-	}
-	types, err := btf.LoadKernelSpec()
+	s.SocketRange, err = probeSocketRange()
+	gaps.MissingObject(host.PartFeatures, "whether sockets may have port ranges", 0, err)
+	types, err := cache.Kernel()
 	if err != nil {
-		miss("how this kernel searches ports", fmt.Errorf("load the kernel's type information: %w", err))
-		return s, gaps
+		gaps.MissingObject(host.PartFeatures, "how this kernel searches ports", 0, fmt.Errorf("load the kernel's type information: %w", err))
+		return s
 	}
 	s.WholeSearch = returnsValue(types, "inet_sk_get_local_port_range")
 	s.RCULookup = hasMember(types, "inet_bind_bucket", "rcu")
 	s.BucketRecalculation = hasMember(types, "inet_bind2_bucket", "fastreuse")
-	return s, gaps
+	return s
 }
 
 // ipLocalPortRange is IP_LOCAL_PORT_RANGE (linux/in.h).

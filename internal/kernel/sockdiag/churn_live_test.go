@@ -1,7 +1,6 @@
 package sockdiag_test
 
 import (
-	"errors"
 	"net/netip"
 	"sync"
 	"testing"
@@ -92,19 +91,26 @@ func count(t *testing.T, h *nettest.Host, proto port.Proto, stable map[netip.Add
 	t.Helper()
 	found := map[netip.AddrPort]bool{}
 	h.Do(func() {
-		for s, err := range sockdiag.New().Sockets(t.Context()) {
-			var gap *host.Gap
-			switch {
-			case errors.As(err, &gap) && gap.Missed.Proto == proto:
-				bound += gap.Missed.Sockets
-			case err != nil:
-				t.Error(err)
-			case s.Proto == proto && stable[s.Local]:
-				if found[s.Local] {
-					t.Errorf("%v came twice", s.Local)
-				}
-				found[s.Local] = true
+		var gaps host.Gaps
+		stream := sockdiag.New().Sockets(t.Context(), &gaps)
+		for s := range stream.All() {
+			if s.Proto != proto || !stable[s.Local] {
+				continue
 			}
+			if found[s.Local] {
+				t.Errorf("%v came twice", s.Local)
+			}
+			found[s.Local] = true
+		}
+		for _, gap := range gaps.List() {
+			if gap.Missed.Proto == proto {
+				bound += gap.Missed.Sockets
+			} else if gap.Missed.Sockets == 0 {
+				t.Error(gap)
+			}
+		}
+		if err := stream.Err(); err != nil {
+			t.Error(err)
 		}
 	})
 	return len(stable) - len(found), bound

@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+
+	"portrange/internal/host"
 )
 
 // idleSockets names sockets that are bound but neither listen nor connect.
@@ -23,24 +26,33 @@ const (
 // boundInactive is the name of the state's enumerator (include/net/tcp_states.h).
 const boundInactive = "TCP_BOUND_INACTIVE"
 
-// checkIdle yields a gap unless it is sure that the kernel lists idle bound
+// The reasons why idle bound sockets may be missing.
+var (
+	errNotListed = errors.New("the kernel does not list them, Linux does since 6.8")
+	errNoTypes   = errors.New("the kernel may not list them, Linux does since 6.8; without BTF it does not tell")
+)
+
+// checkIdle leaves a gap unless it is sure that the kernel lists idle bound
 // sockets. One that does not know the state lists none, without a word, just as
 // one that knows it and has none.
-func (w *walk) checkIdle() bool {
+func (w *walk) checkIdle() error {
 	if w.sawIdle {
 		w.idle.Store(int32(supported))
-		return true
+		return nil
 	}
 	found, err := w.idleSupport()
 	switch {
 	case found == supported:
-		return true
+		return nil
 	case found == unsupported:
-		return w.gap(idleSockets, "the kernel does not list them, Linux does since 6.8")
+		err = errNotListed
 	case errors.Is(err, fs.ErrNotExist):
-		return w.gap(idleSockets, "the kernel may not list them, Linux does since 6.8; without BTF it does not tell")
+		err = errNoTypes
+	default:
+		err = fmt.Errorf("the kernel may not list them, Linux does since 6.8; %w", err)
 	}
-	return w.gap(idleSockets, "the kernel may not list them, Linux does since 6.8; "+err.Error())
+	w.gaps.Missing(host.PartIdle, 0, err)
+	return nil
 }
 
 // idleSupport looks for the state's name among the kernel's types. (Binding a

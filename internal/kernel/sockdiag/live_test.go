@@ -76,7 +76,7 @@ func (w *town) read() []port.Socket {
 func (w *town) readWith(r *sockdiag.Reader) []port.Socket {
 	w.t.Helper()
 	var got outcome
-	w.Do(func() { got = collect(w.t, r.Sockets(w.t.Context())) })
+	w.Do(func() { got = everything(w.t.Context(), r) })
 	if got.err != nil || got.gaps != nil {
 		w.t.Fatalf("gaps %v, error %v", got.gaps, got.err)
 	}
@@ -290,7 +290,7 @@ func TestLiveIdle(t *testing.T) {
 	six := w.must(w.Bind(nettest.TCP6, addr("[fd00::1]:0")))
 	w.must(w.Bind(nettest.UDP4, addr("10.0.0.1:0")))
 	var got outcome
-	w.Do(func() { got = collect(t, sockdiag.New().Idle(t.Context())) })
+	w.Do(func() { got = idle(t.Context(), sockdiag.New()) })
 	if got.err != nil || got.gaps != nil || len(got.sockets) != 2 {
 		t.Fatalf("%d idle sockets, want 2; gaps %v, error %v", len(got.sockets), got.gaps, got.err)
 	}

@@ -10,27 +10,27 @@ import (
 
 // parallel asks several queries at once. Those worth repeating it repeats one
 // after the other.
-func (w *walk) parallel(queries []*query) bool {
+func (w *walk) parallel(queries []*query) error {
 	conns, err := w.dialAll(len(queries))
 	if err != nil {
-		return w.fail(fmt.Errorf("open sock_diag: %w%s", err, dialHint(err)))
+		return fmt.Errorf("open sock_diag: %w%s", err, dialHint(err))
 	}
 	m := startMerge(w.ctx, queries, conns)
 	if !m.drain(w.deliver) {
-		return false
+		return errStopped
 	}
 	for i, q := range queries {
-		if worthRepeating(m.errs[i]) {
-			if !w.repeat(q, 1) {
-				return false
-			}
-			continue
+		err := m.errs[i]
+		if worthRepeating(err) {
+			err = w.repeat(q, 1)
+		} else {
+			err = w.settle(q, err)
 		}
-		if !w.settle(q, m.errs[i]) {
-			return false
+		if err != nil {
+			return err
 		}
 	}
-	return true
+	return nil
 }
 
 // dialAll opens the connections on the calling thread, whose network namespace

@@ -14,12 +14,6 @@ import (
 // one walk over the kernel's tables serves both.
 const tcpdiagGetsock = 18
 
-// The address families, for each of which UDP has a dump.
-const (
-	afInet  = unix.AF_INET
-	afInet6 = unix.AF_INET6
-)
-
 // Sizes of struct inet_diag_req and inet_diag_req_v2.
 const (
 	requestLen   = 60

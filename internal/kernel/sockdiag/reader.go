@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"runtime"
-	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -40,27 +38,46 @@ func NewOn(kernel Kernel) *Reader {
 // namespace, TCP listeners first. The goroutine must stay on its thread while
 // the stream runs.
 //
-// An error that is a *host.Gap tells of a part that could not be read, or how many
-// sockets may be missing; any other ends the stream. A connection that closes
-// meanwhile may come twice, the second time in TIME_WAIT: count sockets by tuple
-// and port, as [host.Usage] does.
-func (r *Reader) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
-	return func(yield func(port.Socket, error) bool) {
-		w := &walk{Reader: r, ctx: ctx, yield: yield, bound: map[uint32]*port.Set{}, yielded: map[uint64]struct{}{}}
-		_ = w.serial(tcpQuery(tcpSockets, listening, nil)) &&
-			w.tcp() &&
-			w.checkIdle() &&
-			w.udp()
-	}
+// A part that could not be read is a gap, without the namespace's number, and so is
+// how many sockets may be missing; the error is for anything else that ends the
+// stream. A connection that closes meanwhile may come twice, the second time in
+// TIME_WAIT: count sockets by tuple and port, as [host.Usage] does.
+func (r *Reader) Sockets(ctx context.Context, gaps *host.Gaps) *host.Stream[port.Socket] {
+	return r.stream(ctx, gaps, func(w *walk) error {
+		for _, ask := range []func() error{
+			func() error { return w.serial(tcpQuery(tcpSockets, listening, nil)) },
+			w.tcp,
+			w.checkIdle,
+			w.udp,
+		} {
+			if err := ask(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Idle yields the TCP sockets that are bound but neither listen nor connect
-// ([port.BoundInactive]), on the terms of [Reader.Sockets].
-func (r *Reader) Idle(ctx context.Context) iter.Seq2[port.Socket, error] {
-	return func(yield func(port.Socket, error) bool) {
-		w := &walk{Reader: r, ctx: ctx, yield: yield, bound: map[uint32]*port.Set{}}
-		_ = w.serial(tcpQuery(idleSockets, idle, nil)) && w.checkIdle()
-	}
+// ([port.BoundInactive]), on the terms of [Reader.Sockets]. A kernel that does
+// not list them leaves a gap of [host.PartIdle].
+func (r *Reader) Idle(ctx context.Context, gaps *host.Gaps) *host.Stream[port.Socket] {
+	return r.stream(ctx, gaps, func(w *walk) error {
+		if err := w.serial(tcpQuery(idleSockets, idle, nil)); err != nil {
+			return err
+		}
+		return w.checkIdle()
+	})
+}
+
+func (r *Reader) stream(ctx context.Context, gaps *host.Gaps, ask func(*walk) error) *host.Stream[port.Socket] {
+	return host.NewStream(func(yield func(port.Socket) bool) error {
+		err := ask(&walk{Reader: r, ctx: ctx, yield: yield, gaps: gaps, bound: map[uint32]*port.Set{}, yielded: map[uint64]struct{}{}})
+		if errors.Is(err, errStopped) {
+			return nil
+		}
+		return err
+	})
 }
 
 // connections asks for all TCP sockets but listeners.
@@ -75,16 +92,17 @@ func (r *Reader) connections() []*query {
 	}
 }
 
-// walk is one stream on its way. Its methods report whether to go on.
+// walk is one stream on its way. Its methods return [errStopped] when the
+// consumer wants no more.
 type walk struct {
 	*Reader
 	ctx   context.Context
-	yield func(port.Socket, error) bool
+	yield func(port.Socket) bool
+	gaps  *host.Gaps
 	// bound are the ports known to be taken by bind(), by device.
 	bound map[uint32]*port.Set
 	// sawIdle is set once an idle bound socket came by.
 	sawIdle bool
-	gaps    []host.Gap
 	// tally counts the reading that is under way, nil where none is counted; yielded
 	// are the cookies of the sockets of all of them.
 	tally   *tally
@@ -92,55 +110,40 @@ type walk struct {
 }
 
 // serial asks one query.
-func (w *walk) serial(q *query) bool { return w.repeat(q, 0) }
+func (w *walk) serial(q *query) error { return w.repeat(q, 0) }
 
 // repeat asks the query until it works or the attempts, counted from 0, are used up.
-func (w *walk) repeat(q *query, attempt int) bool {
+func (w *walk) repeat(q *query, attempt int) error {
 	var err error
 	for ; attempt < attempts; attempt++ {
 		var conn Conn
 		if conn, err = w.kernel.Dial(firstBuffer << attempt); err != nil {
-			return w.fail(fmt.Errorf("open sock_diag: %w%s", err, dialHint(err)))
+			return fmt.Errorf("open sock_diag: %w%s", err, dialHint(err))
 		}
 		err = q.converse(w.ctx, conn, w.deliver)
 		if !worthRepeating(err) {
 			return w.settle(q, err)
 		}
 	}
-	return w.gap(q.what, fmt.Sprintf("%v; %d attempts", err, attempts))
+	w.gaps.MissingObject(host.PartSockets, q.what, 0, fmt.Errorf("%w; %d attempts", err, attempts))
+	return nil
 }
 
 // settle decides what the end of a dump means for the stream.
-func (w *walk) settle(q *query, err error) bool {
+func (w *walk) settle(q *query, err error) error {
 	var refused replyError
 	switch {
-	case err == nil:
-		return true
-	case errors.Is(err, errStopped):
-		return false
+	case err == nil, errors.Is(err, errStopped):
+		return err
 	case w.ctx.Err() != nil:
-		return w.fail(w.ctx.Err())
+		return w.ctx.Err()
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return w.fail(fmt.Errorf("read %s through sock_diag: %w; a seccomp filter or security module denies NETLINK_SOCK_DIAG", q.what, err))
+		return fmt.Errorf("read %s through sock_diag: %w; a seccomp filter or security module denies NETLINK_SOCK_DIAG", q.what, err)
 	case errors.As(err, &refused):
-		return w.gap(q.what, err.Error()+replyHint(q.proto, err))
+		w.gaps.MissingObject(host.PartSockets, q.what, 0, fmt.Errorf("%w%s", err, replyHint(q.proto, err)))
+		return nil
 	}
-	return w.fail(fmt.Errorf("read %s through sock_diag: %w", q.what, err))
-}
-
-func (w *walk) fail(err error) bool {
-	w.yield(port.Socket{}, err)
-	return false
-}
-
-// gap yields a gap, once where several dumps leave the same.
-func (w *walk) gap(what, why string) bool {
-	gap := host.Gap{Part: host.PartSockets, Object: what, Why: why}
-	if slices.Contains(w.gaps, gap) {
-		return true
-	}
-	w.gaps = append(w.gaps, gap)
-	return w.yield(port.Socket{}, &gap)
+	return fmt.Errorf("read %s through sock_diag: %w", q.what, err)
 }
 
 // deliver is the [sink] of the walk. The sockets of one device that share a
@@ -157,7 +160,7 @@ func (w *walk) deliver(batch []port.Socket) ([]port.Socket, bool) {
 		if s.Proto == port.TCP {
 			w.shareHold(s)
 		}
-		if !w.yield(*s, nil) {
+		if !w.yield(*s) {
 			return nil, false
 		}
 	}

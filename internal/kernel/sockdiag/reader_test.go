@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,26 +28,29 @@ type outcome struct {
 	err     error // what ended the stream
 }
 
-func collect(t *testing.T, stream iter.Seq2[port.Socket, error]) outcome {
-	t.Helper()
-	var got outcome
-	for s, err := range stream {
-		var gap *host.Gap
-		switch {
-		case got.err != nil:
-			t.Fatalf("stream went on after %v", got.err)
-		case errors.As(err, &gap):
-			got.gaps = append(got.gaps, *gap)
-		case err != nil:
-			got.err = err
-		case !s.Blind:
-			t.Errorf("socket %v claims to show everything", s.Local)
-		default:
-			s.Blind = false // the same for all
-			got.sockets = append(got.sockets, s)
+// reading is a stream that is still to be read, with its gaps.
+type reading func(*host.Gaps) *host.Stream[port.Socket]
+
+func collect(read reading) outcome {
+	var gaps host.Gaps
+	stream := read(&gaps)
+	sockets := slices.Collect(stream.All())
+	for i := range sockets {
+		if !sockets[i].Blind {
+			return outcome{err: fmt.Errorf("socket %v claims to show everything", sockets[i].Local)}
 		}
+		sockets[i].Blind = false // the same for all
 	}
-	return got
+	return outcome{sockets, gaps.List(), stream.Err()}
+}
+
+// everything and idle read what a reader's two methods yield.
+func everything(ctx context.Context, r *sockdiag.Reader) outcome {
+	return collect(func(gaps *host.Gaps) *host.Stream[port.Socket] { return r.Sockets(ctx, gaps) })
+}
+
+func idle(ctx context.Context, r *sockdiag.Reader) outcome {
+	return collect(func(gaps *host.Gaps) *host.Stream[port.Socket] { return r.Idle(ctx, gaps) })
 }
 
 // eachWay runs the test with the table of connections walked in one piece and in halves.
@@ -89,7 +91,7 @@ func sameSockets(t *testing.T, want, got []port.Socket) {
 func TestSocketsYieldsEachOnce(t *testing.T) {
 	eachWay(t, func(t *testing.T, split bool) {
 		k := crowded()
-		got := collect(t, sockdiag.NewSplit(k, split).Sockets(t.Context()))
+		got := everything(t.Context(), sockdiag.NewSplit(k, split))
 		if got.err != nil || got.gaps != nil {
 			t.Fatalf("gaps %v, error %v", got.gaps, got.err)
 		}
@@ -105,7 +107,7 @@ func TestSocketsYieldsEachOnce(t *testing.T) {
 
 func TestIdleYieldsNothingElse(t *testing.T) {
 	k := crowded()
-	got := collect(t, sockdiag.NewOn(k).Idle(t.Context()))
+	got := idle(t.Context(), sockdiag.NewOn(k))
 	if got.err != nil || got.gaps != nil {
 		t.Fatalf("gaps %v, error %v", got.gaps, got.err)
 	}
@@ -131,10 +133,11 @@ func TestHoldIsSharedByPortAndDevice(t *testing.T) {
 			"10.0.0.2:50004": port.HoldUnknown, "10.0.0.2:443": port.HoldUnknown,
 		}
 		k.BTF = "TCP_BOUND_INACTIVE"
-		for s, err := range sockdiag.NewSplit(k, split).Sockets(t.Context()) {
-			if err != nil {
-				t.Fatal(err)
-			}
+		got := everything(t.Context(), sockdiag.NewSplit(k, split))
+		if got.err != nil || len(got.sockets) != len(k.Sockets) {
+			t.Fatalf("%d sockets, error %v", len(got.sockets), got.err)
+		}
+		for _, s := range got.sockets {
 			if s.Connected() && s.Hold != want[s.Remote.String()] {
 				t.Errorf("hold of %v to %v is %v, want %v", s.Local, s.Remote, s.Hold, want[s.Remote.String()])
 			}
@@ -218,7 +221,7 @@ func TestGaps(t *testing.T) {
 			k := crowded()
 			k.BTF = "TCP_BOUND_INACTIVE"
 			k.Tamper = test.tamper
-			got := collect(t, sockdiag.NewSplit(k, split).Sockets(t.Context()))
+			got := everything(t.Context(), sockdiag.NewSplit(k, split))
 			if got.err != nil {
 				t.Fatalf("%s: stream ended: %v", name, got.err)
 			}
@@ -267,7 +270,7 @@ func TestFaultsEndTheStream(t *testing.T) {
 		eachWay(t, func(t *testing.T, split bool) {
 			k := crowded()
 			k.Tamper = test.tamper
-			got := collect(t, sockdiag.NewSplit(k, split).Sockets(t.Context()))
+			got := everything(t.Context(), sockdiag.NewSplit(k, split))
 			if got.err == nil || !strings.Contains(got.err.Error(), test.want) {
 				t.Errorf("%s: error %v, want %q", name, got.err, test.want)
 			}
@@ -284,7 +287,7 @@ func TestDialFails(t *testing.T) {
 		unix.EPROTONOSUPPORT: "load the kernel modules tcp_diag and udp_diag",
 	} {
 		k := &sockdiagtest.Kernel{DialErr: errno}
-		got := collect(t, sockdiag.NewOn(k).Sockets(t.Context()))
+		got := everything(t.Context(), sockdiag.NewOn(k))
 		if !errors.Is(got.err, errno) || !strings.Contains(got.err.Error(), hint) {
 			t.Errorf("error %v, want %v and %q", got.err, errno, hint)
 		}
@@ -295,7 +298,7 @@ func TestRepeatsWithLargerBuffer(t *testing.T) {
 	eachWay(t, func(t *testing.T, split bool) {
 		k := crowded()
 		k.Tamper = on(port.TCP, 2, overrun)
-		if got := collect(t, sockdiag.NewSplit(k, split).Sockets(t.Context())); got.err != nil || got.gaps != nil {
+		if got := everything(t.Context(), sockdiag.NewSplit(k, split)); got.err != nil || got.gaps != nil {
 			t.Fatalf("gaps %v, error %v", got.gaps, got.err)
 		}
 		first := 0
@@ -325,7 +328,7 @@ func TestIdleSupport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := sockdiag.NewOn(test.kernel)
 			for range 2 { // what is certain is kept
-				got := collect(t, r.Idle(t.Context()))
+				got := idle(t.Context(), r)
 				if got.err != nil {
 					t.Fatal(got.err)
 				}
@@ -345,13 +348,14 @@ func TestConsumerStops(t *testing.T) {
 		k := crowded()
 		for stopAfter := 1; stopAfter < len(k.Sockets); stopAfter += 301 {
 			n := 0
-			for _, err := range sockdiag.NewSplit(k, split).Sockets(t.Context()) {
-				if err != nil {
-					t.Fatal(err)
-				}
+			stream := sockdiag.NewSplit(k, split).Sockets(t.Context(), nil)
+			for range stream.All() {
 				if n++; n == stopAfter {
 					break
 				}
+			}
+			if err := stream.Err(); err != nil {
+				t.Fatalf("stopped after %d: %v", n, err)
 			}
 			if k.Open() != 0 {
 				t.Fatalf("stopped after %d: %d connections left open", n, k.Open())
@@ -364,9 +368,13 @@ func TestConsumerStopsWithTheContext(t *testing.T) {
 	eachWay(t, func(t *testing.T, split bool) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		for range sockdiag.NewSplit(crowded(), split).Sockets(ctx) {
+		stream := sockdiag.NewSplit(crowded(), split).Sockets(ctx, nil)
+		for range stream.All() {
 			cancel()
 			break
+		}
+		if err := stream.Err(); err != nil {
+			t.Error(err)
 		}
 	})
 }
@@ -380,17 +388,12 @@ func TestContextEndsTheStream(t *testing.T) {
 		k.Tamper = on(port.TCP, 1, func(q sockdiagtest.Query, d []sockdiagtest.Datagram) []sockdiagtest.Datagram {
 			return d[:len(d)-1]
 		})
-		stream := sockdiag.NewSplit(k, split).Sockets(ctx)
-		got := collect(t, func(yield func(port.Socket, error) bool) {
-			for s, err := range stream {
-				cancel()
-				if !yield(s, err) {
-					return
-				}
-			}
-		})
-		if !errors.Is(got.err, context.Canceled) {
-			t.Errorf("error %v, want %v", got.err, context.Canceled)
+		stream := sockdiag.NewSplit(k, split).Sockets(ctx, nil)
+		for range stream.All() {
+			cancel()
+		}
+		if err := stream.Err(); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want %v", err, context.Canceled)
 		}
 		if k.Open() != 0 {
 			t.Errorf("%d connections left open", k.Open())

@@ -3,6 +3,8 @@ package sockdiag
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"portrange/internal/host"
 	"portrange/internal/port"
 )
@@ -29,20 +31,24 @@ func (t *tally) gone(later *tally) int {
 }
 
 // counted runs some queries as one reading of a table.
-func (w *walk) counted(read func() bool) (*tally, bool) {
+func (w *walk) counted(read func() error) (*tally, error) {
 	w.tally = &tally{seen: map[uint64]struct{}{}}
-	more := read()
-	return w.tally, more
+	err := read()
+	return w.tally, err
 }
 
-// tcp reads all TCP sockets but listeners, three times where chains may be so long
+// tcp reads all TCP sockets but listeners, twice more where chains may be so long
 // that the kernel stops within one: see the package comment.
-func (w *walk) tcp() bool {
-	first, more := w.counted(func() bool { return w.parallel(w.connections()) })
-	if !more || !w.longChains(len(first.seen)) {
-		return more
+func (w *walk) tcp() error {
+	first, err := w.counted(func() error { return w.parallel(w.connections()) })
+	if err != nil || !w.longChains(len(first.seen)) {
+		return err
 	}
-	return w.twice(port.TCP, tcpSockets, func() bool { return w.serial(tcpQuery(tcpSockets, idle|connections, nil)) })
+	read := func() error { return w.serial(tcpQuery(tcpSockets, idle|connections, nil)) }
+	if first, err = w.counted(read); err != nil {
+		return err
+	}
+	return w.compare(port.TCP, tcpSockets, first, read)
 }
 
 // longChains reports whether some chain of the table of connections may hold more
@@ -54,33 +60,32 @@ func (w *walk) longChains(sockets int) bool {
 }
 
 // udp reads the UDP sockets, a second time where the kernel had to stop on the way.
-func (w *walk) udp() bool {
-	read := func() bool {
-		return w.serial(udpQuery("udp sockets of IPv4", afInet)) && w.serial(udpQuery("udp sockets of IPv6", afInet6))
+func (w *walk) udp() error {
+	read := func() error {
+		if err := w.serial(udpQuery("udp sockets of IPv4", unix.AF_INET)); err != nil {
+			return err
+		}
+		return w.serial(udpQuery("udp sockets of IPv6", unix.AF_INET6))
 	}
-	first, more := w.counted(read)
-	if !more || first.datagrams <= 2 { // one for each family: nothing was cut
-		return more
+	first, err := w.counted(read)
+	if err != nil || first.datagrams <= 2 { // one for each family: nothing was cut
+		return err
 	}
 	return w.compare(port.UDP, "udp sockets", first, read)
 }
 
-// twice reads a table two times over.
-func (w *walk) twice(proto port.Proto, what string, read func() bool) bool {
-	first, more := w.counted(read)
-	return more && w.compare(proto, what, first, read)
-}
-
 // compare reads the table once more, yields what is new, and says how many may be
 // missing still.
-func (w *walk) compare(proto port.Proto, what string, first *tally, read func() bool) bool {
-	second, more := w.counted(read)
-	missed := first.gone(second)
-	if !more || missed == 0 {
-		return more
+func (w *walk) compare(proto port.Proto, what string, first *tally, read func() error) error {
+	second, err := w.counted(read)
+	if err != nil {
+		return err
 	}
-	return w.yield(port.Socket{}, &host.Gap{
-		Part: host.PartSockets, Object: what, Missed: host.Missed{Proto: proto, Sockets: missed},
-		Why: fmt.Sprintf("%d went while they were listed; as many that stayed may be left out", missed),
-	})
+	if missed := first.gone(second); missed > 0 {
+		w.gaps.Add(host.Gap{
+			Part: host.PartSockets, Object: what, Missed: host.Missed{Proto: proto, Sockets: missed},
+			Why: fmt.Sprintf("%d went while they were listed; as many that stayed may be left out", missed),
+		})
+	}
+	return nil
 }

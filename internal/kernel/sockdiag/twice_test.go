@@ -37,7 +37,7 @@ func TestReadsAsOftenAsChainsAreLong(t *testing.T) {
 	}{{0, 1, 2}, {2000, 1, 2}, {1501, 1, 2}, {1500, 3, 2}, {16, 3, 2}} {
 		k := named(crowded())
 		k.BTF, k.Chains = "TCP_BOUND_INACTIVE", tt.chains
-		got := collect(t, sockdiag.NewSplit(k, false).Sockets(t.Context()))
+		got := everything(t.Context(), sockdiag.NewSplit(k, false))
 		if got.err != nil || got.gaps != nil {
 			t.Fatalf("gaps %v, error %v", got.gaps, got.err)
 		}
@@ -58,7 +58,7 @@ func TestSaysHowManyMayBeMissing(t *testing.T) {
 		}
 		return d
 	}
-	got := collect(t, sockdiag.NewSplit(k, false).Sockets(t.Context()))
+	got := everything(t.Context(), sockdiag.NewSplit(k, false))
 	if got.err != nil || len(got.gaps) != 1 {
 		t.Fatalf("gaps %v, error %v", got.gaps, got.err)
 	}
@@ -79,7 +79,7 @@ func TestFindsInOneReadingWhatAnotherMissed(t *testing.T) {
 			}
 			return d
 		}
-		got := collect(t, sockdiag.NewSplit(k, false).Sockets(t.Context()))
+		got := everything(t.Context(), sockdiag.NewSplit(k, false))
 		if got.err != nil {
 			t.Fatal(got.err)
 		}

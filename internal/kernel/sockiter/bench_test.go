@@ -3,6 +3,7 @@ package sockiter
 import (
 	"testing"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/sockiter/emptyiter"
 	"portrange/internal/nettest"
 )
@@ -20,7 +21,7 @@ func BenchmarkWalk(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer empty.Close()
-	p, err := Open(Options{Holders: true, Brief: true})
+	p, err := Open(Options{Holders: true, Brief: true}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -30,9 +31,9 @@ func BenchmarkWalk(b *testing.B) {
 		walk func() error
 	}{
 		{"sockets/empty", empty.Sockets},
-		{"sockets/ours", func() error { return drain(p.Sockets(b.Context())) }},
+		{"sockets/ours", func() error { return drain(p.Sockets(b.Context(), nil)) }},
 		{"files/empty", empty.Files},
-		{"files/ours", func() error { return drain(p.Holders(b.Context())) }},
+		{"files/ours", func() error { return drain(p.Holders(b.Context(), nil)) }},
 	}
 	for _, w := range walks {
 		b.Run(w.name, func(b *testing.B) {
@@ -47,13 +48,10 @@ func BenchmarkWalk(b *testing.B) {
 	}
 }
 
-func drain[T any](walk func(yield func(T, error) bool)) error {
-	for _, err := range walk {
-		if err != nil {
-			return err
-		}
+func drain[T any](stream *host.Stream[T]) error {
+	for range stream.All() {
 	}
-	return nil
+	return stream.Err()
 }
 
 // BenchmarkOpen is what a run of the program pays before the first socket.
@@ -62,7 +60,7 @@ func BenchmarkOpen(b *testing.B) {
 	for name, options := range map[string]Options{"sockets": {Brief: true}, "holders": {Brief: true, Holders: true}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				p, err := Open(options)
+				p, err := Open(options, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -38,11 +38,13 @@ type bindBindWalk struct {
 		Link uint64
 		Node uint64
 	}
-	Net     uint64
-	Bucket2 uint64
-	Number  uint16
-	Hold    uint8
-	Unused  [5]uint8
+	Net       uint64
+	Bucket2   uint64
+	Restarted uint64
+	Skipped   uint64
+	Number    uint16
+	Hold      uint8
+	Unused    [5]uint8
 }
 
 type bindSlot struct {

@@ -42,6 +42,8 @@ struct bind_walk {
 	struct place port, address, owner;
 	__u64 net;     /* struct net of the port */
 	__u64 bucket2; /* struct inet_bind2_bucket of the owner */
+	__u64 restarted; /* out: how often a bucket was read again, of all so far */
+	__u64 skipped; /* out: sockets that were not asked for their list, of all so far */
 	__u16 number;  /* the port */
 	__u8 hold;
 	__u8 unused[5];
@@ -123,6 +125,7 @@ static __always_inline long restart_bucket(struct visit *v)
 	w->address.node = 0;
 	w->owner.node = 0;
 	enter_bucket(v, w->next - 1);
+	w->restarted++;
 	return ++w->restarts > RESTARTS_MAX;
 }
 
@@ -175,7 +178,10 @@ static __always_inline int belongs(struct bind_walk *w, struct sock_common *skc)
 {
 	if (skc->skc_num != w->number || (__u64)skc->skc_net.net != w->net)
 		return 0;
-	return w->count || (__u64)bucket2_of(skc) == w->bucket2;
+	if (!w->count)
+		return (__u64)bucket2_of(skc) == w->bucket2;
+	w->skipped++;
+	return 1;
 }
 
 /* Both are far from the rest of the socket. */

@@ -12,6 +12,8 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/host"
 )
 
 // bindHash walks the kernel's table of bind buckets: all TCP sockets that hold
@@ -83,28 +85,41 @@ func (b *bindHash) close() error {
 	return err
 }
 
-// records yields the sockets of the network namespace that the calling thread
-// is in, some at a time. Several processors read them. What is yielded is only
-// valid until the next. Where a list changes while it is read, some can be there
-// twice.
-func (b *bindHash) records(ctx context.Context) iter.Seq2[[]bpfRecord, error] {
-	return func(yield func([]bpfRecord, error) bool) {
-		w, err := b.start(ctx)
-		if err != nil {
-			yield(nil, err)
+// records is one reading of the sockets of a network namespace, as records.
+type records struct {
+	*bindHash
+	ctx  context.Context
+	err  error // why it is not whole
+	walk *tableWalk
+}
+
+// records reads the sockets of the network namespace that the calling thread is
+// in. Several processors read them. Where a list changes while it is read, some
+// can be there twice.
+func (b *bindHash) records(ctx context.Context) *records { return &records{bindHash: b, ctx: ctx} }
+
+// all yields the records, some at a time, each only valid until the next.
+func (r *records) all() iter.Seq[[]bpfRecord] {
+	return func(yield func([]bpfRecord) bool) {
+		if r.walk, r.err = r.start(r.ctx); r.err != nil {
 			return
 		}
-		defer w.stop()
-		for s := range w.found {
-			more := yield(s.records[:s.walk.Count], nil)
-			b.free <- s
+		defer r.walk.stop()
+		for s := range r.walk.found {
+			more := yield(s.records[:s.walk.Count])
+			r.free <- s
 			if !more {
 				return
 			}
 		}
-		if w.err != nil {
-			yield(nil, w.err)
-		}
+		r.err = r.walk.err
+	}
+}
+
+// report tells how the reading went, once it has ended.
+func (r *records) report(to *host.Walk) {
+	if to != nil && r.walk != nil {
+		to.Restarts, to.Skipped = r.walk.restarts.Load(), r.walk.skipped.Load()
 	}
 }
 
@@ -116,6 +131,8 @@ type tableWalk struct {
 	found  chan slot     // closed when all workers have ended
 	err    error         // why the walk is not whole, once found is closed
 	cancel context.CancelFunc
+	// restarts and skipped are what bindhash.c counts, of all shares.
+	restarts, skipped atomic.Uint64
 }
 
 func (b *bindHash) start(ctx context.Context) (*tableWalk, error) {
@@ -170,6 +187,10 @@ func (w *tableWalk) work(ctx context.Context) error {
 
 // walkShare sends what the buckets of one share hold.
 func (w *tableWalk) walkShare(ctx context.Context, walk bindBindWalk) error {
+	defer func() {
+		w.restarts.Add(walk.Restarted)
+		w.skipped.Add(walk.Skipped)
+	}()
 	for walk.Done == 0 {
 		s, err := w.fill(ctx, &walk)
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/host"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 )
@@ -24,7 +25,7 @@ func newBindScene(t *testing.T) *scene {
 	t.Helper()
 	sc := newScene(t)
 	sc.p = openBrief(t, func(*testing.T, *btf.Spec) {})
-	if !sc.p.ListsIdle() {
+	if !sc.p.HasTable() {
 		t.Fatal("this kernel's table of bind buckets is not walked")
 	}
 	return sc
@@ -42,7 +43,7 @@ func TestSameAsIterators(t *testing.T) {
 	sc := newBindScene(t)
 	everyKind(sc)
 	table := sc.p
-	iterators, err := Open(Options{Holders: true})
+	iterators, err := Open(Options{Holders: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func (sc *scene) bound(by *Programs) []port.Socket {
 	sc.t.Helper()
 	sc.p = by
 	all := sc.sockets()
-	if !by.ListsIdle() {
+	if !by.HasTable() {
 		for _, h := range sc.holders() {
 			if h.NetNS == sc.ID() && h.Socket.State == port.BoundInactive {
 				all = append(all, h.Socket)
@@ -221,8 +222,8 @@ func TestLostPlace(t *testing.T) {
 			found += walk.Count
 			b.free <- s
 		}
-		if found != 1 {
-			t.Errorf("%d sockets after the start over, want the listener", found)
+		if found != 1 || walk.Restarted != 1 {
+			t.Errorf("%d sockets after %d starts over, want the listener after one", found, walk.Restarted)
 		}
 		lost.Restarts = 1000
 		if _, err := b.fill(t.Context(), &lost); !errors.Is(err, errRestless) {
@@ -286,17 +287,17 @@ func TestBoundStops(t *testing.T) {
 	sc.Crowd(size, nettest.CrowdOptions{})
 	for range 5 {
 		sc.Do(func() {
-			for range sc.p.Sockets(t.Context()) {
+			for range sc.p.Sockets(t.Context(), nil).All() {
 				break
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			var last error
-			for _, last = range sc.p.Sockets(ctx) {
+			stream := sc.p.Sockets(ctx, nil)
+			for range stream.All() {
 				cancel()
 			}
-			if last != nil && !errors.Is(last, context.Canceled) {
-				t.Errorf("cancelled: %v", last)
+			if err := stream.Err(); err != nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("cancelled: %v", err)
 			}
 		})
 	}
@@ -313,7 +314,7 @@ func TestCloseWaits(t *testing.T) {
 	const size = 20_000
 	sc := newScene(t)
 	sc.Crowd(size, nettest.CrowdOptions{})
-	p, err := Open(Options{Brief: true})
+	p, err := Open(Options{Brief: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,14 +325,15 @@ func TestCloseWaits(t *testing.T) {
 	}()
 	n := 0
 	sc.Do(func() {
-		for _, err := range p.Sockets(t.Context()) {
-			if err != nil {
-				t.Fatal(err)
-			}
+		stream := p.Sockets(t.Context(), nil)
+		for range stream.All() {
 			if n++; n == 1 {
 				close(begun)
 				time.Sleep(10 * time.Millisecond)
 			}
+		}
+		if err := stream.Err(); err != nil {
+			t.Fatal(err)
 		}
 	})
 	if err := <-closed; err != nil || n != size {
@@ -363,16 +365,14 @@ func TestBoundWalksAtOnce(t *testing.T) {
 
 func expectCount(p *Programs, want int) error {
 	n := 0
-	for _, err := range p.Sockets(context.Background()) {
-		if err != nil {
-			return err
-		}
+	stream := p.Sockets(context.Background(), nil)
+	for range stream.All() {
 		n++
 	}
-	if n != want {
+	if n != want && stream.Err() == nil {
 		return fmt.Errorf("%d sockets, want %d", n, want)
 	}
-	return nil
+	return stream.Err()
 }
 
 // TestWithoutBindWalk: older kernels are read through the iterators.
@@ -388,7 +388,7 @@ func TestWithoutBindWalk(t *testing.T) {
 			sc.listen(nettest.TCP4, "10.0.0.1:80")
 			client := sc.connect(nettest.TCP4, "10.0.0.1:80")
 			sc.p = openBrief(t, change)
-			if sc.p.ListsIdle() {
+			if sc.p.HasTable() {
 				t.Error("claims to list idle sockets")
 			}
 			if got := sc.of(client); got.Hold != port.ConnectHeld {
@@ -405,5 +405,46 @@ func TestBindCapabilities(t *testing.T) {
 	got := lookBriefly(t, sc.Host, nobody(unix.CAP_BPF, unix.CAP_PERFMON))
 	if len(got.Errors) > 0 || len(got.Sockets) != 1 || got.Sockets[0].State != port.BoundInactive {
 		t.Errorf("sockets %+v, errors %q", got.Sockets, got.Errors)
+	}
+}
+
+// TestTableThatDoesNotLoad: a kernel that says it has all that the walk takes, and
+// refuses it, is no reason to go another way without a word.
+func TestTableThatDoesNotLoad(t *testing.T) {
+	sc := newScene(t)
+	sc.listen(nettest.TCP4, "10.0.0.1:80")
+	client := sc.connect(nettest.TCP4, "10.0.0.1:80")
+	var gaps host.Gaps
+	sc.p = openWithGaps(t, Options{Brief: true}, func(t *testing.T, kernel *btf.Spec) {
+		without(structure(t, kernel, "inet_bind2_bucket"), "bhash_node")
+	}, &gaps)
+	if missed := gaps.List(); len(missed) != 1 || missed[0].Part != host.PartTableWalk || sc.p.HasTable() {
+		t.Errorf("gaps %v, table %v; want one gap and no table", missed, sc.p.HasTable())
+	}
+	if got := sc.of(client); got.Hold != port.ConnectHeld {
+		t.Errorf("hold %d", got.Hold)
+	}
+}
+
+// TestWalkTellsHowItWent: of each run of the program, which one list of this size
+// fits into, the first socket alone is asked which list it is in. The iterators
+// have nothing to tell.
+func TestWalkTellsHowItWent(t *testing.T) {
+	const size = 1000
+	sc := newBindScene(t)
+	sc.Crowd(size, nettest.CrowdOptions{})
+	var walked host.Walk
+	sc.Do(func() {
+		for range sc.p.Sockets(t.Context(), &walked).All() {
+		}
+	})
+	if walked.Skipped == 0 || walked.Skipped >= size || walked.Restarts > size {
+		t.Errorf("walked %+v over %d sockets", walked, size)
+	}
+	walked = host.Walk{}
+	var found []port.Socket
+	sc.Do(func() { found = slices.Collect(sc.p.Iterate(t.Context()).All()) })
+	if len(found) != size {
+		t.Errorf("%d sockets by the iterator, want %d", len(found), size)
 	}
 }

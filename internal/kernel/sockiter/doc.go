@@ -18,5 +18,5 @@
 // BTF: 5.9 for sockets, 5.11 for their holders, 6.8 for the table.
 package sockiter
 
-//go:generate go tool bpf2go -target bpfel -type record -type held_record -cflags "-O2 -Wall -Werror" bpf sockiter.c
-//go:generate go tool bpf2go -target bpfel -type bind_walk -cflags "-O2 -Wall -Werror" bind bindhash.c
+//go:generate go tool bpf2go -target bpfel,bpfeb -type record -type held_record -cflags "-O2 -Wall -Werror" bpf sockiter.c
+//go:generate go tool bpf2go -target bpfel,bpfeb -type bind_walk -cflags "-O2 -Wall -Werror" bind bindhash.c

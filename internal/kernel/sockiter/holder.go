@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
 	"unsafe"
 
@@ -14,51 +13,48 @@ import (
 	"portrange/internal/port"
 )
 
-// whatHolders names the stream in a [host.Gap].
-const whatHolders = "socket owners through BPF"
-
 // Holders yields each TCP and UDP socket that has a local port once for each
 // process that has it open, over all network namespaces and all processes that
 // the caller's PID namespace can see. Needs no more capabilities than [Open].
 //
 // TCP sockets that are bound but neither connected nor listening are
 // [port.BoundInactive] here. An MPTCP socket yields the TCP sockets it is made
-// of, eight at most (since Linux 6.2; a [host.Gap] before). A socket in flight
-// between two processes, or held by the kernel alone, belongs to no process.
-// UID is the number of the initial user namespace.
+// of, eight at most (since Linux 6.2; a gap before). A socket in flight between
+// two processes, or held by the kernel alone, belongs to no process. UID is the
+// number of the initial user namespace.
 //
-// A [host.Gap] is yielded where something cannot be seen; any other error ends
-// the walk.
-func (p *Programs) Holders(ctx context.Context) iter.Seq2[host.Holder, error] {
-	return func(yield func(host.Holder, error) bool) {
+// A program that the kernel refused is a gap, not an error.
+func (p *Programs) Holders(ctx context.Context, gaps *host.Gaps) *host.Stream[host.Holder] {
+	return host.NewStream(func(yield func(host.Holder) bool) error {
 		if p.taskFile == nil {
-			yield(host.Holder{}, &host.Gap{Part: host.PartOwners, Object: whatHolders, Why: p.refused.Error()})
-			return
+			gaps.Missing(host.PartOwners, 0, p.refused)
+			return nil
 		}
 		p.walks.Add(1)
 		defer p.walks.Done()
-		files := files{tick: p.tick}
+		files := files{tick: p.tick, gaps: gaps}
 		err := walk(ctx, p.taskFile, func(r *bpfHeldRecord) error {
 			holder, err := files.holder(r)
-			if err == errNoHolder {
+			switch {
+			case err == errNoHolder:
 				return nil
-			}
-			if _, isGap := errors.AsType[*host.Gap](err); err != nil && !isGap {
-				return err
-			}
-			if !yield(holder, err) {
+			case err == nil && !yield(holder):
 				return errStop
 			}
-			return nil
+			return err
 		})
 		if err != nil && err != errStop {
-			yield(host.Holder{}, fmt.Errorf("read socket owners through BPF: %w", err))
+			return fmt.Errorf("read socket owners through BPF: %w", err)
 		}
-	}
+		return nil
+	})
 }
 
-// errNoHolder: the record says nothing new.
-var errNoHolder = errors.New("no holder")
+var (
+	// errNoHolder: the record says nothing new.
+	errNoHolder   = errors.New("no holder")
+	errNoSubflows = errors.New("the kernel shows them to BPF only since Linux 6.2")
+)
 
 // files decodes the records of one walk. The kernel visits the descriptors of
 // one process after those of another, so that what must be remembered is only
@@ -67,12 +63,13 @@ type files struct {
 	tick    time.Duration
 	process host.Process
 	shared  map[uint64]uint32 // first descriptor of a file that may have more, by inode
-	blind   bool              // the gap about MPTCP was given
+	gaps    *host.Gaps
 }
 
 func (f *files) holder(r *bpfHeldRecord) (host.Holder, error) {
 	if r.Socket.Proto == 0 {
-		return host.Holder{}, f.unresolved()
+		f.gaps.MissingObject(host.PartOwners, "owners of MPTCP sockets", 0, errNoSubflows)
+		return host.Holder{}, errNoHolder
 	}
 	f.enter(r)
 	if r.Socket.Flags&flagShared != 0 && f.seen(r.Socket.Inode, r.Fd) {
@@ -89,14 +86,6 @@ func (f *files) holder(r *bpfHeldRecord) (host.Holder, error) {
 		socket.State = port.BoundInactive
 	}
 	return host.Holder{Socket: socket, Process: f.process, NetNS: uint64(r.Netns)}, nil
-}
-
-func (f *files) unresolved() error {
-	if f.blind {
-		return errNoHolder
-	}
-	f.blind = true
-	return &host.Gap{Part: host.PartOwners, Object: "owners of MPTCP sockets", Why: "the kernel shows them to BPF only since Linux 6.2"}
 }
 
 // enter takes note of the process that the record is about.

@@ -93,27 +93,27 @@ func TestClosedHolder(t *testing.T) {
 // TestUnresolvedMPTCP: an MPTCP socket that the kernel cannot take apart is a
 // gap, told once.
 func TestUnresolvedMPTCP(t *testing.T) {
-	f := &files{}
-	var gap *host.Gap
-	if _, err := f.holder(&bpfHeldRecord{}); !errors.As(err, &gap) {
-		t.Errorf("first: %v, want a gap", err)
+	var gaps host.Gaps
+	f := &files{gaps: &gaps}
+	for range 2 {
+		if _, err := f.holder(&bpfHeldRecord{}); !errors.Is(err, errNoHolder) {
+			t.Errorf("a record without a socket: %v", err)
+		}
 	}
-	if _, err := f.holder(&bpfHeldRecord{}); !errors.Is(err, errNoHolder) {
-		t.Errorf("second: %v", err)
+	if missed := gaps.List(); len(missed) != 1 || missed[0].What() != "owners of MPTCP sockets" {
+		t.Errorf("gaps %v, want one", missed)
 	}
 }
 
-// TestHoldersNotLoaded: where the program is missing the stream says why.
+// TestHoldersNotLoaded: where the program is missing a gap says why.
 func TestHoldersNotLoaded(t *testing.T) {
 	p := &Programs{refused: errNotAskedFor}
-	n := 0
-	for _, err := range p.Holders(t.Context()) {
-		n++
-		if gap, ok := errors.AsType[*host.Gap](err); !ok || gap.Why != errNotAskedFor.Error() {
-			t.Errorf("got %v, want a gap", err)
-		}
+	var gaps host.Gaps
+	stream := p.Holders(t.Context(), &gaps)
+	for held := range stream.All() {
+		t.Errorf("found %+v", held)
 	}
-	if n != 1 {
-		t.Errorf("%d answers, want one", n)
+	if missed := gaps.List(); stream.Err() != nil || len(missed) != 1 || missed[0].Why != errNotAskedFor.Error() {
+		t.Errorf("error %v, gaps %v, want a gap", stream.Err(), missed)
 	}
 }

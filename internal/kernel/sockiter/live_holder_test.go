@@ -28,13 +28,15 @@ func nobody(capabilities ...uintptr) *syscall.SysProcAttr {
 func (sc *scene) holders() []host.Holder {
 	sc.t.Helper()
 	var all []host.Holder
-	for h, err := range sc.p.Holders(sc.t.Context()) {
-		if err != nil {
-			sc.t.Fatal(err)
-		}
+	var gaps host.Gaps
+	stream := sc.p.Holders(sc.t.Context(), &gaps)
+	for h := range stream.All() {
 		if h.NetNS == sc.ID() {
 			all = append(all, h)
 		}
+	}
+	if missed := gaps.List(); stream.Err() != nil || len(missed) > 0 {
+		sc.t.Fatal(stream.Err(), missed)
 	}
 	return all
 }

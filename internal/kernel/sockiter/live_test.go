@@ -30,7 +30,7 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	h := nettest.New(t)
 	h.Addr("10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2")
-	p, err := Open(Options{Holders: true})
+	p, err := Open(Options{Holders: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +74,10 @@ func (sc *scene) sockets() []port.Socket {
 	sc.t.Helper()
 	var all []port.Socket
 	sc.Do(func() {
-		for s, err := range sc.p.Sockets(sc.t.Context()) {
-			if err != nil {
-				sc.t.Fatal(err)
-			}
-			all = append(all, s)
+		stream := sc.p.Sockets(sc.t.Context(), nil)
+		all = slices.Collect(stream.All())
+		if err := stream.Err(); err != nil {
+			sc.t.Fatal(err)
 		}
 	})
 	return all
@@ -506,10 +505,8 @@ func TestWalksAtOnce(t *testing.T) {
 
 func expectHold(p *Programs, local string, want port.Hold) error {
 	found := 0
-	for s, err := range p.Sockets(context.Background()) {
-		if err != nil {
-			return err
-		}
+	stream := p.Sockets(context.Background(), nil)
+	for s := range stream.All() {
 		if s.Local.String() != local || s.State != port.Established {
 			continue
 		}
@@ -518,15 +515,15 @@ func expectHold(p *Programs, local string, want port.Hold) error {
 			return fmt.Errorf("hold %d, want %d", s.Hold, want)
 		}
 	}
-	if found != 1 {
+	if found != 1 && stream.Err() == nil {
 		return fmt.Errorf("%s seen %d times", local, found)
 	}
-	return nil
+	return stream.Err()
 }
 
 func TestBrief(t *testing.T) {
 	sc := newScene(t)
-	brief, err := Open(Options{Brief: true})
+	brief, err := Open(Options{Brief: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -551,21 +548,22 @@ func TestLiveStops(t *testing.T) {
 	sc.listen(nettest.UDP4, "10.0.0.1:53")
 	sc.Do(func() {
 		n := 0
-		for range sc.p.Sockets(t.Context()) {
+		stopped := sc.p.Sockets(t.Context(), nil)
+		for range stopped.All() {
 			n++
 			break
 		}
-		if n != 1 {
-			t.Errorf("%d sockets after the first", n)
+		if n != 1 || stopped.Err() != nil {
+			t.Errorf("%d sockets after the first, %v", n, stopped.Err())
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		var errs []error
-		for _, err := range sc.p.Sockets(ctx) {
-			errs = append(errs, err)
+		cancelled := sc.p.Sockets(ctx, nil)
+		for s := range cancelled.All() {
+			t.Errorf("cancelled: found %+v", s)
 		}
-		if len(errs) != 1 || !errors.Is(errs[0], context.Canceled) {
-			t.Errorf("cancelled: %v", errs)
+		if !errors.Is(cancelled.Err(), context.Canceled) {
+			t.Errorf("cancelled: %v", cancelled.Err())
 		}
 	})
 }

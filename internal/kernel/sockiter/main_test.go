@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -41,19 +42,19 @@ func TestMain(m *testing.M) {
 }
 
 func look() view {
-	p, err := Open(Options{Holders: true, Brief: os.Getenv(lookEnv) == lookBrief})
+	var gaps host.Gaps
+	p, err := Open(Options{Holders: true, Brief: os.Getenv(lookEnv) == lookBrief}, &gaps)
 	if err != nil {
 		return view{Errors: []string{err.Error()}, Refused: errors.Is(err, ErrPermission)}
 	}
 	defer p.Close()
 	var v view
-	for s, err := range p.Sockets(context.Background()) {
-		v.Sockets = append(v.Sockets, s)
-		v.note(err)
-	}
-	for h, err := range p.Holders(context.Background()) {
-		v.Holders = append(v.Holders, h)
-		v.note(err)
+	sockets, holders := p.Sockets(context.Background(), nil), p.Holders(context.Background(), &gaps)
+	v.Sockets, v.Holders = slices.Collect(sockets.All()), slices.Collect(holders.All())
+	v.note(sockets.Err())
+	v.note(holders.Err())
+	for _, gap := range gaps.List() {
+		v.note(errors.New(gap.What() + ": " + gap.Why))
 	}
 	return v
 }

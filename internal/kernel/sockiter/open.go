@@ -3,6 +3,7 @@ package sockiter
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/host"
 )
 
 // Options say what the programs will be asked for.
@@ -22,34 +25,42 @@ type Options struct {
 	// Where the kernel has what it takes (6.8), TCP sockets are then read from
 	// the table of bind buckets, several times as fast as by the iterator.
 	Brief bool
+	// Types has the kernel's type information, which takes most of the time to
+	// decode; nil for a copy of its own.
+	Types *btf.Cache
 }
 
 // Programs are the loaded iterators. They belong to no network namespace and
 // may be used by several goroutines at once.
 type Programs struct {
-	binds    *bindHash  // nil unless brief, and where the kernel is too old
-	tcp      *link.Iter // nil where binds does its work
+	binds    *bindHash // nil unless brief, and where the kernel is too old
 	udp      *link.Iter
 	taskFile *link.Iter // nil when not asked for, or refused
 	refused  error      // why there is no taskFile
+	options  Options
 	tick     time.Duration
 	walks    sync.WaitGroup
+
+	mu  sync.Mutex
+	tcp *link.Iter // nil until it is needed
 }
 
 // Open loads the iterators into the kernel and attaches them. The error tells
 // what is missing: compare it with [ErrNoBTF], [ErrNoIterators] and
 // [ErrPermission]. A kernel that shows sockets but not their holders is no error
-// here; [Programs.Holders] yields the reason.
-func Open(options Options) (*Programs, error) {
+// here; [Programs.Holders] yields the reason. That the table of bind buckets
+// cannot be walked is a gap, but on a kernel that is too old for it.
+func Open(options Options, gaps *host.Gaps) (*Programs, error) {
 	l, err := newLoader(options)
 	if err != nil {
 		return nil, err
 	}
-	p := &Programs{refused: errNotAskedFor}
+	p := &Programs{refused: errNotAskedFor, options: options}
+	p.options.Types = nil // megabytes, and no more needed
 	if p.tick, err = tick(); err != nil {
 		return nil, err
 	}
-	if err := p.openSockets(l); err != nil {
+	if err := p.openSockets(l, gaps); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	if options.Holders {
@@ -60,7 +71,7 @@ func Open(options Options) (*Programs, error) {
 
 // openSockets has TCP sockets read the short way where the kernel allows it and
 // no rows are wanted, else through the iterator. Both find the same.
-func (p *Programs) openSockets(l *loader) error {
+func (p *Programs) openSockets(l *loader, gaps *host.Gaps) error {
 	var programs struct {
 		UDP *ebpf.Program `ebpf:"iter_udp"`
 	}
@@ -71,24 +82,39 @@ func (p *Programs) openSockets(l *loader) error {
 	if p.udp, err = attach(programs.UDP); err != nil {
 		return err
 	}
-	if l.brief {
+	if l.brief && l.hasTable() {
 		if p.binds, err = openBindHash(l); err == nil {
 			return nil
 		}
+		gaps.Missing(host.PartTableWalk, 0, err)
 	}
-	return p.openTCP(l)
+	p.tcp, err = openTCP(l)
+	return err
 }
 
-func (p *Programs) openTCP(l *loader) error {
+// iterator is the one over TCP sockets, which is loaded when it is first needed.
+func (p *Programs) iterator() (*link.Iter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tcp != nil {
+		return p.tcp, nil
+	}
+	l, err := newLoader(p.options)
+	if err != nil {
+		return nil, err
+	}
+	p.tcp, err = openTCP(l)
+	return p.tcp, err
+}
+
+func openTCP(l *loader) (*link.Iter, error) {
 	var programs struct {
 		TCP *ebpf.Program `ebpf:"iter_tcp"`
 	}
 	if err := l.load(l.spec, &programs); err != nil {
-		return err
+		return nil, err
 	}
-	var err error
-	p.tcp, err = attach(programs.TCP)
-	return err
+	return attach(programs.TCP)
 }
 
 func (p *Programs) openHolders(l *loader) error {
@@ -146,7 +172,10 @@ func newLoader(options Options) (*loader, error) {
 			return nil, fmt.Errorf("set up BPF iterators: %w", err)
 		}
 	}
-	cache := btf.NewCache()
+	cache := options.Types
+	if cache == nil {
+		cache = btf.NewCache()
+	}
 	kernel, err := cache.Kernel()
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return nil, ErrNoBTF
@@ -172,6 +201,30 @@ func hasIterators(kernel *btf.Spec) error {
 		}
 	}
 	return nil
+}
+
+// hasTable is false for a kernel that by its own description lacks what the walk
+// of the table takes: sockets that all hang on their address's bucket (6.8), and
+// a way for programs to follow pointers (6.2).
+func (l *loader) hasTable() bool {
+	kernel, err := l.options.Cache.Kernel()
+	if err != nil {
+		return false
+	}
+	var cast *btf.Func
+	if errors.Is(kernel.TypeByName("bpf_rdonly_cast", &cast), btf.ErrNotFound) {
+		return false
+	}
+	return hasMember(kernel, "inet_bind_bucket", "bhash2") && hasMember(kernel, "inet_bind2_bucket", "owners")
+}
+
+// hasMember is true where the kernel does not tell.
+func hasMember(kernel *btf.Spec, structure, member string) bool {
+	var found *btf.Struct
+	if err := kernel.TypeByName(structure, &found); err != nil {
+		return !errors.Is(err, btf.ErrNotFound)
+	}
+	return slices.ContainsFunc(found.Members, func(m btf.Member) bool { return m.Name == member })
 }
 
 // load has the programs that are named in the struct verified by the kernel.

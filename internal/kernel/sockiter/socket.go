@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/netip"
 	"time"
 
 	"github.com/cilium/ebpf/link"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -35,66 +35,83 @@ const (
 // keeps the thread locked until then.
 //
 // What holds no port or is idle depends on where TCP sockets are read: see
-// [Programs.ListsIdle]. The kernel tells no UID of a timewait socket: it is 0.
-// Sockets that come, go or change their address meanwhile are seen or not. One
-// that becomes a timewait socket can be seen as both, and any other twice. No
+// [Programs.HasTable]. Where that is the table, the stream tells in walked, which
+// may be nil, how the walk went. The kernel tells no UID of a timewait socket: it
+// is 0. Sockets that come, go or change their address meanwhile are seen or not.
+// One that becomes a timewait socket can be seen as both, and any other twice. No
 // second walk may wait for the loop over the first.
 //
 // Any error ends the walk. So does cancelling ctx, after the read that is under
 // way.
-func (p *Programs) Sockets(ctx context.Context) iter.Seq2[port.Socket, error] {
-	return func(yield func(port.Socket, error) bool) {
+func (p *Programs) Sockets(ctx context.Context, walked *host.Walk) *host.Stream[port.Socket] {
+	if p.binds == nil {
+		return p.Iterate(ctx)
+	}
+	return p.stream(ctx, func(yield func(port.Socket) bool) error {
+		records := p.binds.records(ctx)
+		defer func() { records.report(walked) }()
+		return visitBound(records, yield)
+	})
+}
+
+// Iterate is [Programs.Sockets] without the table, for when the walk of that has
+// failed.
+func (p *Programs) Iterate(ctx context.Context) *host.Stream[port.Socket] {
+	return p.stream(ctx, func(yield func(port.Socket) bool) error {
+		tcp, err := p.iterator()
+		if err != nil {
+			return err
+		}
+		return p.visitSockets(ctx, tcp, yield)
+	})
+}
+
+// stream yields the TCP sockets that the function visits, and those of UDP.
+func (p *Programs) stream(ctx context.Context, tcp func(yield func(port.Socket) bool) error) *host.Stream[port.Socket] {
+	return host.NewStream(func(yield func(port.Socket) bool) error {
 		p.walks.Add(1)
 		defer p.walks.Done()
-		if p.yieldTCP(ctx, yield) {
-			p.yieldSockets(ctx, p.udp, yield)
+		err := tcp(yield)
+		if err == nil {
+			err = p.visitSockets(ctx, p.udp, yield)
 		}
-	}
+		if err != nil && err != errStop {
+			return fmt.Errorf("read sockets through BPF: %w", err)
+		}
+		return nil
+	})
 }
 
-// ListsIdle reports whether Sockets yields TCP sockets that are bound but neither
-// connected nor listening, as [port.BoundInactive], and no request sockets, which
-// hold no port. The kernel's iterator has it the other way round: it does not
-// visit the first, and gives the second as [port.SynRecv] with [port.NotHeld].
-func (p *Programs) ListsIdle() bool { return p.binds != nil }
+// HasTable reports whether TCP sockets are read from the table of bind buckets.
+// It has those that are bound but neither connected nor listening, as
+// [port.BoundInactive], and no request sockets, which hold no port. The kernel's
+// iterator has it the other way round: it does not visit the first, and gives
+// the second as [port.SynRecv] with [port.NotHeld].
+func (p *Programs) HasTable() bool { return p.binds != nil }
 
-func (p *Programs) yieldTCP(ctx context.Context, yield func(port.Socket, error) bool) bool {
-	if p.binds != nil {
-		return p.yieldBound(ctx, yield)
-	}
-	return p.yieldSockets(ctx, p.tcp, yield)
-}
-
-// yieldBound reports whether the walk is to go on.
-func (p *Programs) yieldBound(ctx context.Context, yield func(port.Socket, error) bool) bool {
-	for records, err := range p.binds.records(ctx) {
-		if err != nil {
-			yield(port.Socket{}, fmt.Errorf("read sockets through BPF: %w", err))
-			return false
-		}
-		for i := range records {
-			socket, err := records[i].bound()
-			if !yield(socket, err) || err != nil {
-				return false
+func visitBound(records *records, yield func(port.Socket) bool) error {
+	for some := range records.all() {
+		for i := range some {
+			socket, err := some[i].bound()
+			if err != nil {
+				return err
+			}
+			if !yield(socket) {
+				return errStop
 			}
 		}
 	}
-	return true
+	return records.err
 }
 
-// yieldSockets reports whether the walk is to go on.
-func (p *Programs) yieldSockets(ctx context.Context, from *link.Iter, yield func(port.Socket, error) bool) bool {
-	err := walk(ctx, from, func(r *bpfRecord) error {
+func (p *Programs) visitSockets(ctx context.Context, from *link.Iter, yield func(port.Socket) bool) error {
+	return walk(ctx, from, func(r *bpfRecord) error {
 		socket, err := r.socket(p.tick)
-		if err == nil && !yield(socket, nil) {
+		if err == nil && !yield(socket) {
 			return errStop
 		}
 		return err
 	})
-	if err != nil && err != errStop {
-		yield(port.Socket{}, fmt.Errorf("read sockets through BPF: %w", err))
-	}
-	return err == nil
 }
 
 // errStop: the reader of the stream wants no more.

@@ -27,7 +27,7 @@ func fixture(t *testing.T, changed map[string]string) tree {
 		port.KeyTWReuse:           "2\n",
 		port.KeyTWReuseDelay:      "1000\n",
 		port.KeyTimestamps:        "1\n",
-		port.KeyMaxTWBuckets:      "65536\n",
+		port.KeyMaxTWBuckets:      "131072\n",
 		port.KeyFinTimeout:        "60\n",
 		port.KeyL3MdevAccept:      "0\n",
 		port.KeyBindV6Only:        "0\n",
@@ -66,7 +66,7 @@ func TestSettings(t *testing.T) {
 		return host.Settings{
 			Range: port.DefaultRange, Reserved: &port.Set{}, UnprivilegedStart: 1024,
 			TWReuse: 2, TWReuseDelay: time.Second, HasTWReuseDelay: true, Timestamps: 1,
-			MaxTWBuckets: 65536, FinTimeout: time.Minute,
+			MaxTWBuckets: 131072, FinTimeout: time.Minute,
 			HasL3MdevAccept: true, HasBindV6Only: true, HasAutobindReuse: true,
 		}
 	}
@@ -80,6 +80,7 @@ func TestSettings(t *testing.T) {
 			port.KeyRange: "15000\t64001\n", port.KeyReserved: "8080,9148-9150\n", port.KeyUnprivilegedStart: "0\n",
 			port.KeyTWReuse: "1\n", port.KeyTWReuseDelay: "250\n", port.KeyTimestamps: "0\n", port.KeyStepWidth: "64\n",
 			port.KeyL3MdevAccept: "1\n", port.KeyBindV6Only: "1\n", port.KeyAutobindReuse: "1\n",
+			port.KeyMaxTWBuckets: "4096\n", port.KeyFinTimeout: "15\n",
 		}, func(s *host.Settings) {
 			s.Range = port.Range{Low: 15000, High: 64001}
 			s.Reserved = reserved(t, "8080,9148-9150")
@@ -89,6 +90,7 @@ func TestSettings(t *testing.T) {
 			s.Timestamps = 0
 			s.StepWidth, s.HasStepWidth = 64, true
 			s.L3MdevAccept, s.BindV6Only, s.AutobindReuse = true, true, true
+			s.MaxTWBuckets, s.FinTimeout = 4096, 15*time.Second
 		}},
 		{"an old kernel", map[string]string{port.KeyUnprivilegedStart: "", port.KeyTWReuseDelay: "",
 			port.KeyL3MdevAccept: "", port.KeyBindV6Only: "", port.KeyAutobindReuse: ""}, func(s *host.Settings) {

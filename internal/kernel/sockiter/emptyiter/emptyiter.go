@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-//go:generate go tool bpf2go -target bpfel -cflags "-O2 -Wall -Werror" bpf empty.c
+//go:generate go tool bpf2go -target bpfel,bpfeb -cflags "-O2 -Wall -Werror" bpf empty.c
 
 // Walker holds the loaded iterators.
 type Walker struct {

@@ -1,0 +1,118 @@
+package report
+
+import (
+	"testing"
+
+	"portrange/internal/finding"
+	"portrange/internal/host"
+)
+
+func TestWrapCountsCells(t *testing.T) {
+	for _, tt := range []struct {
+		style         Style
+		text          string
+		start, indent int
+		want          string
+	}{
+		{Style{}, "any length of text at all", 0, 0, "any length of text at all"},
+		{Style{Width: 10}, "12345 7890", 0, 2, "12345 7890"},
+		{Style{Width: 10}, "12345 78901", 0, 2, "12345\n  78901"},
+		{Style{Width: 10}, "数据库服务 a", 0, 2, "数据库服务\n  a"},                                    // ten cells in five characters
+		{Style{Width: 10}, "ne\u0301ant e\u0301e\u0301", 0, 2, "ne\u0301ant e\u0301e\u0301"}, // eight in eleven
+		{Style{Width: 10}, "abcdef →ab", 0, 2, "abcdef →ab"},
+		{Style{Width: 10, ASCII: true}, "abcdef →ab", 0, 2, "abcdef\n  →ab"}, // "->" takes two
+		{Style{Width: 10}, "a" + unbroken + "b longer than that", 8, 1, "a b\n longer\n than that"},
+		{Style{Width: 3}, "longword x", 0, 0, "longword\nx"},
+	} {
+		if got := tt.style.wrap(tt.text, tt.start, tt.indent); got != tt.want {
+			t.Errorf("%+v: %q wrapped to %q, want %q", tt.style, tt.text, got, tt.want)
+		}
+	}
+}
+
+func TestShownInASCII(t *testing.T) {
+	for text, want := range map[string]string{
+		"tcp a → b": "tcp a -> b", "8080,…": "8080,...", "time × 0.05, 38 µs": "time x 0.05, 38 us", "数据": "??", "plain": "plain", "": "",
+	} {
+		if got := (Style{ASCII: true}).shown(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+		if got := (Style{}).shown(text); got != text {
+			t.Errorf("%q is shown as %q where UTF-8 is", text, got)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for name, want := range map[string]string{
+		"nginx": "nginx", "a\x1b[31mb": "a?[31mb", "a\nb\tc\r": "a?b?c?", "\u009b2J": "?2J", "x\u202egnp.exe": "x?gnp.exe", "\u2066x\u2069": "?x?",
+		"a\u00a0b": "a?b", "a\u2028b": "a?b", "\xff": "\ufffd", "数据库": "数据库", "ne\u0301ant": "ne\u0301ant", "a\u200bb": "a?b",
+	} {
+		if got := Printable(name); got != want {
+			t.Errorf("%q is printed as %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	for share, want := range map[float64]string{0: "··········", 0.001: "▏·········", 0.5: "█████·····", 0.709: "███████▏··", 1: "██████████", 1.5: "██████████"} {
+		if got := bar(share); got != want {
+			t.Errorf("%v is drawn as %q, want %q", share, got, want)
+		}
+	}
+}
+
+// TestColumnsYield: where there is no room those that yield most go first, and
+// those that do not yield stay.
+func TestColumnsYield(t *testing.T) {
+	type row struct{ a, b, c string }
+	columns := func() table[row] {
+		return table[row]{
+			{title: "A", cell: textCell(func(r *row) string { return r.a })},
+			{title: "B", yields: 1, cell: textCell(func(r *row) string { return r.b })},
+			{title: "C", yields: 2, right: true, cell: textCell(func(r *row) string { return r.c })},
+		}
+	}
+	lines := func(t table[row], rows ...row) (all [][]cell) {
+		for i := range rows {
+			all = append(all, t.line(&rows[i]))
+		}
+		return all
+	}
+	for limit, want := range map[int]int{0: 16, 16: 16, 15: 10, 10: 10, 9: 4, 1: 4} {
+		columns := columns()
+		columns.measure(Style{}, lines(columns, row{"aaaa", "bbbb", "cccc"}))
+		columns.fit(limit)
+		if got := columns.width(); got != want {
+			t.Errorf("limit %d: %d cells, want %d", limit, got, want)
+		}
+	}
+	empty := columns()
+	empty.measure(Style{}, lines(empty, row{a: "aaaa", c: "c"}, row{a: "a"}))
+	if got := empty.width(); got != 7 {
+		t.Errorf("with an empty column %d cells, want 7", got)
+	}
+}
+
+// TestSubjectsInWords has one subject of each form.
+func TestSubjectsInWords(t *testing.T) {
+	process := &host.Process{PID: 812, Command: "haproxy"}
+	for want, subject := range map[string]finding.Subject{
+		"tcp 10.0.0.2 → 10.0.0.5:80":     {Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:80"},
+		"tcp 10.0.0.2":                   {Proto: "tcp", Local: "10.0.0.2"},
+		"tcp → 10.0.0.5:80":              {Proto: "tcp", Remote: "10.0.0.5:80"},
+		"tcp":                            {Proto: "tcp"},
+		"haproxy (pid 812)":              {Process: process},
+		"udp 0.0.0.0, haproxy (pid 812)": {Proto: "udp", Local: "0.0.0.0", Process: process},
+		"net.ipv4.tcp_tw_reuse = 1":      {Key: "net.ipv4.tcp_tw_reuse", Value: "1"},
+		"net.ipv4.tcp_tw_reuse":          {Key: "net.ipv4.tcp_tw_reuse"},
+		"reserved = 80, 8080":            {Key: "reserved", Value: "80,8080"},
+		"postgresql.service":             {Object: "postgresql.service"},
+		"fs.file-max = 9, cups.socket":   {Key: "fs.file-max", Value: "9", Object: "cups.socket"},
+		"":                               {},
+	} {
+		if got := subjectText(&subject); got != want {
+			t.Errorf("%+v: %q, want %q", subject, got, want)
+		}
+	}
+}

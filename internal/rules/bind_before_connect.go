@@ -1,0 +1,65 @@
+package rules
+
+import (
+	"fmt"
+
+	"portrange/internal/capacity"
+	"portrange/internal/finding"
+	"portrange/internal/host"
+	"portrange/internal/judge"
+	"portrange/internal/port"
+	"portrange/internal/words"
+)
+
+// bindBeforeConnect: connections took their ports through bind(), each of which
+// is lost to every connect().
+func bindBeforeConnect() *Rule {
+	return &Rule{
+		Kind: finding.Kind{
+			Code: "bind-before-connect", Title: "Connections that call bind() before connect()",
+			Weight: func(f *finding.Finding) int {
+				if !manyBound(f.Values.Int("ports"), f.Values.Int("size")) {
+					return 0
+				}
+				return f.Values.Int("ports")
+			},
+			Evidence: func(f *finding.Finding) string {
+				return fmt.Sprintf("%s of the range held by connections that called bind() before connect(), or were accepted by a "+
+					"listener that is gone; no other connect() may use them%s", words.Count(f.Values.Int("ports"), "port"), heldBy(f.Values))
+			},
+		},
+		Needs: host.WantSockets | host.WantOwners,
+		Show:  Shown,
+		Namespace: func(p *Place) {
+			bound, size := judge.BoundPorts(p.NS), p.Ports.Open().Len()
+			n := bound.Len()
+			if n == 0 {
+				return
+			}
+			severity := finding.Info
+			if manyBound(n, size) {
+				severity = finding.Warning
+			}
+			values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, judge.Binders(p.NS, bound))
+			p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, bindLater(p, severity)...)
+		},
+	}
+}
+
+// manyBound reports whether bound ports are a tenth of the range.
+func manyBound(n, size int) bool { return 10*n >= size }
+
+// bindLater are the ways to have ports again: a wider range to go on with, as
+// each connection goes on taking one, then the option that ends it.
+func bindLater(p *Place, severity finding.Severity) []finding.Action {
+	var actions []finding.Action
+	if severity.Reaches(finding.Warning) {
+		actions = retold(widen(p, &capacity.Present{Size: p.Ports.Usable().Len()}), "room for now: each such connection goes on taking a port from all")
+	}
+	return append(actions, finding.Action{
+		Step: finding.InProgram,
+		Text: "have the kernel pick the port at connect(): set IP_BIND_ADDRESS_NO_PORT before bind(). HAProxy and nginx do so for " +
+			"source ADDR and proxy_bind ADDR that name no port; Envoy with socket_options {level: 0, name: 24, int_value: 1, " +
+			"state: STATE_PREBIND} in upstream_bind_config; Go in net.Dialer.Control, beside a LocalAddr with port 0",
+	})
+}
