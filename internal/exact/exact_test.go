@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	scenarios = flag.Int("scenarios", 200, "number of random scenarios")
+	scenarios = flag.Int("scenarios", 300, "number of random scenarios")
 	routing   = flag.Bool("routing", true, "whether scenarios have rules and multipath routes, for which they need ip(8) of iproute2")
 	firstSeed = flag.Uint64("seed", 1, "seed of the first scenario; the others follow")
 )
