@@ -174,7 +174,7 @@ func ownersText(owners []judge.Owner) string {
 // localPools prints those that are somewhat full. An idle one says nothing, and
 // every host has a few.
 func (p *printer) localPools(pools []judge.LocalPool, limit int) {
-	full := slices.DeleteFunc(slices.Clone(pools), func(pool judge.LocalPool) bool { return !worthShowing(pool) })
+	full := slices.DeleteFunc(judge.Distinct(pools), func(pool judge.LocalPool) bool { return !worthShowing(pool) })
 	if len(full) == 0 {
 		return
 	}
@@ -198,7 +198,7 @@ func (p *printer) localColumns() []column[judge.LocalPool] {
 	taken := func(pool *judge.LocalPool) ink { return shareInk(used(pool)) }
 	return []column[judge.LocalPool]{
 		{title: "PROTO", cell: textCell(func(pool *judge.LocalPool) string { return pool.Proto })},
-		{title: "LOCAL", cell: textCell(func(pool *judge.LocalPool) string { return pool.Local })},
+		{title: "LOCAL", cell: textCell(func(pool *judge.LocalPool) string { return Printable(pool.Source()) })},
 		{title: "USED", right: true, cell: textCell(func(pool *judge.LocalPool) string { return words.Thousands(pool.Used) })},
 		{title: "LEFT", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Thousands(pool.Left), taken(pool)} }},
 		{title: "SHARE", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Percent(used(pool)), taken(pool)} }},
