@@ -11,18 +11,18 @@ import (
 // All lists the rules, by subject.
 func All() []*Rule {
 	return []*Rule{
-		poolFull(), poolNearFull(), poolPastHalf(), localPoolFull(), localPoolNearFull(), poolFilling(), connectionRate(),
-		closeWaitLeak(), finWait2Share(), timeWaitShare(), bindBeforeConnect(), rangeWithheld(), oneProcess(),
-		twReuseOff(), timestampsOff(), twReuseDelay(), twBucketsLow(), twBucketsOverflow(), cureTWRecycle(), cureFinTimeout(),
-		rangeNarrow(), rangeDefaultBusy(), otherRange(), sameParity(),
+		poolFull, poolNearFull, poolPastHalf, localPoolFull, localPoolNearFull, poolFilling, connectionRate,
+		closeWaitLeak, finWait2Share, timeWaitShare, bindBeforeConnect, rangeWithheld, oneProcess,
+		twReuseOff, timestampsOff, twReuseDelay, twBucketsLow, twBucketsOverflow, cureTWRecycle, cureFinTimeout,
+		rangeNarrow, rangeDefaultBusy, otherRange, sameParity,
 
-		listenerInRange(), reservedOutside(), reservedUnused(), portTaken(),
-		socketUnit(), servicePort(), nodePorts(), publishedPorts(),
-		processFiles(), machineFiles(), conntrackNearFull(), conntrackDrops(), orphans(), tcpMemory(), sourceNAT(), cloudNAT(),
-		wholeSearch(), lockedSearch(), stickyBuckets(), stepWidth(), connectCost(),
-		notPersisted(), bootDrift(),
-		bindHeldInRange(), socketsOutside(), reservedInRange(), noPortLeft(), smallRange(), limitTooSmall(),
-		interruptedChange(), overriddenAtBoot(), commentedOut(), notAfterReboot(), dropInEdited(), notTheHost(), hostAlone(),
+		listenerInRange, reservedOutside, reservedUnused, portTaken,
+		socketUnit, servicePort, nodePorts, publishedPorts,
+		processFiles, machineFiles, conntrackNearFull, conntrackDrops, orphans, tcpMemory, sourceNAT, cloudNAT,
+		wholeSearch, lockedSearch, stickyBuckets, stepWidth, connectCost,
+		notPersisted, bootDrift,
+		bindHeldInRange, socketsOutside, reservedInRange, noPortLeft, smallRange, limitTooSmall,
+		interruptedChange, overriddenAtBoot, commentedOut, notAfterReboot, dropInEdited, notTheHost, hostAlone,
 	}
 }
 

@@ -11,30 +11,28 @@ import (
 )
 
 // closeWaitLeak: a pool is full of connections that only this side keeps open.
-func closeWaitLeak() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "close-wait-leak", Title: "Connections that only this side keeps open",
-			Weight: func(f *finding.Finding) int { return f.Values.Int("close_wait") },
-			Evidence: func(f *finding.Finding) string {
-				return stateText(f.Values, "close_wait", "CLOSE_WAIT") + ": the other side has closed, this one has not" + mostBy(f.Values)
-			},
+var closeWaitLeak = &Rule{
+	Kind: finding.Kind{
+		Code: "close-wait-leak", Title: "Connections that only this side keeps open",
+		Weight: func(f *finding.Finding) int { return f.Values.Int("close_wait") },
+		Evidence: func(f *finding.Finding) string {
+			return stateText(f.Values, "close_wait", "CLOSE_WAIT") + ": the other side has closed, this one has not" + mostBy(f.Values)
 		},
-		Needs: host.WantSockets | host.WantOwners,
-		Show:  ShownAsCause,
-		Namespace: func(p *Place) {
-			for i := range p.Verdict.Pools {
-				pool := &p.Verdict.Pools[i]
-				if share(pool, port.CloseWait) < worthWaiting {
-					continue
-				}
-				n := pool.In(port.CloseWait)
-				p.add(finding.Warning, poolSubject(pool), withOwners(finding.Values{
-					{Name: "close_wait", V: n}, {Name: "used", V: pool.Used}, {Name: "size", V: pool.Size}, {Name: "left", V: pool.Left},
-				}, pool.Owners), endLeak(p, pool)...)
+	},
+	Needs: host.WantSockets | host.WantOwners,
+	Show:  ShownAsCause,
+	Namespace: func(p *Place) {
+		for i := range p.Verdict.Pools {
+			pool := &p.Verdict.Pools[i]
+			if share(pool, port.CloseWait) < worthWaiting {
+				continue
 			}
-		},
-	}
+			n := pool.In(port.CloseWait)
+			p.add(finding.Warning, poolSubject(pool), withOwners(finding.Values{
+				{Name: "close_wait", V: n}, {Name: "used", V: pool.Used}, {Name: "size", V: pool.Size}, {Name: "left", V: pool.Left},
+			}, pool.Owners), endLeak(p, pool)...)
+		}
+	},
 }
 
 // endLeak are the ways to be rid of connections in CLOSE_WAIT: a restart frees

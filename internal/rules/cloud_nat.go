@@ -16,31 +16,29 @@ const smallestNAT = 64
 
 // cloudNAT: connections leave a private network, so somebody translates their
 // addresses and has a limit of its own.
-func cloudNAT() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "cloud-nat", Title: "Connections that leave a private network",
-			Evidence: func(f *finding.Finding) string {
-				return words.Count(f.Values.Int("used"), "connection") + " from a private address to a public one: something on the way " +
-					"translates addresses, and needs as many ports of its own"
-			},
+var cloudNAT = &Rule{
+	Kind: finding.Kind{
+		Code: "cloud-nat", Title: "Connections that leave a private network",
+		Evidence: func(f *finding.Finding) string {
+			return words.Count(f.Values.Int("used"), "connection") + " from a private address to a public one: something on the way " +
+				"translates addresses, and needs as many ports of its own"
 		},
-		Needs: host.WantSockets,
-		Namespace: func(p *Place) {
-			var most *judge.Pool
-			for i := range p.Verdict.Pools {
-				pool := &p.Verdict.Pools[i]
-				if pool.Used >= smallestNAT && leavesPrivate(pool.Tuple) && (most == nil || pool.Used > most.Used) {
-					most = pool
-				}
+	},
+	Needs: host.WantSockets,
+	Namespace: func(p *Place) {
+		var most *judge.Pool
+		for i := range p.Verdict.Pools {
+			pool := &p.Verdict.Pools[i]
+			if pool.Used >= smallestNAT && leavesPrivate(pool.Tuple) && (most == nil || pool.Used > most.Used) {
+				most = pool
 			}
-			if most != nil {
-				present := p.present(most)
-				values := finding.Values{{Name: "used", V: most.Used}, {Name: "size", V: most.Size}, {Name: "left", V: most.Left}}
-				p.add(finding.Info, poolSubject(most), values, compareWithGateway(), keepOpen(&present))
-			}
-		},
-	}
+		}
+		if most != nil {
+			present := p.present(most)
+			values := finding.Values{{Name: "used", V: most.Used}, {Name: "size", V: most.Size}, {Name: "left", V: most.Left}}
+			p.add(finding.Info, poolSubject(most), values, compareWithGateway(), keepOpen(&present))
+		}
+	},
 }
 
 func compareWithGateway() finding.Action {

@@ -15,32 +15,30 @@ import (
 const cliff = 2
 
 // connectCost: what connect() was measured to take on this kernel.
-func connectCost() *Rule {
-	return &Rule{
-		Kind: finding.Kind{Code: "connect-cost", Title: "What connect() takes on this machine", Evidence: costEvidence},
-		Machine: func(m *Machine) {
-			cost := m.Now.Cost
-			if cost == nil || len(cost.Steps) == 0 {
-				return
+var connectCost = &Rule{
+	Kind: finding.Kind{Code: "connect-cost", Title: "What connect() takes on this machine", Evidence: costEvidence},
+	Machine: func(m *Machine) {
+		cost := m.Now.Cost
+		if cost == nil || len(cost.Steps) == 0 {
+			return
+		}
+		worst := m.fullest()
+		values := finding.Values{
+			{Name: "ports", V: cost.Ports}, {Name: "steps", V: costSteps(cost)},
+			{Name: "failing", V: cost.Failing}, {Name: "times_past_half", V: slower(cost)},
+		}
+		severity, subject := finding.Info, finding.Of("connect() on Linux "+m.Now.Kernel)
+		if worst != nil {
+			values = append(values, fullestValues(worst)...)
+			if worst.Taken() >= judge.SlowRatio && slower(cost) >= cliff {
+				severity = finding.Warning
 			}
-			worst := m.fullest()
-			values := finding.Values{
-				{Name: "ports", V: cost.Ports}, {Name: "steps", V: costSteps(cost)},
-				{Name: "failing", V: cost.Failing}, {Name: "times_past_half", V: slower(cost)},
-			}
-			severity, subject := finding.Info, finding.Of("connect() on Linux "+m.Now.Kernel)
-			if worst != nil {
-				values = append(values, fullestValues(worst)...)
-				if worst.Taken() >= judge.SlowRatio && slower(cost) >= cliff {
-					severity = finding.Warning
-				}
-			}
-			m.add(severity, subject, values, finding.Action{
-				Step: finding.Today,
-				Text: "keep every pool below one half: a wider range, more source addresses or destinations, or fewer and longer connections",
-			})
-		},
-	}
+		}
+		m.add(severity, subject, values, finding.Action{
+			Step: finding.Today,
+			Text: "keep every pool below one half: a wider range, more source addresses or destinations, or fewer and longer connections",
+		})
+	},
 }
 
 // fullest is the pool with the largest share taken in all namespaces, nil where there is none.

@@ -18,28 +18,26 @@ const ratesShown = 10
 const nearCeiling = 0.85
 
 // connectionRate: how fast connections come, and how fast they may.
-func connectionRate() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "connection-rate", Title: "How fast connections come, and how fast they may",
-			Causes: causesOfDetails(), Evidence: rateEvidence,
-		},
-		Needs: host.WantSockets,
-		Namespace: func(p *Place) {
-			rates := slices.Clone(p.Rates)
-			slices.SortStableFunc(rates, func(a, b judge.Rate) int { return cmp.Compare(b.PerSecond, a.PerSecond) })
-			for i := range rates {
-				if r := &rates[i]; r.Closeness() >= nearCeiling {
-					p.add(finding.Warning, poolSubject(&r.Pool), rateValues(p, r), lessWaiting(p, &r.Pool)...)
-				} else if i < ratesShown {
-					p.add(finding.Info, poolSubject(&r.Pool), rateValues(p, r), finding.Action{
-						Step: finding.Today, Command: finding.Portrange(p.NS.Ref, "plan", "--from-live", "1m"),
-						Text: "nothing to do; this tells whether the ports are enough for the load, and with --rate what a higher one needs",
-					})
-				}
+var connectionRate = &Rule{
+	Kind: finding.Kind{
+		Code: "connection-rate", Title: "How fast connections come, and how fast they may",
+		Causes: causesOfDetails(), Evidence: rateEvidence,
+	},
+	Needs: host.WantSockets,
+	Namespace: func(p *Place) {
+		rates := slices.Clone(p.Rates)
+		slices.SortStableFunc(rates, func(a, b judge.Rate) int { return cmp.Compare(b.PerSecond, a.PerSecond) })
+		for i := range rates {
+			if r := &rates[i]; r.Closeness() >= nearCeiling {
+				p.add(finding.Warning, poolSubject(&r.Pool), rateValues(p, r), lessWaiting(p, &r.Pool)...)
+			} else if i < ratesShown {
+				p.add(finding.Info, poolSubject(&r.Pool), rateValues(p, r), finding.Action{
+					Step: finding.Today, Command: finding.Portrange(p.NS.Ref, "plan", "--from-live", "1m"),
+					Text: "nothing to do; this tells whether the ports are enough for the load, and with --rate what a higher one needs",
+				})
 			}
-		},
-	}
+		}
+	},
 }
 
 func rateValues(p *Place, r *judge.Rate) finding.Values {

@@ -9,24 +9,22 @@ import (
 )
 
 // conntrackDrops: netfilter has dropped packets.
-func conntrackDrops() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "conntrack-drops", Title: "netfilter dropped packets for want of an entry",
-			Evidence: func(f *finding.Finding) string {
-				v := f.Values
-				return fmt.Sprintf("%s dropped for want of room in the table, %s because another entry had their ports; %s of %s entries in use now",
-					words.Count(v.Int("no_room"), "packet"), words.Thousands(v.Int("clashed")),
-					words.Thousands(v.Int("used")), words.Thousands(v.Int("limit")))
-			},
+var conntrackDrops = &Rule{
+	Kind: finding.Kind{
+		Code: "conntrack-drops", Title: "netfilter dropped packets for want of an entry",
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			return fmt.Sprintf("%s dropped for want of room in the table, %s because another entry had their ports; %s of %s entries in use now",
+				words.Count(v.Int("no_room"), "packet"), words.Thousands(v.Int("clashed")),
+				words.Thousands(v.Int("used")), words.Thousands(v.Int("limit")))
 		},
-		Needs: host.WantLimits,
-		Namespace: func(p *Place) {
-			if t := p.NS.Conntrack; t != nil && (t.Dropped > 0 || t.InsertFailed > 0) {
-				p.drops(t)
-			}
-		},
-	}
+	},
+	Needs: host.WantLimits,
+	Namespace: func(p *Place) {
+		if t := p.NS.Conntrack; t != nil && (t.Dropped > 0 || t.InsertFailed > 0) {
+			p.drops(t)
+		}
+	},
 }
 
 func (p *Place) drops(t *host.Conntrack) {

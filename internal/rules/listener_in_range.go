@@ -11,20 +11,18 @@ import (
 
 // listenerInRange: a service listens on a port that the kernel may give away
 // while it restarts.
-func listenerInRange() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "listener-in-range", Title: "A listener inside the port range",
-			Evidence: func(f *finding.Finding) string {
-				return somebody(f) + "listens on " + portsText(f) + where(f)
-			},
+var listenerInRange = &Rule{
+	Kind: finding.Kind{
+		Code: "listener-in-range", Title: "A listener inside the port range",
+		Evidence: func(f *finding.Finding) string {
+			return somebody(f) + "listens on " + portsText(f) + where(f)
 		},
-		Needs:     host.WantSockets | host.WantHolds,
-		Namespace: listeners,
-		Change: func(c *Change) {
-			c.holders(func(hold *host.Hold) bool { return hold.State == port.Listen })
-		},
-	}
+	},
+	Needs:     host.WantSockets | host.WantHolds,
+	Namespace: listeners,
+	Change: func(c *Change) {
+		c.holders(func(hold *host.Hold) bool { return hold.State == port.Listen })
+	},
 }
 
 // listeners passes over those that let the kernel choose: they do not mind.

@@ -9,18 +9,16 @@ import (
 )
 
 // localPoolFull: no port is left at a local address, for any destination.
-func localPoolFull() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "local-pool-full", Title: "No port is left at a local address",
-			Causes:   causesOfFullLocalPools(),
-			Evidence: func(f *finding.Finding) string { return roomText(f.Values) },
-		},
-		Needs:     host.WantSockets,
-		Show:      Shown,
-		Change:    worsened,
-		Namespace: func(p *Place) { eachLocalPool(p, full, finding.Critical) },
-	}
+var localPoolFull = &Rule{
+	Kind: finding.Kind{
+		Code: "local-pool-full", Title: "No port is left at a local address",
+		Causes:   causesOfFullLocalPools(),
+		Evidence: func(f *finding.Finding) string { return roomText(f.Values) },
+	},
+	Needs:     host.WantSockets,
+	Show:      Shown,
+	Change:    worsened,
+	Namespace: func(p *Place) { eachLocalPool(p, full, finding.Critical) },
 }
 
 func causesOfFullLocalPools() []string {

@@ -22,15 +22,13 @@ type Override struct {
 }
 
 // overriddenAtBoot: a line of another file wins against the drop-in.
-func overriddenAtBoot() *Rule {
-	return &Rule{Kind: finding.Kind{
-		Code: "overridden-at-boot", Title: "Another file overrides the drop-in at boot", Evidence: overrideEvidence,
-	}}
-}
+var overriddenAtBoot = &Rule{Kind: finding.Kind{
+	Code: "overridden-at-boot", Title: "Another file overrides the drop-in at boot", Evidence: overrideEvidence,
+}}
 
 // Overridden is the finding of a line that stays in the way.
 func (o *Override) Overridden() finding.Finding {
-	f := o.finding(&overriddenAtBoot().Kind, finding.Warning)
+	f := o.finding(&overriddenAtBoot.Kind, finding.Warning)
 	switch {
 	case o.Line.File == "":
 		f.Actions = []finding.Action{{Step: finding.Now, Command: finding.Portrange("", "boot"), Text: "shows which value will hold"}}
@@ -45,19 +43,17 @@ func (o *Override) Overridden() finding.Finding {
 }
 
 // commentedOut: the change takes a line of another file out.
-func commentedOut() *Rule {
-	return &Rule{Kind: finding.Kind{
-		Code: "commented-out", Title: "A line of another file is commented out",
-		Evidence: func(f *finding.Finding) string {
-			return overrideEvidence(f) + "; it is commented out in this plan, and a copy of the file is kept in " + f.Values.Text("backups")
-		},
-	}}
-}
+var commentedOut = &Rule{Kind: finding.Kind{
+	Code: "commented-out", Title: "A line of another file is commented out",
+	Evidence: func(f *finding.Finding) string {
+		return overrideEvidence(f) + "; it is commented out in this plan, and a copy of the file is kept in " + f.Values.Text("backups")
+	},
+}}
 
 // CommentedOut is the finding of a line that the change takes out. Copies of the
 // files are kept in the directory backups.
 func (o *Override) CommentedOut(backups string) finding.Finding {
-	f := o.finding(&commentedOut().Kind, finding.Info)
+	f := o.finding(&commentedOut.Kind, finding.Info)
 	f.Values = append(f.Values, finding.Value{Name: "backups", V: backups})
 	return f
 }

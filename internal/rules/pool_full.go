@@ -8,17 +8,15 @@ import (
 )
 
 // poolFull: no port is left to a destination.
-func poolFull() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "pool-full", Title: "No port is left to a destination",
-			Causes: causesOfFullPools(), Evidence: poolEvidence,
-		},
-		Needs:     host.WantSockets | host.WantOwners,
-		Show:      Shown,
-		Namespace: func(p *Place) { eachPool(p, full, finding.Critical) },
-		Change:    worsened,
-	}
+var poolFull = &Rule{
+	Kind: finding.Kind{
+		Code: "pool-full", Title: "No port is left to a destination",
+		Causes: causesOfFullPools(), Evidence: poolEvidence,
+	},
+	Needs:     host.WantSockets | host.WantOwners,
+	Show:      Shown,
+	Namespace: func(p *Place) { eachPool(p, full, finding.Critical) },
+	Change:    worsened,
 }
 
 // eachPool adds a finding for each pool of a level.

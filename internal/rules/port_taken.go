@@ -12,21 +12,19 @@ import (
 )
 
 // portTaken: a service could not start now, as others have its port.
-func portTaken() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "port-taken", Title: "A connection or a UDP socket sits on a service's port", Evidence: takenEvidence,
-		},
-		Needs: host.WantSockets | host.WantHolds | host.WantClaims,
-		Namespace: func(p *Place) {
-			for i := range p.NS.Claims {
-				claim := &p.NS.Claims[i]
-				if claim.Kind == host.SocketUnit || claim.Kind == host.ServicePort {
-					p.takenFrom(claim)
-				}
+var portTaken = &Rule{
+	Kind: finding.Kind{
+		Code: "port-taken", Title: "A connection or a UDP socket sits on a service's port", Evidence: takenEvidence,
+	},
+	Needs: host.WantSockets | host.WantHolds | host.WantClaims,
+	Namespace: func(p *Place) {
+		for i := range p.NS.Claims {
+			claim := &p.NS.Claims[i]
+			if claim.Kind == host.SocketUnit || claim.Kind == host.ServicePort {
+				p.takenFrom(claim)
 			}
-		},
-	}
+		}
+	},
 }
 
 // takenFrom reports the ports of one claim that others have at this moment. A

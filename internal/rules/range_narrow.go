@@ -15,32 +15,30 @@ import (
 const useful = 0.25
 
 // rangeNarrow: the range is narrower than the kernel's default.
-func rangeNarrow() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "range-narrow", Title: "The range is narrower than the kernel's default",
-			Causes: causesOfDetails(),
-			Evidence: func(f *finding.Finding) string {
-				size, standard := f.Values.Int("size"), port.DefaultRange.Size()
-				return fmt.Sprintf("%s, %s fewer than the kernel's default of %s; %s", words.Count(size, "port"),
-					words.Thousands(standard-size), words.Thousands(standard), useText(f.Values))
-			},
+var rangeNarrow = &Rule{
+	Kind: finding.Kind{
+		Code: "range-narrow", Title: "The range is narrower than the kernel's default",
+		Causes: causesOfDetails(),
+		Evidence: func(f *finding.Finding) string {
+			size, standard := f.Values.Int("size"), port.DefaultRange.Size()
+			return fmt.Sprintf("%s, %s fewer than the kernel's default of %s; %s", words.Count(size, "port"),
+				words.Thousands(standard-size), words.Thousands(standard), useText(f.Values))
 		},
-		Needs: host.WantSockets,
-		Namespace: func(p *Place) {
-			if p.NS.Settings.Range.Size() >= port.DefaultRange.Size() {
-				return
-			}
-			severity := finding.Info
-			if p.busy() >= useful {
-				severity = finding.Warning
-			}
-			p.add(severity, rangeSubject(p), rangeValues(p), finding.Action{
-				Step: finding.Now, Command: setRange(p.NS, port.DefaultRange), Text: "unless a firewall wants it so",
-				Effect: fullestWith(p, port.DefaultRange),
-			})
-		},
-	}
+	},
+	Needs: host.WantSockets,
+	Namespace: func(p *Place) {
+		if p.NS.Settings.Range.Size() >= port.DefaultRange.Size() {
+			return
+		}
+		severity := finding.Info
+		if p.busy() >= useful {
+			severity = finding.Warning
+		}
+		p.add(severity, rangeSubject(p), rangeValues(p), finding.Action{
+			Step: finding.Now, Command: setRange(p.NS, port.DefaultRange), Text: "unless a firewall wants it so",
+			Effect: fullestWith(p, port.DefaultRange),
+		})
+	},
 }
 
 // rangeSubject is the range, with the pool that needs it where one is busy.

@@ -11,31 +11,29 @@ import (
 )
 
 // reservedUnused: ports are withheld from every pool, and nobody is seen to need them.
-func reservedUnused() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "reserved-unused", Title: "Reserved ports that nobody uses",
-			Evidence: func(f *finding.Finding) string {
-				v := f.Values
-				return fmt.Sprintf("%s of the range reserved, without a socket or a known service there; every pool has %s of %s less",
-					portsText(f), words.Thousands(v.Int("count")), words.Count(v.Int("size"), "port"))
-			},
+var reservedUnused = &Rule{
+	Kind: finding.Kind{
+		Code: "reserved-unused", Title: "Reserved ports that nobody uses",
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			return fmt.Sprintf("%s of the range reserved, without a socket or a known service there; every pool has %s of %s less",
+				portsText(f), words.Thousands(v.Int("count")), words.Count(v.Int("size"), "port"))
 		},
-		Needs: host.WantSockets | host.WantClaims,
-		Namespace: func(p *Place) {
-			unused := unusedReservations(p.NS)
-			if unused.Len() == 0 {
-				return
-			}
-			action := unreserve(p.NS, unused, "if the service is gone for good")
-			if worst := p.fullest(); worst != nil {
-				present := p.present(worst)
-				action.Effect = present.With(capacity.Remedy{Size: worst.Size + unused.Len()})
-			}
-			values := append(portValues(unused), finding.Value{Name: "size", V: p.NS.Settings.Range.Size()})
-			p.add(finding.Info, finding.OfSetting(port.KeyReserved, ""), values, action)
-		},
-	}
+	},
+	Needs: host.WantSockets | host.WantClaims,
+	Namespace: func(p *Place) {
+		unused := unusedReservations(p.NS)
+		if unused.Len() == 0 {
+			return
+		}
+		action := unreserve(p.NS, unused, "if the service is gone for good")
+		if worst := p.fullest(); worst != nil {
+			present := p.present(worst)
+			action.Effect = present.With(capacity.Remedy{Size: worst.Size + unused.Len()})
+		}
+		values := append(portValues(unused), finding.Value{Name: "size", V: p.NS.Settings.Range.Size()})
+		p.add(finding.Info, finding.OfSetting(port.KeyReserved, ""), values, action)
+	},
 }
 
 // unusedReservations are the reserved ports of the range on which there is no

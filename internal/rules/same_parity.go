@@ -11,27 +11,25 @@ import (
 )
 
 // sameParity: both ends of the range are odd, or both even.
-func sameParity() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "same-parity", Title: "Both ends of the range are odd, or both even",
-			Evidence: func(f *finding.Finding) string {
-				return fmt.Sprintf("both ends are odd or both even, %s: the kernel searches an even number of ports at a time, "+
-					"and a search can miss one", words.Count(f.Values.Int("size"), "port"))
-			},
+var sameParity = &Rule{
+	Kind: finding.Kind{
+		Code: "same-parity", Title: "Both ends of the range are odd, or both even",
+		Evidence: func(f *finding.Finding) string {
+			return fmt.Sprintf("both ends are odd or both even, %s: the kernel searches an even number of ports at a time, "+
+				"and a search can miss one", words.Count(f.Values.Int("size"), "port"))
 		},
-		Namespace: func(p *Place) {
-			r := p.NS.Settings.Range
-			if !r.SameParity() {
-				return
-			}
-			better := judge.EvenOut(r)
-			p.add(finding.Info, finding.OfSetting(port.KeyRange, r.String()), finding.Values{{Name: "size", V: r.Size()}}, finding.Action{
-				Step: finding.Now, Command: lasting(p.NS, "set", strconv.Itoa(int(better.Low)), strconv.Itoa(int(better.High))),
-			})
-		},
-		Change: parityOfChange,
-	}
+	},
+	Namespace: func(p *Place) {
+		r := p.NS.Settings.Range
+		if !r.SameParity() {
+			return
+		}
+		better := judge.EvenOut(r)
+		p.add(finding.Info, finding.OfSetting(port.KeyRange, r.String()), finding.Values{{Name: "size", V: r.Size()}}, finding.Action{
+			Step: finding.Now, Command: lasting(p.NS, "set", strconv.Itoa(int(better.Low)), strconv.Itoa(int(better.High))),
+		})
+	},
+	Change: parityOfChange,
 }
 
 // parityOfChange looks at the range that a change sets.

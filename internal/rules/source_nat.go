@@ -10,30 +10,28 @@ import (
 )
 
 // sourceNAT: connections need ports that the range does not reach.
-func sourceNAT() *Rule {
-	return &Rule{
-		Kind:  finding.Kind{Code: "source-nat", Title: "Rules that rewrite source addresses", Evidence: natEvidence},
-		Needs: host.WantNAT,
-		Namespace: func(p *Place) {
-			total := 0
-			for _, chain := range p.NS.NAT {
-				total += chain.Count
-			}
-			if total == 0 {
-				return
-			}
-			values := finding.Values{{Name: "rules", V: total}, {Name: "chains", V: p.NS.NAT}}
-			if p.NS.Conntrack != nil {
-				values = append(values, finding.Value{Name: "tracked", V: p.NS.Conntrack.Count})
-			}
-			p.add(finding.Info, finding.Of("source NAT"), values, finding.Action{
-				Step: finding.Today,
-				Text: "connections that these rules catch also need a port of the address they are given, one for each destination, from " +
-					"1024-65535 unless the rule says otherwise: a wider ip_local_port_range does not add to those. " +
-					"/proc/net/nf_conntrack shows them; more addresses in the rule add ports",
-			})
-		},
-	}
+var sourceNAT = &Rule{
+	Kind:  finding.Kind{Code: "source-nat", Title: "Rules that rewrite source addresses", Evidence: natEvidence},
+	Needs: host.WantNAT,
+	Namespace: func(p *Place) {
+		total := 0
+		for _, chain := range p.NS.NAT {
+			total += chain.Count
+		}
+		if total == 0 {
+			return
+		}
+		values := finding.Values{{Name: "rules", V: total}, {Name: "chains", V: p.NS.NAT}}
+		if p.NS.Conntrack != nil {
+			values = append(values, finding.Value{Name: "tracked", V: p.NS.Conntrack.Count})
+		}
+		p.add(finding.Info, finding.Of("source NAT"), values, finding.Action{
+			Step: finding.Today,
+			Text: "connections that these rules catch also need a port of the address they are given, one for each destination, from " +
+				"1024-65535 unless the rule says otherwise: a wider ip_local_port_range does not add to those. " +
+				"/proc/net/nf_conntrack shows them; more addresses in the rule add ports",
+		})
+	},
 }
 
 func natEvidence(f *finding.Finding) string {

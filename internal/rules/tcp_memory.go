@@ -9,31 +9,29 @@ import (
 )
 
 // tcpMemory: TCP sockets use so much memory that the kernel takes some back.
-func tcpMemory() *Rule {
-	return &Rule{
-		Kind:  finding.Kind{Code: "tcp-memory", Title: "TCP sockets use too much memory", Evidence: memoryEvidence},
-		Needs: host.WantTCP,
-		Machine: func(m *Machine) {
-			t := m.Now.TCP
-			if t == nil {
-				return
-			}
-			severity, raise := finding.Warning, "raise the second and third number of net.ipv4.tcp_mem"
-			switch {
-			case t.MaxPages > 0 && t.Pages >= t.MaxPages:
-				severity, raise = finding.Critical, "raise the third number of net.ipv4.tcp_mem"
-			case t.PressurePages == 0 || t.Pages < t.PressurePages:
-				return
-			}
-			values := finding.Values{
-				{Name: "pages", V: t.Pages}, {Name: "bytes", V: t.Pages * t.PageSize},
-				{Name: "pressure_pages", V: t.PressurePages}, {Name: "max_pages", V: t.MaxPages},
-			}
-			m.add(severity, finding.OfSetting("net.ipv4.tcp_mem", ""), values, finding.Action{
-				Step: finding.Today, Text: raise + ", or lower the buffers (net.ipv4.tcp_rmem, tcp_wmem)",
-			})
-		},
-	}
+var tcpMemory = &Rule{
+	Kind:  finding.Kind{Code: "tcp-memory", Title: "TCP sockets use too much memory", Evidence: memoryEvidence},
+	Needs: host.WantTCP,
+	Machine: func(m *Machine) {
+		t := m.Now.TCP
+		if t == nil {
+			return
+		}
+		severity, raise := finding.Warning, "raise the second and third number of net.ipv4.tcp_mem"
+		switch {
+		case t.MaxPages > 0 && t.Pages >= t.MaxPages:
+			severity, raise = finding.Critical, "raise the third number of net.ipv4.tcp_mem"
+		case t.PressurePages == 0 || t.Pages < t.PressurePages:
+			return
+		}
+		values := finding.Values{
+			{Name: "pages", V: t.Pages}, {Name: "bytes", V: t.Pages * t.PageSize},
+			{Name: "pressure_pages", V: t.PressurePages}, {Name: "max_pages", V: t.MaxPages},
+		}
+		m.add(severity, finding.OfSetting("net.ipv4.tcp_mem", ""), values, finding.Action{
+			Step: finding.Today, Text: raise + ", or lower the buffers (net.ipv4.tcp_rmem, tcp_wmem)",
+		})
+	},
 }
 
 func memoryEvidence(f *finding.Finding) string {

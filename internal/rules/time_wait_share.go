@@ -14,25 +14,23 @@ import (
 const worthWaiting = 0.1
 
 // timeWaitShare: a pool consists of TIME_WAIT to a good part.
-func timeWaitShare() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "time-wait-share", Title: "Most ports of a pool are in TIME_WAIT",
-			Weight:   func(f *finding.Finding) int { return f.Values.Int("time_wait") },
-			Evidence: timeWaitEvidence,
-		},
-		Needs: host.WantSockets | host.WantOwners,
-		Show:  ShownAsCause,
-		Namespace: func(p *Place) {
-			for i := range p.Verdict.Pools {
-				pool := &p.Verdict.Pools[i]
-				if share(pool, port.TimeWait) >= worthWaiting && 2*pool.In(port.TimeWait) >= pool.Used {
-					values := append(p.poolValues(pool), finding.Value{Name: "timestamps", V: judge.Stamps(p.NS, pool.Tuple).String()})
-					p.add(finding.Info, poolSubject(pool), values, lessWaiting(p, pool)...)
-				}
+var timeWaitShare = &Rule{
+	Kind: finding.Kind{
+		Code: "time-wait-share", Title: "Most ports of a pool are in TIME_WAIT",
+		Weight:   func(f *finding.Finding) int { return f.Values.Int("time_wait") },
+		Evidence: timeWaitEvidence,
+	},
+	Needs: host.WantSockets | host.WantOwners,
+	Show:  ShownAsCause,
+	Namespace: func(p *Place) {
+		for i := range p.Verdict.Pools {
+			pool := &p.Verdict.Pools[i]
+			if share(pool, port.TimeWait) >= worthWaiting && 2*pool.In(port.TimeWait) >= pool.Used {
+				values := append(p.poolValues(pool), finding.Value{Name: "timestamps", V: judge.Stamps(p.NS, pool.Tuple).String()})
+				p.add(finding.Info, poolSubject(pool), values, lessWaiting(p, pool)...)
 			}
-		},
-	}
+		}
+	},
 }
 
 func timeWaitEvidence(f *finding.Finding) string {
