@@ -58,25 +58,21 @@ func endLeak(p *Place, pool *judge.Pool) []finding.Action {
 }
 
 // socketsOf is the command that lists the sockets of a pool which the first of
-// its owners holds; state is empty for all.
+// its owners holds; state is empty for all. It names the process by its id where
+// --process would read its name as something else.
 func socketsOf(p *Place, pool *judge.Pool, owners []judge.Owner, state string) finding.Command {
 	words := []string{"sockets", "--remote", pool.Remote}
 	if state != "" {
 		words = append(words, "--state", state)
 	}
 	if len(owners) > 0 {
-		words = append(words, "--process", processArg(owners[0].Process))
+		process := owners[0].Process.Command
+		if !isPlainName(process) {
+			process = strconv.Itoa(owners[0].Process.PID)
+		}
+		words = append(words, "--process", process)
 	}
 	return finding.Portrange(p.NS.Ref, words...)
-}
-
-// processArg is what --process takes for a process: its name, or its id where
-// the name would be read as something else.
-func processArg(p host.Process) string {
-	if isPlainName(p.Command) {
-		return p.Command
-	}
-	return strconv.Itoa(p.PID)
 }
 
 // isPlainName reports whether a name is more than a number and cannot be taken

@@ -21,7 +21,24 @@ const nearCeiling = 0.85
 var connectionRate = &Rule{
 	Kind: finding.Kind{
 		Code: "connection-rate", Title: "How fast connections come, and how fast they may",
-		Causes: causesOfDetails(), Evidence: rateEvidence,
+		Causes: causesOfDetails(),
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			text := fmt.Sprintf("at least %s over %s",
+				words.PerSecond(v.Float("rate"), "new connection"), words.Span(v.Duration("over")))
+			if ceiling := v.Float("ceiling"); ceiling > 0 {
+				text += fmt.Sprintf("; TIME_WAIT allows %s (%s, each kept for %s), so the rate is at %s of its ceiling",
+					words.Rate(ceiling), words.Count(v.Int("size"), "port"), words.Span(v.Duration("kept")),
+					words.Percent(v.Float("of_ceiling")))
+			}
+			if settled := v.Float("settled"); settled > 0 {
+				text += fmt.Sprintf("; TIME_WAIT grows to about %s and no further", words.Count(int(settled+0.5), "port"))
+			}
+			if wall := v.Duration("to_wall"); wall > 0 {
+				text += fmt.Sprintf("; %s left, at this pace for %s", words.Count(v.Int("left"), "port"), words.Span(wall))
+			}
+			return text
+		},
 	},
 	Needs: host.WantSockets,
 	Namespace: func(p *Place) {
@@ -57,20 +74,4 @@ func rateValues(p *Place, r *judge.Rate) finding.Values {
 		values = append(values, finding.Value{Name: "to_wall", V: r.ToWall})
 	}
 	return values
-}
-
-func rateEvidence(f *finding.Finding) string {
-	v := f.Values
-	text := fmt.Sprintf("at least %s over %s", words.PerSecond(v.Float("rate"), "new connection"), words.Span(v.Duration("over")))
-	if ceiling := v.Float("ceiling"); ceiling > 0 {
-		text += fmt.Sprintf("; TIME_WAIT allows %s (%s, each kept for %s), so the rate is at %s of its ceiling", words.Rate(ceiling),
-			words.Count(v.Int("size"), "port"), words.Span(v.Duration("kept")), words.Percent(v.Float("of_ceiling")))
-	}
-	if settled := v.Float("settled"); settled > 0 {
-		text += fmt.Sprintf("; TIME_WAIT grows to about %s and no further", words.Count(int(settled+0.5), "port"))
-	}
-	if wall := v.Duration("to_wall"); wall > 0 {
-		text += fmt.Sprintf("; %s left, at this pace for %s", words.Count(v.Int("left"), "port"), words.Span(wall))
-	}
-	return text
 }

@@ -18,9 +18,14 @@ var cureFinTimeout = &Rule{
 	Kind: finding.Kind{
 		Code: "cure-fin-timeout", Title: "tcp_fin_timeout was lowered, which does not shorten TIME_WAIT",
 		Evidence: func(f *finding.Finding) string {
-			v := f.Values
-			text := fmt.Sprintf("it is %s instead of %s, and has no part in TIME_WAIT, which lasts %s all the same: %s in it",
-				words.Span(v.Duration("timeout")), words.Span(defaultFinTimeout), words.Span(port.TimeWaitLength), socketsAre(v.Int("sockets")))
+			v, are := f.Values, "are"
+			if v.Int("sockets") == 1 {
+				are = "is"
+			}
+			text := fmt.Sprintf("it is %s instead of %s, and has no part in TIME_WAIT, which lasts %s all the same: "+
+				"%s %s in it",
+				words.Span(v.Duration("timeout")), words.Span(defaultFinTimeout), words.Span(port.TimeWaitLength),
+				words.Count(v.Int("sockets"), "socket"), are)
 			if lines := linesText(v); lines != "" {
 				text += "; set in " + lines
 			}
@@ -42,11 +47,4 @@ var cureFinTimeout = &Rule{
 			Text: "it bounds FIN_WAIT_2 of connections that their process has closed; if it was meant against TIME_WAIT, drop it and read this",
 		})
 	},
-}
-
-func socketsAre(n int) string {
-	if n == 1 {
-		return "1 socket is"
-	}
-	return words.Count(n, "socket") + " are"
 }

@@ -20,19 +20,21 @@ var orphans = &Rule{
 	Needs: host.WantTCP,
 	Machine: func(m *Machine) {
 		// tcp_too_many_orphans counts those of a busy peer two- or fourfold.
-		if t := m.Now.TCP; t != nil && t.MaxOrphans > 0 && 2*t.Orphans >= t.MaxOrphans {
-			m.add(finding.Warning, finding.OfSetting("net.ipv4.tcp_max_orphans", strconv.FormatUint(t.MaxOrphans, 10)),
-				limitValues(t.Orphans, t.MaxOrphans), fewerOrphans()...)
+		t := m.Now.TCP
+		if t == nil || t.MaxOrphans == 0 || 2*t.Orphans < t.MaxOrphans {
+			return
 		}
+		subject := finding.OfSetting("net.ipv4.tcp_max_orphans", strconv.FormatUint(t.MaxOrphans, 10))
+		m.add(finding.Warning, subject, limitValues(t.Orphans, t.MaxOrphans),
+			finding.Action{
+				Step:    finding.Now,
+				Command: finding.Portrange("", "sockets", "--netns", "all", "--state", "fin-wait1,last-ack"),
+				Text:    "find out who closes sockets with unsent data, or towards peers that do not answer",
+			},
+			finding.Action{
+				Step: finding.Today,
+				Text: "lower net.ipv4.tcp_orphan_retries; raise net.ipv4.tcp_max_orphans if the memory is there " +
+					"(up to 64 KiB each)",
+			})
 	},
-}
-
-func fewerOrphans() []finding.Action {
-	return []finding.Action{
-		{
-			Step: finding.Now, Command: finding.Portrange("", "sockets", "--netns", "all", "--state", "fin-wait1,last-ack"),
-			Text: "find out who closes sockets with unsent data, or towards peers that do not answer",
-		},
-		{Step: finding.Today, Text: "lower net.ipv4.tcp_orphan_retries; raise net.ipv4.tcp_max_orphans if the memory is there (up to 64 KiB each)"},
-	}
 }

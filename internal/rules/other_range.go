@@ -23,7 +23,15 @@ var otherRange = &Rule{
 			}
 			return 1
 		},
-		Evidence: otherRangeEvidence,
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			text := fmt.Sprintf("it has %s (%s), the host %s (%s)", v.Text("range"), words.Count(v.Int("size"), "port"),
+				v.Text("host_range"), words.Count(v.Int("host_size"), "port"))
+			if v.Get("default") == true {
+				text += "; a new namespace begins with the kernel's default, not with the host's value"
+			}
+			return text
+		},
 	},
 	Needs: host.WantHost | host.WantSockets,
 	Namespace: func(p *Place) {
@@ -40,16 +48,6 @@ var otherRange = &Rule{
 			{Name: "host_range", V: hosts.String()}, {Name: "host_size", V: hosts.Size()},
 		}, asTheHost(p, *hosts)...)
 	},
-}
-
-func otherRangeEvidence(f *finding.Finding) string {
-	v := f.Values
-	text := fmt.Sprintf("it has %s (%s), the host %s (%s)", v.Text("range"), words.Count(v.Int("size"), "port"),
-		v.Text("host_range"), words.Count(v.Int("host_size"), "port"))
-	if v.Get("default") == true {
-		text += "; a new namespace begins with the kernel's default, not with the host's value"
-	}
-	return text
 }
 
 // asTheHost are the ways to give the namespace the host's range. A range larger

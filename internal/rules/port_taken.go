@@ -91,18 +91,13 @@ func takenEvidence(f *finding.Finding) string {
 	if v.Int("sockets") == 1 {
 		sockets = "one " + what
 	}
-	return fmt.Sprintf("%s %s held now by %s of %s", portsText(f), verb, sockets, processesText(f))
-}
-
-// processesText names the processes of a finding.
-func processesText(f *finding.Finding) string {
-	processes, _ := f.Values.Get("processes").([]host.Process)
-	if len(processes) == 0 {
-		return "a process that could not be seen"
-	}
+	processes, _ := v.Get("processes").([]host.Process)
 	var names []string
 	for _, process := range processes {
 		names = append(names, process.String())
 	}
-	return words.Join(names, "and")
+	if len(names) == 0 {
+		names = []string{"a process that could not be seen"}
+	}
+	return fmt.Sprintf("%s %s held now by %s of %s", portsText(f), verb, sockets, words.Join(names, "and"))
 }

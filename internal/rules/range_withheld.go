@@ -35,17 +35,14 @@ var rangeWithheld = &Rule{
 		if count.Usable == 0 {
 			severity = finding.Critical
 		}
-		p.add(severity, finding.Subject{Proto: port.TCP.String()}, withheldValues(p, &count), giveBack(p, &count)...)
+		held := p.Ports.Open()
+		held.Subtract(p.Ports.Usable())
+		values := withOwners(finding.Values{
+			{Name: "usable", V: count.Usable}, {Name: "size", V: count.Size},
+			{Name: "reserved", V: count.ReservedInRange}, {Name: "bind_held", V: count.BindHeld},
+		}, judge.Binders(p.NS, held))
+		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, giveBack(p, &count)...)
 	},
-}
-
-func withheldValues(p *Place, count *judge.Count) finding.Values {
-	held := p.Ports.Open()
-	held.Subtract(p.Ports.Usable())
-	return withOwners(finding.Values{
-		{Name: "usable", V: count.Usable}, {Name: "size", V: count.Size},
-		{Name: "reserved", V: count.ReservedInRange}, {Name: "bind_held", V: count.BindHeld},
-	}, judge.Binders(p.NS, held))
 }
 
 // giveBack are the ways to have more ports for connect(): a wider range at once,

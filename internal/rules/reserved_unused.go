@@ -10,7 +10,8 @@ import (
 	"portrange/internal/words"
 )
 
-// reservedUnused: ports are withheld from every pool, and nobody is seen to need them.
+// reservedUnused: ports are withheld from every pool, on which there is no socket,
+// of TCP or of UDP, and which no service is known to want.
 var reservedUnused = &Rule{
 	Kind: finding.Kind{
 		Code: "reserved-unused", Title: "Reserved ports that nobody uses",
@@ -22,7 +23,14 @@ var reservedUnused = &Rule{
 	},
 	Needs: host.WantSockets | host.WantClaims,
 	Namespace: func(p *Place) {
-		unused := unusedReservations(p.NS)
+		unused := p.NS.Settings.Reserved.Clone()
+		unused.Intersect(p.NS.Settings.Range.Set())
+		for _, used := range []*port.Set{&p.NS.Usage.Listening, &p.NS.Usage.BindHeld, p.NS.Usage.UDP()} {
+			unused.Subtract(used)
+		}
+		for i := range p.NS.Claims {
+			unused.Subtract(p.NS.Claims[i].Ports)
+		}
 		if unused.Len() == 0 {
 			return
 		}
@@ -34,18 +42,4 @@ var reservedUnused = &Rule{
 		values := append(portValues(unused), finding.Value{Name: "size", V: p.NS.Settings.Range.Size()})
 		p.add(finding.Info, finding.OfSetting(port.KeyReserved, ""), values, action)
 	},
-}
-
-// unusedReservations are the reserved ports of the range on which there is no
-// socket, of TCP or of UDP, and which no service is known to want.
-func unusedReservations(ns *host.Namespace) *port.Set {
-	unused := ns.Settings.Reserved.Clone()
-	unused.Intersect(ns.Settings.Range.Set())
-	for _, used := range []*port.Set{&ns.Usage.Listening, &ns.Usage.BindHeld, ns.Usage.UDP()} {
-		unused.Subtract(used)
-	}
-	for i := range ns.Claims {
-		unused.Subtract(ns.Claims[i].Ports)
-	}
-	return unused
 }

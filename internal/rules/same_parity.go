@@ -29,14 +29,11 @@ var sameParity = &Rule{
 			Step: finding.Now, Command: lasting(p.NS, "set", strconv.Itoa(int(better.Low)), strconv.Itoa(int(better.High))),
 		})
 	},
-	Change: parityOfChange,
-}
-
-// parityOfChange looks at the range that a change sets.
-func parityOfChange(c *Change) {
-	if r := c.After.Settings.Range; c.movesRange() && r.SameParity() {
-		c.add(finding.Info, c.ofRange(), finding.Values{{Name: "size", V: r.Size()}}, finding.Action{
-			Step: finding.Now, Text: judge.EvenOut(r).String() + " has ends of different parity",
-		})
-	}
+	Change: func(c *Change) {
+		if r := c.After.Settings.Range; c.movesRange() && r.SameParity() {
+			c.add(finding.Info, c.ofRange(), finding.Values{{Name: "size", V: r.Size()}}, finding.Action{
+				Step: finding.Now, Text: judge.EvenOut(r).String() + " has ends of different parity",
+			})
+		}
+	},
 }

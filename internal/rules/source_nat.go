@@ -11,7 +11,22 @@ import (
 
 // sourceNAT: connections need ports that the range does not reach.
 var sourceNAT = &Rule{
-	Kind:  finding.Kind{Code: "source-nat", Title: "Rules that rewrite source addresses", Evidence: natEvidence},
+	Kind: finding.Kind{
+		Code: "source-nat", Title: "Rules that rewrite source addresses",
+		Evidence: func(f *finding.Finding) string {
+			chains, _ := f.Values.Get("chains").([]host.NATRules)
+			var names []string
+			for _, chain := range chains {
+				names = append(names, fmt.Sprintf("%s (%s)", chain, words.Thousands(chain.Count)))
+			}
+			text := "source addresses are rewritten by " + words.Count(f.Values.Int("rules"), "rule") +
+				" in " + strings.Join(names, ", ")
+			if f.Values.Get("tracked") != nil {
+				text += "; " + words.Count(f.Values.Int("tracked"), "connection") + " tracked"
+			}
+			return text
+		},
+	},
 	Needs: host.WantNAT,
 	Namespace: func(p *Place) {
 		total := 0
@@ -32,17 +47,4 @@ var sourceNAT = &Rule{
 				"/proc/net/nf_conntrack shows them; more addresses in the rule add ports",
 		})
 	},
-}
-
-func natEvidence(f *finding.Finding) string {
-	chains, _ := f.Values.Get("chains").([]host.NATRules)
-	var names []string
-	for _, chain := range chains {
-		names = append(names, fmt.Sprintf("%s (%s)", chain, words.Thousands(chain.Count)))
-	}
-	text := "source addresses are rewritten by " + words.Count(f.Values.Int("rules"), "rule") + " in " + strings.Join(names, ", ")
-	if f.Values.Get("tracked") != nil {
-		text += "; " + words.Count(f.Values.Int("tracked"), "connection") + " tracked"
-	}
-	return text
 }

@@ -10,7 +10,20 @@ import (
 
 // tcpMemory: TCP sockets use so much memory that the kernel takes some back.
 var tcpMemory = &Rule{
-	Kind:  finding.Kind{Code: "tcp-memory", Title: "TCP sockets use too much memory", Evidence: memoryEvidence},
+	Kind: finding.Kind{
+		Code: "tcp-memory", Title: "TCP sockets use too much memory",
+		Evidence: func(f *finding.Finding) string {
+			const mebi = 1 << 20
+			v := f.Values
+			state := "under pressure: the kernel shrinks buffers"
+			if f.Severity == finding.Critical {
+				state = "above its maximum: new connections and data are refused"
+			}
+			return fmt.Sprintf("TCP sockets use %s MiB (%s; pressure from %s, maximum %s), which is %s",
+				words.Thousands(v.Int("bytes")/mebi), words.Count(v.Int("pages"), "page"),
+				words.Thousands(v.Int("pressure_pages")), words.Thousands(v.Int("max_pages")), state)
+		},
+	},
 	Needs: host.WantTCP,
 	Machine: func(m *Machine) {
 		t := m.Now.TCP
@@ -32,16 +45,4 @@ var tcpMemory = &Rule{
 			Step: finding.Today, Text: raise + ", or lower the buffers (net.ipv4.tcp_rmem, tcp_wmem)",
 		})
 	},
-}
-
-func memoryEvidence(f *finding.Finding) string {
-	const mebi = 1 << 20
-	v := f.Values
-	state := "under pressure: the kernel shrinks buffers"
-	if f.Severity == finding.Critical {
-		state = "above its maximum: new connections and data are refused"
-	}
-	return fmt.Sprintf("TCP sockets use %s MiB (%s; pressure from %s, maximum %s), which is %s",
-		words.Thousands(v.Int("bytes")/mebi), words.Count(v.Int("pages"), "page"),
-		words.Thousands(v.Int("pressure_pages")), words.Thousands(v.Int("max_pages")), state)
 }

@@ -17,8 +17,22 @@ const worthWaiting = 0.1
 var timeWaitShare = &Rule{
 	Kind: finding.Kind{
 		Code: "time-wait-share", Title: "Most ports of a pool are in TIME_WAIT",
-		Weight:   func(f *finding.Finding) int { return f.Values.Int("time_wait") },
-		Evidence: timeWaitEvidence,
+		Weight: func(f *finding.Finding) int { return f.Values.Int("time_wait") },
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			text := stateText(v, "time_wait", "TIME_WAIT") + ": this side closes first, and each port stays taken for " +
+				words.Span(port.TimeWaitLength)
+			if reusable := v.Int("reusable"); reusable > 0 {
+				text += fmt.Sprintf(", but %s may be taken over now", words.Count(reusable, "port"))
+			}
+			if v.Text("timestamps") == host.No.String() {
+				text += "; none of these connections had TCP timestamps, so tcp_tw_reuse cannot take their ports over"
+			}
+			if owners := ownersIn(v); len(owners) > 0 {
+				text += "; " + owners[0].Process.String() + " has most of the open connections"
+			}
+			return text
+		},
 	},
 	Needs: host.WantSockets | host.WantOwners,
 	Show:  ShownAsCause,
@@ -31,21 +45,6 @@ var timeWaitShare = &Rule{
 			}
 		}
 	},
-}
-
-func timeWaitEvidence(f *finding.Finding) string {
-	v := f.Values
-	text := stateText(v, "time_wait", "TIME_WAIT") + ": this side closes first, and each port stays taken for " + words.Span(port.TimeWaitLength)
-	if reusable := v.Int("reusable"); reusable > 0 {
-		text += fmt.Sprintf(", but %s may be taken over now", words.Count(reusable, "port"))
-	}
-	if v.Text("timestamps") == host.No.String() {
-		text += "; none of these connections had TCP timestamps, so tcp_tw_reuse cannot take their ports over"
-	}
-	if owners := ownersIn(v); len(owners) > 0 {
-		text += "; " + owners[0].Process.String() + " has most of the open connections"
-	}
-	return text
 }
 
 // lessWaiting are the ways to have fewer ports in TIME_WAIT: a setting that ends
