@@ -118,3 +118,21 @@ func TestSubjectsInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStepsOfABlock(t *testing.T) {
+	cause := &Finding{Actions: []Action{
+		{Step: finding.Now, Text: "a", Command: "widen"}, {Step: finding.InProgram, Text: "b"},
+	}}
+	effect := &Finding{Actions: []Action{
+		{Step: finding.Now, Text: "c", Command: "widen"}, {Step: finding.Now, Text: "d", Command: "reuse"},
+		{Step: finding.Today, Text: "e"}, {Step: finding.InProgram, Text: "f"},
+	}}
+	b := block{Finding: cause, effects: []*Finding{{}, effect}}
+	texts := ""
+	for _, step := range b.steps() {
+		texts += step.Text
+	}
+	if texts != "adebf" || len(cause.Actions) != 2 {
+		t.Errorf("steps %s, want adebf: by steps, the cause's first, each command once", texts)
+	}
+}
