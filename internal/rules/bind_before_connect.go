@@ -23,8 +23,9 @@ var bindBeforeConnect = &Rule{
 			return f.Values.Int("ports")
 		},
 		Evidence: func(f *finding.Finding) string {
-			return fmt.Sprintf("%s of the range held by connections that called bind() before connect(), or were accepted by a "+
-				"listener that is gone; no other connect() may use them%s", words.Count(f.Values.Int("ports"), "port"), heldBy(f.Values))
+			return fmt.Sprintf("%s of the range held by connections that called bind() before connect(), "+
+				"or were accepted by a listener that is gone; no other connect() may use them%s",
+				words.Count(f.Values.Int("ports"), "port"), heldBy(f.Values))
 		},
 	},
 	Needs: host.WantSockets | host.WantOwners,
@@ -52,7 +53,8 @@ func manyBound(n, size int) bool { return 10*n >= size }
 func bindLater(p *Place, severity finding.Severity) []finding.Action {
 	var actions []finding.Action
 	if severity.Reaches(finding.Warning) {
-		actions = retold(widen(p, &capacity.Present{Size: p.Ports.Usable().Len()}), "room for now: each such connection goes on taking a port from all")
+		present := &capacity.Present{Size: p.Ports.Usable().Len()}
+		actions = retold(widen(p, present), "room for now: each such connection goes on taking a port from all")
 	}
 	return append(actions, finding.Action{
 		Step: finding.InProgram,

@@ -16,7 +16,8 @@ var closeWaitLeak = &Rule{
 		Code: "close-wait-leak", Title: "Connections that only this side keeps open",
 		Weight: func(f *finding.Finding) int { return f.Values.Int("close_wait") },
 		Evidence: func(f *finding.Finding) string {
-			return stateText(f.Values, "close_wait", "CLOSE_WAIT") + ": the other side has closed, this one has not" + mostBy(f.Values)
+			return stateText(f.Values, "close_wait", "CLOSE_WAIT") +
+				": the other side has closed, this one has not" + mostBy(f.Values)
 		},
 	},
 	Needs: host.WantSockets | host.WantOwners,

@@ -44,7 +44,8 @@ var cureFinTimeout = &Rule{
 		}
 		p.add(finding.Info, settingOf(p, port.KeyFinTimeout, nil), values, finding.Action{
 			Step: finding.Today, Command: finding.Command{"portrange", "doctor", "--explain", "time-wait-share"},
-			Text: "it bounds FIN_WAIT_2 of connections that their process has closed; if it was meant against TIME_WAIT, drop it and read this",
+			Text: "it bounds FIN_WAIT_2 of connections that their process has closed; " +
+				"if it was meant against TIME_WAIT, drop it and read this",
 		})
 	},
 }

@@ -28,7 +28,8 @@ var finWait2Share = &Rule{
 			if orphaned, known := v.Get("orphaned").(int); known && orphaned == 0 {
 				text += "; a process still holds each of them"
 			} else if known {
-				text += fmt.Sprintf("; %s of them have no process any more and end after %s", words.Thousands(orphaned), words.Span(v.Duration("timeout")))
+				text += fmt.Sprintf("; %s of them have no process any more and end after %s",
+					words.Thousands(orphaned), words.Span(v.Duration("timeout")))
 			}
 			return text + mostBy(v)
 		},
@@ -83,6 +84,7 @@ func endHalfClosed(p *Place, pool *judge.Pool, orphaned int) []finding.Action {
 		},
 		finding.Action{
 			Step: finding.InProgram,
-			Text: "have the other side close when it has read to the end; here, call close() and not only shutdown() where no answer is awaited",
+			Text: "have the other side close when it has read to the end; " +
+				"here, call close() and not only shutdown() where no answer is awaited",
 		})
 }

@@ -6,7 +6,8 @@ import "portrange/internal/finding"
 var interruptedChange = &Rule{Kind: finding.Kind{
 	Code: "interrupted-change", Title: "An earlier change was interrupted",
 	Evidence: func(f *finding.Finding) string {
-		return "portrange " + f.Values.Text("command") + " was interrupted on its way, by a crash or a kill: a part of it may hold and a part not"
+		return "portrange " + f.Values.Text("command") + " was interrupted on its way, by a crash or a kill: " +
+			"a part of it may hold and a part not"
 	},
 }}
 

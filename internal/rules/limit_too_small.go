@@ -29,7 +29,8 @@ var limitTooSmall = &Rule{
 		}
 		if files := c.Files; files != nil {
 			c.bound(finding.OfSetting(keyFileMax, strconv.FormatUint(files.Max, 10)), files.Max, "an open file")
-			c.bound(finding.OfSetting("fs.nr_open", strconv.FormatUint(files.PerProcess, 10)), files.PerProcess, "an open file of its process")
+			perProcess := finding.OfSetting("fs.nr_open", strconv.FormatUint(files.PerProcess, 10))
+			c.bound(perProcess, files.PerProcess, "an open file of its process")
 		}
 		if b := c.Before.Busiest; b != nil {
 			c.bound(finding.Subject{Process: &b.Process, Key: "RLIMIT_NOFILE"}, b.Soft, "an open file")

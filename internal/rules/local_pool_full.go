@@ -69,7 +69,9 @@ func moreLocalRoom(p *Place, pool *judge.LocalPool) []finding.Action {
 func bindLate(pool *judge.LocalPool) []finding.Action {
 	if protoOf(pool) == port.UDP {
 		return []finding.Action{{
-			Step: finding.InProgram, Text: "UDP shares no port between destinations: use sockets for several requests, or bind them to more source addresses",
+			Step: finding.InProgram,
+			Text: "UDP shares no port between destinations: use sockets for several requests, " +
+				"or bind them to more source addresses",
 		}}
 	}
 	return []finding.Action{{

@@ -14,8 +14,9 @@ var lockedSearch = &Rule{
 		Code: "locked-search", Title: "connect() locks every port that it passes over",
 		Evidence: func(f *finding.Finding) string {
 			v := f.Values
-			return fmt.Sprintf("its connect() takes a lock for every port it passes over (struct inet_bind_bucket has no RCU head), "+
-				"with %s of %s to %s taken", words.Thousands(v.Int("size")-v.Int("left")), words.Count(v.Int("size"), "port"), v.Text("remote"))
+			return fmt.Sprintf("its connect() takes a lock for every port it passes over "+
+				"(struct inet_bind_bucket has no RCU head), with %s of %s to %s taken",
+				words.Thousands(v.Int("size")-v.Int("left")), words.Count(v.Int("size"), "port"), v.Text("remote"))
 		},
 	},
 	Needs: host.WantSockets | host.WantFeatures,

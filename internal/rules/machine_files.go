@@ -27,9 +27,12 @@ var machineFiles = &Rule{
 			return
 		}
 		if severity, worth := strain(files.Allocated, files.Max); worth {
-			m.add(severity, finding.OfSetting(keyFileMax, strconv.FormatUint(files.Max, 10)), limitValues(files.Allocated, files.Max), finding.Action{
-				Step: finding.Now, Command: finding.Command{"sysctl", "-w", fmt.Sprintf("%s=%d", keyFileMax, doubled(files.Max))},
-				Text: fmt.Sprintf("no single process may have more than fs.nr_open = %s", words.Thousands(int(min(files.PerProcess, 1<<62)))),
+			subject := finding.OfSetting(keyFileMax, strconv.FormatUint(files.Max, 10))
+			m.add(severity, subject, limitValues(files.Allocated, files.Max), finding.Action{
+				Step:    finding.Now,
+				Command: finding.Command{"sysctl", "-w", fmt.Sprintf("%s=%d", keyFileMax, doubled(files.Max))},
+				Text: "no single process may have more than fs.nr_open = " +
+					words.Thousands(int(min(files.PerProcess, 1<<62))),
 			})
 		}
 	},

@@ -34,7 +34,8 @@ func (o *Override) Overridden() finding.Finding {
 		f.Actions = []finding.Action{{Step: finding.Now, Command: finding.Portrange("", "boot"), Text: "shows which value will hold"}}
 	case o.Foreign:
 		f.Actions = []finding.Action{{
-			Step: finding.Today, Text: o.Line.Target + " does not belong to the administrator: override the file with one of its name in /etc",
+			Step: finding.Today,
+			Text: o.Line.Target + " does not belong to the administrator: override the file with one of its name in /etc",
 		}}
 	default:
 		f.Actions = []finding.Action{{Step: finding.Now, Text: "add --fix-conflicts to comment that line out, or remove it"}}
@@ -46,7 +47,8 @@ func (o *Override) Overridden() finding.Finding {
 var commentedOut = &Rule{Kind: finding.Kind{
 	Code: "commented-out", Title: "A line of another file is commented out",
 	Evidence: func(f *finding.Finding) string {
-		return overrideEvidence(f) + "; it is commented out in this plan, and a copy of the file is kept in " + f.Values.Text("backups")
+		return overrideEvidence(f) + "; it is commented out in this plan, and a copy of the file is kept in " +
+			f.Values.Text("backups")
 	},
 }}
 
@@ -61,7 +63,9 @@ func (o *Override) CommentedOut(backups string) finding.Finding {
 func (o *Override) finding(kind *finding.Kind, severity finding.Severity) finding.Finding {
 	values := finding.Values{{Name: "drop_in", V: o.DropIn}, {Name: "programs", V: o.Programs}, {Name: "why", V: o.Why}}
 	if o.Line.File != "" {
-		values = append(values, finding.Value{Name: "file", V: o.Line.File}, finding.Value{Name: "line", V: o.Line.Line}, finding.Value{Name: "value", V: o.Value})
+		values = append(values, finding.Values{
+			{Name: "file", V: o.Line.File}, {Name: "line", V: o.Line.Line}, {Name: "value", V: o.Value},
+		}...)
 	}
 	return finding.Finding{Kind: kind, Severity: severity, Subject: finding.OfSetting(o.Key, ""), Values: values}
 }

@@ -22,8 +22,9 @@ var poolFilling = &Rule{
 		Code: "pool-filling", Title: "A pool fills up within minutes", Causes: causesOfFullPools(),
 		Evidence: func(f *finding.Finding) string {
 			v := f.Values
-			return fmt.Sprintf("%s more in use than given back over %s; %s of %s left, which lasts %s%s", words.PerSecond(v.Float("growth"), "port"),
-				words.Span(v.Duration("over")), words.Thousands(v.Int("left")), words.Thousands(v.Int("size")), words.Span(v.Duration("to_wall")), mostBy(v))
+			return fmt.Sprintf("%s more in use than given back over %s; %s of %s left, which lasts %s%s",
+				words.PerSecond(v.Float("growth"), "port"), words.Span(v.Duration("over")),
+				words.Thousands(v.Int("left")), words.Thousands(v.Int("size")), words.Span(v.Duration("to_wall")), mostBy(v))
 		},
 	},
 	Needs: host.WantSockets | host.WantOwners,

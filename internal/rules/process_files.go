@@ -17,7 +17,8 @@ var processFiles = &Rule{
 			if usable := f.Values.Int("usable"); usable > 0 {
 				return fmt.Sprintf("%s, while one destination alone has %s: files run out first", text, words.Count(usable, "port"))
 			}
-			return fmt.Sprintf("%s, and %s of the range in use: it runs out of files (EMFILE) before ports", text, words.Count(f.Values.Int("ports"), "port"))
+			return fmt.Sprintf("%s, and %s of the range in use: it runs out of files (EMFILE) before ports",
+				text, words.Count(f.Values.Int("ports"), "port"))
 		},
 	},
 	Needs: host.WantSockets | host.WantHolds | host.WantLimits,
@@ -28,7 +29,8 @@ var processFiles = &Rule{
 		}
 		raise := finding.Action{
 			Step: finding.Today,
-			Text: "raise its limit: LimitNOFILE= in its systemd unit, --ulimit nofile= with docker, or nofile in limits.conf; then restart it",
+			Text: "raise its limit: LimitNOFILE= in its systemd unit, --ulimit nofile= with docker, " +
+				"or nofile in limits.conf; then restart it",
 		}
 		values := append(limitValues(b.Open, b.Soft), finding.Value{Name: "ports", V: b.Ports})
 		if severity, worth := strain(b.Open, b.Soft); worth {

@@ -16,7 +16,8 @@ var rangeDefaultBusy = &Rule{
 		Code: "range-default-busy", Title: "The default range under heavy use",
 		Causes: causesOfDetails(),
 		Evidence: func(f *finding.Finding) string {
-			return fmt.Sprintf("the kernel's default of %s under heavy use: %s", words.Count(f.Values.Int("size"), "port"), useText(f.Values))
+			return fmt.Sprintf("the kernel's default of %s under heavy use: %s",
+				words.Count(f.Values.Int("size"), "port"), useText(f.Values))
 		},
 	},
 	Needs: host.WantSockets,

@@ -61,7 +61,9 @@ func withPool(subject finding.Subject, pool *judge.Pool) finding.Subject {
 func rangeValues(p *Place) finding.Values {
 	values := finding.Values{{Name: "size", V: p.NS.Settings.Range.Size()}}
 	if worst := p.fullest(); worst != nil {
-		values = append(values, finding.Values{{Name: "pool_size", V: worst.Size}, {Name: "left", V: worst.Left}, {Name: "remote", V: worst.Remote}}...)
+		values = append(values, finding.Values{
+			{Name: "pool_size", V: worst.Size}, {Name: "left", V: worst.Left}, {Name: "remote", V: worst.Remote},
+		}...)
 	}
 	return values
 }
@@ -71,7 +73,8 @@ func useText(v finding.Values) string {
 	if remote == "" {
 		return "no pool of a destination uses a port of it"
 	}
-	return fmt.Sprintf("the fullest pool, towards %s, has %s of %s left", remote, words.Thousands(v.Int("left")), words.Thousands(v.Int("pool_size")))
+	return fmt.Sprintf("the fullest pool, towards %s, has %s of %s left",
+		remote, words.Thousands(v.Int("left")), words.Thousands(v.Int("pool_size")))
 }
 
 // fullestWith predicts the fullest pool in another range, nil where there is none.

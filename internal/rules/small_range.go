@@ -25,7 +25,8 @@ var smallRange = &Rule{
 		if c.movesRange() && size < fewPorts {
 			values := finding.Values{{Name: "size", V: size}, {Name: "rate", V: float64(size) / port.TimeWaitLength.Seconds()}}
 			c.add(finding.Warning, c.ofRange(), values, finding.Action{
-				Step: finding.Now, Text: fmt.Sprintf("the kernel's default has %s; did you mean that?", words.Thousands(port.DefaultRange.Size())),
+				Step: finding.Now,
+				Text: "the kernel's default has " + words.Thousands(port.DefaultRange.Size()) + "; did you mean that?",
 			})
 		}
 	},

@@ -14,8 +14,10 @@ var timestampsOff = &Rule{
 	Kind: finding.Kind{
 		Code: "timestamps-off", Title: "TCP timestamps are off, so TIME_WAIT cannot be reused", Causes: causesOfDetails(),
 		Evidence: func(f *finding.Finding) string {
-			return fmt.Sprintf("tcp_tw_reuse is %d, but without timestamps it does nothing: %s of the %s in TIME_WAIT can be taken over",
-				f.Values.Int("mode"), words.Thousands(f.Values.Int("reusable")), words.Count(f.Values.Int("time_wait"), "port"))
+			v := f.Values
+			return fmt.Sprintf("tcp_tw_reuse is %d, but without timestamps it does nothing: "+
+				"%s of the %s in TIME_WAIT can be taken over",
+				v.Int("mode"), words.Thousands(v.Int("reusable")), words.Count(v.Int("time_wait"), "port"))
 		},
 	},
 	Needs: host.WantSockets,

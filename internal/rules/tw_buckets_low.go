@@ -40,7 +40,8 @@ var twBucketsLow = &Rule{
 		}
 		p.add(severity, settingOf(p, port.KeyMaxTWBuckets, nil), finding.Values{
 			{Name: "sockets", V: sockets}, {Name: "max", V: room}, {Name: "usable", V: p.Verdict.Usable},
-		}, moreBuckets(p, "when it is full the kernel skips TIME_WAIT: that frees ports, but late packets can then hit a new connection"))
+		}, moreBuckets(p, "when it is full the kernel skips TIME_WAIT: that frees ports, "+
+			"but late packets can then hit a new connection"))
 	},
 }
 

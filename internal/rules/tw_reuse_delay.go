@@ -16,7 +16,8 @@ var twReuseDelay = &Rule{
 		Evidence: func(f *finding.Finding) string {
 			v := f.Values
 			return fmt.Sprintf("a port in TIME_WAIT may be taken over after %s instead of %s; of the %s there are, that is %s now",
-				words.Span(v.Duration("delay")), words.Span(defaultReuseDelay), words.Thousands(v.Int("time_wait")), words.Thousands(v.Int("reusable")))
+				words.Span(v.Duration("delay")), words.Span(defaultReuseDelay),
+				words.Thousands(v.Int("time_wait")), words.Thousands(v.Int("reusable")))
 		},
 	},
 	Needs: host.WantSockets,

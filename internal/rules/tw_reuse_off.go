@@ -19,8 +19,8 @@ var twReuseOff = &Rule{
 			if v.Int("mode") == judge.ReuseLoopback {
 				why = "2 is for loopback alone"
 			}
-			return fmt.Sprintf("it leaves %s in TIME_WAIT untouched (%s); %s of %s left", words.Count(v.Int("time_wait"), "port"), why,
-				words.Thousands(v.Int("left")), words.Thousands(v.Int("size")))
+			return fmt.Sprintf("it leaves %s in TIME_WAIT untouched (%s); %s of %s left",
+				words.Count(v.Int("time_wait"), "port"), why, words.Thousands(v.Int("left")), words.Thousands(v.Int("size")))
 		},
 	},
 	Needs: host.WantSockets,
@@ -45,7 +45,10 @@ func waitingPool(p *Place, test func(*judge.Pool) bool) *judge.Pool {
 	var worst *judge.Pool
 	for i := range p.Verdict.Pools {
 		pool := &p.Verdict.Pools[i]
-		if share(pool, port.TimeWait) >= worthWaiting && test(pool) && (worst == nil || pool.In(port.TimeWait) > worst.In(port.TimeWait)) {
+		if share(pool, port.TimeWait) < worthWaiting || !test(pool) {
+			continue
+		}
+		if worst == nil || pool.In(port.TimeWait) > worst.In(port.TimeWait) {
 			worst = pool
 		}
 	}

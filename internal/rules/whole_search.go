@@ -12,7 +12,8 @@ var wholeSearch = &Rule{
 	Kind: finding.Kind{
 		Code: "whole-search", Title: "This kernel can search the whole range",
 		Evidence: func(f *finding.Finding) string {
-			return "the kernel has IP_LOCAL_PORT_RANGE and then searches all ports alike (seen in its type information); " + fullestText(f)
+			return "the kernel has IP_LOCAL_PORT_RANGE and then searches all ports alike (seen in its type information); " +
+				fullestText(f)
 		},
 	},
 	Needs: host.WantSockets | host.WantFeatures,
