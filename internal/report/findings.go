@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -38,24 +39,17 @@ type Action struct {
 func NewFindings(found []finding.Finding) []Finding {
 	list := make([]Finding, len(found))
 	for i := range found {
-		list[i] = newFinding(&found[i])
+		f := &found[i]
+		actions := make([]Action, len(f.Actions))
+		for j, a := range f.Actions {
+			actions[j] = Action{a.Step, a.Command.String(), a.Text, effectText(a.Effect), a.Effect}
+		}
+		list[i] = Finding{
+			Code: f.Code(), Severity: f.Severity, NetNS: f.NetNS, Name: f.Name, Subject: f.Subject, Values: f.Values,
+			Since: f.Since, Causes: append([]string{}, f.Causes...), Evidence: f.Evidence(), Actions: actions,
+		}
 	}
 	return list
-}
-
-func newFinding(f *finding.Finding) Finding {
-	actions := make([]Action, len(f.Actions))
-	for i := range f.Actions {
-		actions[i] = newAction(&f.Actions[i])
-	}
-	return Finding{
-		Code: f.Code(), Severity: f.Severity, NetNS: f.NetNS, Name: f.Name, Subject: f.Subject, Values: f.Values,
-		Since: f.Since, Causes: append([]string{}, f.Causes...), Evidence: f.Evidence(), Actions: actions,
-	}
-}
-
-func newAction(a *finding.Action) Action {
-	return Action{Step: a.Step, Command: a.Command.String(), Text: a.Text, Effect: effectText(a.Effect), Predicted: a.Effect}
 }
 
 // effectText words a prediction.
@@ -87,8 +81,12 @@ func outlook(e *finding.Effect) string {
 
 // subjectText names what a finding is about.
 func subjectText(s *finding.Subject) string {
+	pool := s.Proto + " " + s.Local
+	if s.Remote != "" {
+		pool = strings.TrimSpace(pool) + " → " + s.Remote
+	}
 	var parts []string
-	if pool := poolName(s); pool != "" {
+	if pool = strings.TrimSpace(pool); pool != "" {
 		parts = append(parts, pool)
 	}
 	if s.Process != nil {
@@ -106,35 +104,21 @@ func subjectText(s *finding.Subject) string {
 	return strings.Join(parts, ", ")
 }
 
-// poolName names a pool by its tuple, as far as that is said.
-func poolName(s *finding.Subject) string {
-	name := strings.TrimSpace(s.Proto + " " + s.Local)
-	if s.Remote == "" {
-		return name
-	}
-	return strings.TrimSpace(name + " → " + s.Remote)
-}
-
-// doubtsText says why numbers are not exact, and which way they may be off.
-func doubtsText(doubts []judge.Doubt) string {
+// notExact says why numbers from a source are not exact, and which way they may
+// be off.
+func notExact(source string, doubts []judge.Doubt) string {
 	reasons := make([]string, len(doubts))
 	for i, doubt := range doubts {
-		reasons[i] = doubtText(doubt)
+		reasons[i] = cmp.Or(doubtTexts[doubt], string(doubt))
 	}
-	return strings.Join(reasons, "; ")
+	return source + ", not exact: " + strings.Join(reasons, "; ")
 }
 
-func doubtText(doubt judge.Doubt) string {
-	switch doubt {
-	case judge.DoubtPartial:
-		return "some sockets could not be read, so fewer ports may be left, by how many is not known"
-	case judge.DoubtBuckets:
-		return "ports bound before connect() cannot be told apart, so fewer may be left; " +
-			"nor can TIME_WAIT ports that connect() may take over, so more may be"
-	case judge.DoubtV6Only:
-		return "IPV6_V6ONLY of connected sockets does not show, so more may be left for bind() to 0.0.0.0"
-	case judge.DoubtStepWidth:
-		return "ip_local_port_step_width makes a search pass over ports, so fewer may be left, by how many is not known"
-	}
-	return string(doubt)
+var doubtTexts = map[judge.Doubt]string{
+	judge.DoubtPartial: "some sockets could not be read, so fewer ports may be left, by how many is not known",
+	judge.DoubtBuckets: "ports bound before connect() cannot be told apart, so fewer may be left; " +
+		"nor can TIME_WAIT ports that connect() may take over, so more may be",
+	judge.DoubtV6Only: "IPV6_V6ONLY of connected sockets does not show, so more may be left for bind() to 0.0.0.0",
+	judge.DoubtStepWidth: "ip_local_port_step_width makes a search pass over ports, so fewer may be left, " +
+		"by how many is not known",
 }

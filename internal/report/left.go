@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 
-	"portrange/internal/judge"
 	"portrange/internal/words"
 )
 
@@ -13,36 +12,32 @@ import (
 func WriteLeft(w io.Writer, doc *Left, style Style) error {
 	p := newPrinter(w, style)
 	for i := range doc.Pools {
-		p.leftPool(&doc.Pools[i])
+		l := &doc.Pools[i]
+		between := "from " + Printable(l.Pool.Source()) + " to " + l.Remote + " (" + l.Proto + ")"
+		p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, between)
+		p.field("Usable", words.Count(l.Size, "port"))
+		used := words.Thousands(l.Used)
+		if l.Used > 0 {
+			used += ", " + words.Percent(l.UsedRatio) + ": " + statesText(l.States)
+		}
+		p.field("Used", used)
+		if l.Reusable > 0 {
+			p.field("Reusable", words.Thousands(l.Reusable)+
+				" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
+		}
+		if len(l.Owners) > 0 {
+			p.field("Top process", ownersText(l.Owners))
+		}
+		p.note(&l.Origin)
 	}
 	for i := range doc.LocalPools {
-		p.leftLocal(&doc.LocalPools[i])
+		l := &doc.LocalPools[i]
+		p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, "at "+l.Local+" ("+l.Proto+"), shared by all destinations")
+		p.field("In range", words.Count(l.Size, "port")+", reserved ones left out")
+		p.field("Used", words.Thousands(l.Used))
+		p.note(&l.Origin)
 	}
 	return p.flush()
-}
-
-func (p *printer) leftPool(l *LeftPool) {
-	p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, "from "+Printable(l.Pool.Source())+" to "+l.Remote+" ("+l.Proto+")")
-	p.field("Usable", words.Count(l.Size, "port"))
-	used := words.Thousands(l.Used)
-	if l.Used > 0 {
-		used += ", " + words.Percent(l.UsedRatio) + ": " + statesText(l.States)
-	}
-	p.field("Used", used)
-	if l.Reusable > 0 {
-		p.field("Reusable", words.Thousands(l.Reusable)+" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
-	}
-	if len(l.Owners) > 0 {
-		p.field("Top process", ownersText(l.Owners))
-	}
-	p.note(&l.Origin)
-}
-
-func (p *printer) leftLocal(l *LeftLocal) {
-	p.leftHead(&l.Origin, l.Left, l.Size, l.ErrorBound, "at "+l.Local+" ("+l.Proto+"), shared by all destinations")
-	p.field("In range", words.Count(l.Size, "port")+", reserved ones left out")
-	p.field("Used", words.Thousands(l.Used))
-	p.note(&l.Origin)
 }
 
 func (p *printer) leftHead(o *Origin, left, size, bound int, where string) {
@@ -61,8 +56,4 @@ func (p *printer) note(o *Origin) {
 	if !o.Exact {
 		p.field("Source", notExact(o.Source, o.Doubts))
 	}
-}
-
-func notExact(source string, doubts []judge.Doubt) string {
-	return source + ", not exact: " + doubtsText(doubts)
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"portrange/internal/capacity"
 	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
@@ -8,17 +9,15 @@ import (
 )
 
 // poolFull: no port is left to a destination.
-func poolFull() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "pool-full", Title: "No port is left to a destination",
-			Causes: causesOfFullPools(), Evidence: poolEvidence,
-		},
-		Needs:     host.WantSockets | host.WantOwners,
-		Show:      Shown,
-		Namespace: func(p *Place) { eachPool(p, full, finding.Critical) },
-		Change:    worsened,
-	}
+var poolFull = &Rule{
+	Kind: finding.Kind{
+		Code: "pool-full", Title: "No port is left to a destination",
+		Causes: causesOfFullPools(), Evidence: poolEvidence,
+	},
+	Needs:     host.WantSockets | host.WantOwners,
+	Show:      Shown,
+	Namespace: func(p *Place) { eachPool(p, full, finding.Critical) },
+	Change:    worsened,
 }
 
 // eachPool adds a finding for each pool of a level.
@@ -39,7 +38,12 @@ func moreRoom(p *Place, pool *judge.Pool) []finding.Action {
 		actions = takeOver(p, pool, &present)
 	}
 	actions = append(actions, widen(p, &present)...)
-	return append(actions, moreTuples(&present), keepOpen(&present))
+	spread := finding.Action{
+		Step:   finding.Today,
+		Text:   "add a source address or a port at the destination: each pair of them has a pool of its own",
+		Effect: present.With(capacity.Remedy{Sources: 2}),
+	}
+	return append(actions, spread, keepOpen(&present))
 }
 
 // share is the share of a pool that is in a state.
