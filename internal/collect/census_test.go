@@ -102,7 +102,7 @@ func TestMostPorts(t *testing.T) {
 	if most := mostPorts(ns); most.Ports != 0 {
 		t.Errorf("without owners: %+v", most)
 	}
-	ns.Holdings = host.NewHoldings(countable(settings))
+	ns.Holdings = host.NewHoldings(settings.Range.Set())
 	hold := func(process host.Process, sockets ...*port.Socket) {
 		for _, s := range sockets {
 			ns.Holdings.Add(&host.Holder{Socket: *s, Process: process})

@@ -38,7 +38,9 @@ func (s *site) begin(want host.Want) {
 		s.ns.Usage = host.NewUsage(s.ns.Settings)
 	}
 	if want.Any(needFiles) {
-		s.ns.Holdings = host.NewHoldings(countable(s.ns.Settings))
+		countable := s.ns.Settings.Range.Set() // ports on which a connection may use one of a pool's
+		countable.Subtract(s.ns.Settings.Reserved)
+		s.ns.Holdings = host.NewHoldings(countable)
 	}
 	if want.Has(host.WantHolds) {
 		s.census, s.held, s.takers = newCensus(), newCensus(), newCensus()
@@ -46,24 +48,6 @@ func (s *site) begin(want host.Want) {
 	if want.Has(host.WantTotals) {
 		s.bound = &port.Set{}
 	}
-}
-
-// again forgets what a walk has left that failed.
-func (s *site) again() {
-	s.ns.Usage = host.NewUsage(s.ns.Settings)
-	if s.census != nil {
-		s.census = newCensus()
-	}
-	if s.bound != nil {
-		s.bound = &port.Set{}
-	}
-}
-
-// countable are the ports on which a connection may use one of a pool's.
-func countable(settings host.Settings) *port.Set {
-	set := settings.Range.Set()
-	set.Subtract(settings.Reserved)
-	return set
 }
 
 // see takes in one socket of the walk.
@@ -92,17 +76,12 @@ func (s *site) credit(held *host.Holder) {
 	}
 }
 
-func (s *site) inVRF() int {
-	if s.ns.Usage == nil {
-		return 0
-	}
-	return s.ns.Usage.InVRF.Len()
-}
-
 // settle brings together what the passes left.
 func (s *site) settle(want host.Want) {
 	if s.census != nil {
-		s.census.merge(s.held)
+		for key, hold := range s.held.holds {
+			s.census.credit(key, hold.State, hold.Processes)
+		}
 		s.ns.Holds, s.ns.Takers = s.census.list(), s.takers.list()
 	}
 	if want.Has(host.WantClaims) {
