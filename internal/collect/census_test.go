@@ -51,7 +51,7 @@ func TestCensus(t *testing.T) {
 			s.credit(&host.Holder{Socket: *socket, Process: process})
 		}
 	}
-	s.settle(host.WantHolds)
+	(&pass{want: host.WantHolds}).finish(s)
 	want := []host.Hold{
 		{Port: 80, Proto: port.TCP, State: port.Listen, Processes: []host.Process{nginx}},
 		{Port: 81, Proto: port.TCP, State: port.BoundInactive, Processes: []host.Process{nginx}},

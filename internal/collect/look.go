@@ -107,7 +107,7 @@ func (p *pass) claim(ctx context.Context) {
 	}
 }
 
-// finish puts a site into the state.
+// finish brings together what the passes left of a site, and puts it into the state.
 func (p *pass) finish(s *site) {
 	if s.failed != nil {
 		p.fail(s.target, host.PartSockets, s.failed)
@@ -127,7 +127,19 @@ func (p *pass) finish(s *site) {
 		p.gaps.Missing(host.PartVRF, s.ns.ID, fmt.Errorf(
 			"TCP sockets on %d ports draw on buckets of a VRF, which are not counted", usage.InVRF.Len()))
 	}
-	s.settle(p.want)
+	if s.census != nil {
+		for key, hold := range s.held.holds {
+			s.census.credit(key, hold.State, hold.Processes)
+		}
+		s.ns.Holds, s.ns.Takers = s.census.list(), s.takers.list()
+	}
+	if p.want.Has(host.WantClaims) {
+		s.ns.Claims, s.ns.Holds = services.Settle(s.ns.Claims, s.ns.Holds)
+	}
+	if s.ns.Totals != nil {
+		r := s.ns.Settings.Range
+		s.ns.Totals.Ports = host.PortTotals{Bound: s.bound.Len(), InRange: s.bound.CountIn(r.Set()), RangeSize: r.Size()}
+	}
 	p.busiest(s)
 	p.state.Namespaces = append(p.state.Namespaces, s.ns)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 
-	"portrange/internal/collect/services"
 	"portrange/internal/host"
 	"portrange/internal/kernel/limits"
 	"portrange/internal/kernel/netns"
@@ -73,23 +72,6 @@ func (s *site) credit(held *host.Holder) {
 	}
 	if s.contested != nil && socket.Proto == port.TCP && socket.Connected() && s.contested.Contains(socket.Local.Port()) {
 		s.takers.add(socket, held.Process)
-	}
-}
-
-// settle brings together what the passes left.
-func (s *site) settle(want host.Want) {
-	if s.census != nil {
-		for key, hold := range s.held.holds {
-			s.census.credit(key, hold.State, hold.Processes)
-		}
-		s.ns.Holds, s.ns.Takers = s.census.list(), s.takers.list()
-	}
-	if want.Has(host.WantClaims) {
-		s.ns.Claims, s.ns.Holds = services.Settle(s.ns.Claims, s.ns.Holds)
-	}
-	if s.ns.Totals != nil {
-		r := s.ns.Settings.Range
-		s.ns.Totals.Ports = host.PortTotals{Bound: s.bound.Len(), InRange: s.bound.CountIn(r.Set()), RangeSize: r.Size()}
 	}
 }
 
