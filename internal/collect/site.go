@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 
-	"portrange/internal/collect/services"
 	"portrange/internal/host"
 	"portrange/internal/kernel/limits"
 	"portrange/internal/kernel/netns"
@@ -38,7 +37,9 @@ func (s *site) begin(want host.Want) {
 		s.ns.Usage = host.NewUsage(s.ns.Settings)
 	}
 	if want.Any(needFiles) {
-		s.ns.Holdings = host.NewHoldings(countable(s.ns.Settings))
+		countable := s.ns.Settings.Range.Set() // ports on which a connection may use one of a pool's
+		countable.Subtract(s.ns.Settings.Reserved)
+		s.ns.Holdings = host.NewHoldings(countable)
 	}
 	if want.Has(host.WantHolds) {
 		s.census, s.held, s.takers = newCensus(), newCensus(), newCensus()
@@ -46,24 +47,6 @@ func (s *site) begin(want host.Want) {
 	if want.Has(host.WantTotals) {
 		s.bound = &port.Set{}
 	}
-}
-
-// again forgets what a walk has left that failed.
-func (s *site) again() {
-	s.ns.Usage = host.NewUsage(s.ns.Settings)
-	if s.census != nil {
-		s.census = newCensus()
-	}
-	if s.bound != nil {
-		s.bound = &port.Set{}
-	}
-}
-
-// countable are the ports on which a connection may use one of a pool's.
-func countable(settings host.Settings) *port.Set {
-	set := settings.Range.Set()
-	set.Subtract(settings.Reserved)
-	return set
 }
 
 // see takes in one socket of the walk.
@@ -89,28 +72,6 @@ func (s *site) credit(held *host.Holder) {
 	}
 	if s.contested != nil && socket.Proto == port.TCP && socket.Connected() && s.contested.Contains(socket.Local.Port()) {
 		s.takers.add(socket, held.Process)
-	}
-}
-
-func (s *site) inVRF() int {
-	if s.ns.Usage == nil {
-		return 0
-	}
-	return s.ns.Usage.InVRF.Len()
-}
-
-// settle brings together what the passes left.
-func (s *site) settle(want host.Want) {
-	if s.census != nil {
-		s.census.merge(s.held)
-		s.ns.Holds, s.ns.Takers = s.census.list(), s.takers.list()
-	}
-	if want.Has(host.WantClaims) {
-		s.ns.Claims, s.ns.Holds = services.Settle(s.ns.Claims, s.ns.Holds)
-	}
-	if s.ns.Totals != nil {
-		r := s.ns.Settings.Range
-		s.ns.Totals.Ports = host.PortTotals{Bound: s.bound.Len(), InRange: s.bound.CountIn(r.Set()), RangeSize: r.Size()}
 	}
 }
 
