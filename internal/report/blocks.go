@@ -86,7 +86,7 @@ func (p *printer) block(b *block, several, repeated bool) {
 	about = p.wrap(Printable(about), p.cells(code)+columnGap, labelCells)
 	head := p.paint(severityInk(b.Severity), code) + strings.Repeat(" ", columnGap) + about
 	p.line("%s", strings.TrimRight(head, " "))
-	evidence := b.Evidence
+	evidence := b.bareEvidence()
 	if !b.Since.IsZero() {
 		evidence += ", since " + words.Moment(b.Since)
 	}
@@ -123,7 +123,7 @@ func (p *printer) effects(b *block) {
 			if subject := subjectText(&effect.Subject); subject != subjectText(&b.Subject) {
 				about += ", " + subject
 			}
-			p.aside("therefore", about+": "+effect.Evidence)
+			p.aside("therefore", about+": "+effect.bareEvidence())
 		case effect.Subject.IsPool():
 			hidden++
 		case !slices.Contains(others, effect.Code):

@@ -148,7 +148,7 @@ func (p *printer) consequences(found []Finding) {
 	for i := range found {
 		f := &found[i]
 		label := p.padded(strings.ToUpper(string(f.Severity)), labelCells)
-		p.beside(label, severityInk(f.Severity), Printable(subjectText(&f.Subject)+": "+f.Evidence))
+		p.beside(label, severityInk(f.Severity), Printable(subjectText(&f.Subject)+": "+f.bareEvidence()))
 		if i+1 < len(found) && sameSteps(f.Actions, found[i+1].Actions) {
 			continue
 		}

@@ -21,7 +21,7 @@ type Finding struct {
 	Values   finding.Values   `json:"values" doc:"the numbers behind it by name"`
 	Since    time.Time        `json:"since,omitzero" doc:"when it was first seen (RFC 3339, UTC); absent where the host was looked at once"`
 	Causes   []string         `json:"causes" doc:"codes of the findings that explain it, which tell what to do about it"`
-	Evidence string           `json:"evidence" doc:"the values in words"`
+	Evidence string           `json:"evidence" doc:"the values in words; of a pool, which pool first"`
 	Actions  []Action         `json:"actions" doc:"what to do, in this order"`
 }
 
@@ -48,8 +48,23 @@ func NewFindings(found []finding.Finding) []Finding {
 			Code: f.Code(), Severity: f.Severity, NetNS: f.NetNS, Name: f.Name, Subject: f.Subject, Values: f.Values,
 			Since: f.Since, Causes: append([]string{}, f.Causes...), Evidence: f.Evidence(), Actions: actions,
 		}
+		list[i].Evidence = list[i].poolPrefix() + list[i].Evidence
 	}
 	return list
+}
+
+// poolPrefix names the pool of a finding, so that its evidence says towards whom
+// where it stands alone, as in an alert; empty where it is about something else.
+func (f *Finding) poolPrefix() string {
+	if !f.Subject.IsPool() {
+		return ""
+	}
+	return subjectText(&f.Subject) + ": "
+}
+
+// bareEvidence is the evidence for where the subject is printed beside it.
+func (f *Finding) bareEvidence() string {
+	return strings.TrimPrefix(f.Evidence, f.poolPrefix())
 }
 
 // effectText words a prediction.

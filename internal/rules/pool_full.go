@@ -43,7 +43,23 @@ func moreRoom(p *Place, pool *judge.Pool) []finding.Action {
 		Text:   "add a source address or a port at the destination: each pair of them has a pool of its own",
 		Effect: present.With(capacity.Remedy{Sources: 2}),
 	}
+	if present.Rate == 0 {
+		return append(append(actions, spread), fewerOpen(p, pool)...)
+	}
 	return append(actions, spread, keepOpen(&present))
+}
+
+// fewerOpen are the ways to keep fewer connections of a pool open, where none of
+// them ends here: reusing connections would not free a port.
+func fewerOpen(p *Place, pool *judge.Pool) []finding.Action {
+	return []finding.Action{
+		{
+			Step: finding.Today, Command: socketsOf(p, pool, pool.Owners, ""), Text: "lists them with their processes",
+		},
+		{
+			Step: finding.InProgram, Text: "close connections that carry nothing (an idle timeout), and limit how many are open at once",
+		},
+	}
 }
 
 // share is the share of a pool that is in a state.
