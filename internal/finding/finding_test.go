@@ -2,6 +2,7 @@ package finding
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func TestValuesByName(t *testing.T) {
 	values := Values{
 		{"int", 3}, {"uint", uint64(1) << 63}, {"float", 2.5}, {"text", "x"}, {"stringer", port.FinWait2}, {"span", time.Second},
 	}
-	if values.Int("int") != 3 || values.Int("uint") != 1<<62 || values.Int("text") != 0 || values.Int("none") != 0 {
+	if values.Int("int") != 3 || values.Int("uint") != math.MaxInt || values.Int("text") != 0 || values.Int("none") != 0 {
 		t.Error("whole numbers")
 	}
 	if values.Float("float") != 2.5 || values.Float("int") != 3 || values.Float("none") != 0 {

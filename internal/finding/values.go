@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -34,7 +35,7 @@ func (vs Values) Int(name string) int {
 	case int:
 		return v
 	case uint64:
-		return int(min(v, 1<<62))
+		return int(min(v, math.MaxInt))
 	}
 	return 0
 }

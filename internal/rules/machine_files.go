@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"portrange/internal/finding"
@@ -32,7 +33,7 @@ var machineFiles = &Rule{
 				Step:    finding.Now,
 				Command: finding.Command{"sysctl", "-w", fmt.Sprintf("%s=%d", keyFileMax, doubled(files.Max))},
 				Text: "no single process may have more than fs.nr_open = " +
-					words.Thousands(int(min(files.PerProcess, 1<<62))),
+					words.Thousands(int(min(files.PerProcess, math.MaxInt))),
 			})
 		}
 	},
