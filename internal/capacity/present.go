@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"math"
 	"time"
 
 	"portrange/internal/finding"
@@ -63,7 +64,7 @@ func (p Present) With(c Remedy) *finding.Effect {
 		used = float64(max(p.Open-c.Freed, 1))
 	}
 	used = min(used/float64(max(c.Sources, 1)), float64(size))
-	effect := &finding.Effect{Size: size, Left: size - ceil(used), Share: share(ceil(used), size)}
+	effect := &finding.Effect{Size: size, Left: size - ceil(used), Share: math.Round(1e4*share(ceil(used), size)) / 1e4}
 	if p.Rate > 0 {
 		effect.Rate = p.Rate
 		if !c.Pooled {

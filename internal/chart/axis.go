@@ -12,7 +12,15 @@ type scale struct{ Axis }
 func newScale(axis Axis, series []Series, value func(Point) float64) scale {
 	s := scale{axis}
 	if s.Min >= s.Max || !s.has(s.Min) || !s.has(s.Max) {
-		s.Min, s.Max = s.widened(s.span(series, value))
+		low, high := math.Inf(1), math.Inf(-1) // so they stay where no point has a place
+		for _, one := range series {
+			for _, point := range one.Points {
+				if v := value(point); s.has(v) {
+					low, high = math.Min(low, v), math.Max(high, v)
+				}
+			}
+		}
+		s.Min, s.Max = s.widened(low, high)
 	}
 	if math.IsNaN(s.place(s.Max)) { // too near each other for logarithms
 		s.Min, s.Max = s.widened(s.Min, s.Min)
@@ -20,20 +28,7 @@ func newScale(axis Axis, series []Series, value func(Point) float64) scale {
 	return s
 }
 
-// span is the range of all points, from infinity down where there are none.
-func (s scale) span(series []Series, value func(Point) float64) (low, high float64) {
-	low, high = math.Inf(1), math.Inf(-1)
-	for _, one := range series {
-		for _, point := range one.Points {
-			if v := value(point); s.has(v) {
-				low, high = math.Min(low, v), math.Max(high, v)
-			}
-		}
-	}
-	return low, high
-}
-
-// widened makes a range out of one value or of none.
+// widened makes a range out of one value or of none, for which low is above high.
 func (s scale) widened(low, high float64) (from, to float64) {
 	switch {
 	case low < high:
@@ -81,7 +76,11 @@ func (s scale) ticks(fit func([]tick) bool) []tick {
 	}
 	var ticks []tick
 	for density := range densities {
-		if ticks = s.worded(steps(density)); fit(ticks) {
+		ticks = nil
+		for _, v := range steps(density) {
+			ticks = append(ticks, tick{v, shortened(s.words(v), wordSize, tickRoom)})
+		}
+		if fit(ticks) {
 			break
 		}
 	}
@@ -143,14 +142,6 @@ func (s scale) logTicks(density int) []float64 {
 		return s.linearTicks(density)
 	}
 	return values
-}
-
-func (s scale) worded(values []float64) []tick {
-	ticks := make([]tick, len(values))
-	for i, v := range values {
-		ticks[i] = tick{v, shortened(s.words(v), wordSize, tickRoom)}
-	}
-	return ticks
 }
 
 // words are those of a value at a tick. Twelve digits leave out what the

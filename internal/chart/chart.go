@@ -65,12 +65,28 @@ const (
 // SVG draws the chart as a file of its own, which can as well be part of a page.
 func (c *Chart) SVG() []byte {
 	d := newDrawing(c)
-	d.open()
-	d.title()
-	d.legend()
+	d.write(`<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" width="%g" height="%g" viewBox="0 0 %g %g">`,
+		width, height, width, height)
+	d.write(`<title>%s</title>`, escaped(c.Title))
+	d.write(`<style>%s</style>`, style())
+	d.write(`<rect class="paper" width="%g" height="%g"/>`, width, height)
+	if c.Title != "" {
+		text := shortened(c.Title, titleSize, width-2*margin)
+		d.words("title ink", "middle", width/2, margin+titleSize*0.8, text)
+	}
+	for _, e := range d.named {
+		if middle := e.at.y + e.at.h/2; len(e.series.Points) > 0 {
+			d.line(stroke(e.series), segment{e.at.x, middle, e.at.x + swatch - 6, middle})
+		}
+		d.words("ink", "start", e.at.x+swatch, e.at.y+e.at.h/2+wordSize*0.35, e.text)
+	}
 	d.ticks()
 	d.curves()
-	d.markLabels()
-	d.close()
+	for i, l := range d.labels() {
+		if mark := c.Marks[i]; l.text != "" && d.shown(mark) {
+			d.words("note "+mark.Colour.String()+"-fill", "start", l.at.x, l.at.y+wordSize, l.text)
+		}
+	}
+	d.write(`</svg>`)
 	return d.out.Bytes()
 }

@@ -2,7 +2,9 @@ package chart
 
 import (
 	"bytes"
+	"fmt"
 	"math"
+	"strings"
 )
 
 // drawing is a chart on its way to SVG.
@@ -31,19 +33,24 @@ func newDrawing(c *Chart) *drawing {
 	bottom := height - margin - 2*lineHeight
 	d.plot = box{0, top + tickGap, 0, bottom - top - tickGap}
 	d.yTicks = d.y.ticks(d.fitUp)
-	d.plot.x = margin + 1.3*lineHeight + tickGap + widest(d.yTicks)
+	widest := 0.0
+	for _, t := range d.yTicks {
+		widest = math.Max(widest, wordsWidth(t.text, wordSize))
+	}
+	d.plot.x = margin + 1.3*lineHeight + tickGap + widest
 	d.plot.w = rightEdge - d.plot.x
 	d.xTicks = d.x.ticks(d.fitAcross)
-	d.lines = d.allLines()
-	return d
-}
-
-func widest(ticks []tick) float64 {
-	most := 0.0
-	for _, t := range ticks {
-		most = math.Max(most, wordsWidth(t.text, wordSize))
+	for _, series := range c.Series {
+		for _, run := range d.runs(series) {
+			for i := 1; i < len(run); i++ {
+				d.lines = append(d.lines, segment{run[i-1].X, run[i-1].Y, run[i].X, run[i].Y})
+			}
+		}
 	}
-	return most
+	for _, mark := range c.Marks {
+		d.lines = append(d.lines, d.lineOf(mark))
+	}
+	return d
 }
 
 // fitUp reports whether the words of ticks have room above each other.
@@ -118,36 +125,6 @@ func (d *drawing) runs(series Series) (runs [][]Point) {
 	return runs
 }
 
-func (d *drawing) allLines() (lines []segment) {
-	for _, series := range d.chart.Series {
-		for _, run := range d.runs(series) {
-			for i := 1; i < len(run); i++ {
-				lines = append(lines, segment{run[i-1].X, run[i-1].Y, run[i].X, run[i].Y})
-			}
-		}
-	}
-	for _, mark := range d.chart.Marks {
-		lines = append(lines, d.lineOf(mark))
-	}
-	return lines
-}
-
-func (d *drawing) title() {
-	if d.chart.Title != "" {
-		text := shortened(d.chart.Title, titleSize, width-2*margin)
-		d.words("title ink", "middle", width/2, margin+titleSize*0.8, text)
-	}
-}
-
-func (d *drawing) legend() {
-	for _, e := range d.named {
-		if middle := e.at.y + e.at.h/2; len(e.series.Points) > 0 {
-			d.line(stroke(e.series), segment{e.at.x, middle, e.at.x + swatch - 6, middle})
-		}
-		d.words("ink", "start", e.at.x+swatch, e.at.y+e.at.h/2+wordSize*0.35, e.text)
-	}
-}
-
 // ticks draws the grid, the axes and the words at them.
 func (d *drawing) ticks() {
 	p := d.plot
@@ -165,29 +142,38 @@ func (d *drawing) ticks() {
 	d.line("axis", segment{p.x, p.y, p.x, p.bottom()})
 	d.line("axis", segment{p.x, p.bottom(), p.right(), p.bottom()})
 	d.words("ink", "middle", p.x+p.w/2, height-margin, shortened(d.x.Label, wordSize, p.w))
-	d.upwards("ink", margin+wordSize*0.8, p.y+p.h/2, shortened(d.y.Label, wordSize, p.h))
+	d.write(`<text class="ink" text-anchor="middle" transform="translate(%.1f %.1f) rotate(-90)">%s</text>`,
+		margin+wordSize*0.8, p.y+p.h/2, escaped(shortened(d.y.Label, wordSize, p.h)))
 }
 
-// curves draws the series and the marks, cut off at the edge of the plot.
+// curves draws the series and the marks, cut off at the edge of the plot: an svg
+// element inside the other needs no name for that, which would have to differ
+// from all on a page. Where a run of points has only one, it is a dot.
 func (d *drawing) curves() {
-	d.openPlot()
+	p := d.plot
+	d.write(`<svg x="%.1f" y="%.1f" width="%.1f" height="%.1f" viewBox="%.1f %.1f %.1f %.1f">`,
+		p.x, p.y, p.w, p.h, p.x, p.y, p.w, p.h)
 	for _, mark := range d.chart.Marks {
 		if d.shown(mark) {
 			d.line("mark "+mark.Colour.String(), d.lineOf(mark))
 		}
 	}
 	for _, series := range d.chart.Series {
-		d.path(series)
-	}
-	d.closePlot()
-}
-
-func (d *drawing) markLabels() {
-	for i, l := range d.labels() {
-		if mark := d.chart.Marks[i]; l.text != "" && d.shown(mark) {
-			d.words("note "+mark.Colour.String()+"-fill", "start", l.at.x, l.at.y+wordSize, l.text)
+		var path strings.Builder
+		for _, run := range d.runs(series) {
+			if len(run) == 1 {
+				d.write(`<circle class="%s-fill" cx="%.1f" cy="%.1f" r="3"/>`, series.Colour, run[0].X, run[0].Y)
+				continue
+			}
+			for i, at := range run {
+				fmt.Fprintf(&path, "%c%.1f %.1f", "ML"[min(i, 1)], at.X, at.Y)
+			}
+		}
+		if path.Len() > 0 {
+			d.write(`<path class="%s" d="%s"/>`, stroke(series), path.String())
 		}
 	}
+	d.write(`</svg>`)
 }
 
 func stroke(series Series) string {

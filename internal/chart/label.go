@@ -52,7 +52,7 @@ func (d *drawing) places(mark Mark, text string) []box {
 // would be cut off.
 func (d *drawing) covered(at box, placed []label) int {
 	weight := 0
-	if !d.plot.contains(at) {
+	if p := d.plot; at.x < p.x || at.right() > p.right() || at.y < p.y || at.bottom() > p.bottom() {
 		weight += 10_000
 	}
 	for _, other := range placed {

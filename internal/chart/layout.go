@@ -33,10 +33,6 @@ func (b box) overlaps(other box) bool {
 	return b.x < other.right() && other.x < b.right() && b.y < other.bottom() && other.y < b.bottom()
 }
 
-func (b box) contains(other box) bool {
-	return other.x >= b.x && other.right() <= b.right() && other.y >= b.y && other.bottom() <= b.bottom()
-}
-
 // segment is a straight line between two places of the drawing.
 type segment struct{ x1, y1, x2, y2 float64 }
 
@@ -45,7 +41,9 @@ type segment struct{ x1, y1, x2, y2 float64 }
 func (s segment) crosses(b box) bool {
 	from, to := 0.0, 1.0
 	dx, dy := s.x2-s.x1, s.y2-s.y1
-	for _, side := range [][2]float64{{-dx, s.x1 - b.x}, {dx, b.right() - s.x1}, {-dy, s.y1 - b.y}, {dy, b.bottom() - s.y1}} {
+	for _, side := range [][2]float64{
+		{-dx, s.x1 - b.x}, {dx, b.right() - s.x1}, {-dy, s.y1 - b.y}, {dy, b.bottom() - s.y1},
+	} {
 		direction, room := side[0], side[1]
 		switch {
 		case direction == 0 && room < 0:
@@ -98,7 +96,8 @@ type entry struct {
 }
 
 // legend lays the named series out between left and right, from y down: in one
-// row where that has room for all, else in columns of the same width.
+// row where that has room for all, else in columns of the same width. Those for
+// which there are no rows are only counted.
 func legend(series []Series, left, right, y float64) (entries []entry, bottom float64) {
 	all, widest := 0.0, 0.0
 	for _, s := range series {
@@ -113,23 +112,16 @@ func legend(series []Series, left, right, y float64) (entries []entry, bottom fl
 		return nil, y
 	}
 	if all > right-left+entryGap {
-		entries = inColumns(entries, max(1, int((right-left+entryGap)/widest)), widest)
+		columns := max(1, int((right-left+entryGap)/widest))
+		if most := columns * legendRows; len(entries) > most {
+			entries[most-1].text = fmt.Sprintf("and %d more", len(entries)-most+1)
+			entries[most-1].series = Series{}
+			entries = entries[:most]
+		}
+		for i := range entries {
+			entries[i].at.x = left + float64(i%columns)*widest
+			entries[i].at.y = y + float64(i/columns)*lineHeight
+		}
 	}
 	return entries, entries[len(entries)-1].at.bottom()
-}
-
-// inColumns moves the entries into columns from where the first is. Those for
-// which there are no rows are only counted.
-func inColumns(entries []entry, columns int, wide float64) []entry {
-	if most := columns * legendRows; len(entries) > most {
-		entries[most-1].text = fmt.Sprintf("and %d more", len(entries)-most+1)
-		entries[most-1].series = Series{}
-		entries = entries[:most]
-	}
-	first := entries[0].at
-	for i := range entries {
-		entries[i].at.x = first.x + float64(i%columns)*wide
-		entries[i].at.y = first.y + float64(i/columns)*lineHeight
-	}
-	return entries
 }

@@ -55,53 +55,12 @@ func style() string {
 	return plainStyle + light + "@media (prefers-color-scheme: dark) {\n" + dark + "}\n"
 }
 
-func (d *drawing) open() {
-	d.write(`<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" width="%g" height="%g" viewBox="0 0 %g %g">`,
-		width, height, width, height)
-	d.write(`<title>%s</title>`, escaped(d.chart.Title))
-	d.write(`<style>%s</style>`, style())
-	d.write(`<rect class="paper" width="%g" height="%g"/>`, width, height)
-}
-
-func (d *drawing) close() { d.write(`</svg>`) }
-
-// openPlot begins a part that is cut off at its edge: an svg element inside the
-// other needs no name for that, which would have to differ from all on a page.
-func (d *drawing) openPlot() {
-	p := d.plot
-	d.write(`<svg x="%.1f" y="%.1f" width="%.1f" height="%.1f" viewBox="%.1f %.1f %.1f %.1f">`, p.x, p.y, p.w, p.h, p.x, p.y, p.w, p.h)
-}
-
-func (d *drawing) closePlot() { d.write(`</svg>`) }
-
 func (d *drawing) line(class string, s segment) {
 	d.write(`<line class="%s" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`, class, s.x1, s.y1, s.x2, s.y2)
 }
 
-// path draws runs of points, and a dot where a run has only one.
-func (d *drawing) path(series Series) {
-	var way strings.Builder
-	for _, run := range d.runs(series) {
-		if len(run) == 1 {
-			d.write(`<circle class="%s-fill" cx="%.1f" cy="%.1f" r="3"/>`, series.Colour, run[0].X, run[0].Y)
-			continue
-		}
-		for i, p := range run {
-			fmt.Fprintf(&way, "%c%.1f %.1f", "ML"[min(i, 1)], p.X, p.Y)
-		}
-	}
-	if way.Len() > 0 {
-		d.write(`<path class="%s" d="%s"/>`, stroke(series), way.String())
-	}
-}
-
 func (d *drawing) words(class, anchor string, x, y float64, text string) {
 	d.write(`<text class="%s" text-anchor="%s" x="%.1f" y="%.1f">%s</text>`, class, anchor, x, y, escaped(text))
-}
-
-// upwards writes from the bottom to the top, around a place.
-func (d *drawing) upwards(class string, x, y float64, text string) {
-	d.write(`<text class="%s" text-anchor="middle" transform="translate(%.1f %.1f) rotate(-90)">%s</text>`, class, x, y, escaped(text))
 }
 
 func (d *drawing) write(format string, args ...any) {

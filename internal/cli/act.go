@@ -26,7 +26,8 @@ import (
 // dryRunFlag is the flag of all commands that change something.
 const dryRunFlag = "dry-run"
 
-// origin describes a command for the journal and for files.
+// origin describes a command for the journal and for files, and who runs it: the
+// user, and who became that through sudo.
 func (a *app) origin(cmd *cobra.Command, args []string) act.Origin {
 	words := append([]string{strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")}, args...)
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
@@ -39,20 +40,11 @@ func (a *app) origin(cmd *cobra.Command, args []string) act.Origin {
 		}
 		words = append(words, word)
 	})
-	return act.Origin{Command: shortened(strings.Join(words, " ")), User: a.user(), At: time.Now().UTC()}
-}
-
-// shortened keeps a command with a long list readable where it is quoted.
-func shortened(command string) string {
-	const longest = 200
-	if len(command) <= longest {
-		return command
+	const longest = 200 // a command with a long list stays readable where it is quoted
+	command := strings.Join(words, " ")
+	if len(command) > longest {
+		command = strings.ToValidUTF8(command[:longest], "") + "…"
 	}
-	return strings.ToValidUTF8(command[:longest], "") + "…"
-}
-
-// user is who runs the program, and who became that through sudo.
-func (a *app) user() string {
 	name := "user " + strconv.Itoa(os.Getuid())
 	if known, err := user.Current(); err == nil {
 		name = known.Username
@@ -60,37 +52,35 @@ func (a *app) user() string {
 	if before := a.Getenv("SUDO_USER"); before != "" && before != name {
 		name += " (sudo by " + before + ")"
 	}
-	return name
+	return act.Origin{Command: command, User: name, At: time.Now().UTC()}
 }
 
-// actor opens the door to the host and the journal.
+// actor opens the door to the host and the journal. Its clock starts `portrange
+// revert` in time: through systemd where it runs the machine, else as a process
+// of its own.
 func (a *app) actor(targets ...netns.Namespace) (*act.Actor, *act.System, error) {
 	system, err := act.NewSystem(targets...)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &act.Actor{Host: system, Journal: journal.Open(journal.Dir), Clock: a.newClock()}, system, nil
-}
-
-// newClock starts `portrange revert` in time: through systemd where it runs the
-// machine, else as a process of its own.
-func (a *app) newClock() act.Clock {
 	process := &clock.Detached{Arguments: func(id int, after time.Duration) []string {
 		return []string{"revert", strconv.Itoa(id), "--ready", "--after", after.String()}
 	}}
+	actor := &act.Actor{Host: system, Journal: journal.Open(journal.Dir), Clock: process}
 	program, err := os.Executable()
 	if err != nil || !clock.Running() {
-		return process
+		return actor, system, nil
 	}
 	timer := &clock.Timer{
 		Connect: clock.Connect,
 		Command: func(id int) []string { return []string{program, "revert", strconv.Itoa(id)} },
 		Needs:   []string{program, journal.Dir},
 	}
-	return &clock.Fallback{Timer: timer, Detached: process, Instead: func(why error) {
+	actor.Clock = &clock.Fallback{Timer: timer, Detached: process, Instead: func(why error) {
 		fmt.Fprintf(a.Err, "portrange: systemd does not watch the clock: %v; a process does instead, "+
 			"which takes the change back early if it is ended, as KillUserProcesses= does at logout\n", why)
 	}}
+	return actor, system, nil
 }
 
 // survey finds out what a change of the namespaces of --netns would meet.
@@ -103,9 +93,22 @@ func (a *app) survey(ctx context.Context, source collect.Source) (act.Look, *act
 	if err != nil {
 		return act.Look{}, nil, err
 	}
-	look := act.Look{State: state, Booted: a.booted(state)}
-	if look.Places, err = places(state, targets, system); err != nil {
-		return look, nil, err
+	look := act.Look{State: state, Places: map[uint64]journal.Place{}}
+	for i := range state.Namespaces {
+		// Files apply at boot to the host's namespace, else to the caller's own where
+		// no other was named, as within a container.
+		if ns := &state.Namespaces[i]; ns.Name == port.Host || a.netns == "" {
+			look.Booted = ns.ID
+			break
+		}
+	}
+	for _, target := range targets {
+		if state.Find(target.ID) == nil {
+			continue // it could not be read
+		}
+		if look.Places[target.ID], err = system.Identify(target); err != nil {
+			return look, nil, err
+		}
 	}
 	if look.Booted != 0 {
 		if look.Files, err = act.ReadFiles("/"); err != nil {
@@ -120,37 +123,11 @@ func (a *app) survey(ctx context.Context, source collect.Source) (act.Look, *act
 	return look, actor, err
 }
 
-// booted is the namespace to which files apply at boot: the host's, else the
-// caller's own where no other was named, as within a container; 0 for none.
-func (a *app) booted(state *host.State) uint64 {
-	for i := range state.Namespaces {
-		if ns := &state.Namespaces[i]; ns.Name == port.Host || a.netns == "" {
-			return ns.ID
-		}
-	}
-	return 0
-}
-
-// places identify the namespaces that were read.
-func places(state *host.State, targets []netns.Namespace, system *act.System) (map[uint64]journal.Place, error) {
-	found := map[uint64]journal.Place{}
-	for _, target := range targets {
-		if state.Find(target.ID) == nil {
-			continue
-		}
-		place, err := system.Identify(target)
-		if err != nil {
-			return nil, err
-		}
-		found[target.ID] = place
-	}
-	return found, nil
-}
-
 // refuseNetns is an error for --netns where a change is spoken of as a whole.
 func (a *app) refuseNetns(cmd *cobra.Command) error {
 	if a.netns == "" {
 		return nil
 	}
-	return fmt.Errorf("%s: it is about the last change, whichever namespaces that was made in; leave out --netns", cmd.Name())
+	return fmt.Errorf("%s: it is about the last change, whichever namespaces that was made in; leave out --netns",
+		cmd.Name())
 }

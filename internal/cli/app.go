@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"portrange/internal/host"
@@ -19,13 +18,6 @@ type app struct {
 	json    bool
 	netns   string
 	noColor bool
-}
-
-func (a *app) globalFlags(root *cobra.Command) {
-	flags := root.PersistentFlags()
-	flags.BoolVar(&a.json, "json", false, "print JSON, see portrange help json for the fields")
-	flags.Var((*place)(&a.netns), "netns", "network namespace: `NAME|PATH|PID`, or all for every one (default the caller's)")
-	flags.BoolVar(&a.noColor, "no-color", false, "no colour, also on a terminal")
 }
 
 // style dresses text for where standard output goes.

@@ -31,7 +31,8 @@ func (a *app) agree(ctx context.Context, yes, warnings bool) (bool, error) {
 	case yes:
 		return true, nil
 	case !onTerminal && warnings:
-		fmt.Fprintln(a.Err, "portrange: nothing was changed: there are warnings and no terminal to ask on; --yes goes on in spite of them")
+		fmt.Fprintln(a.Err, "portrange: nothing was changed: there are warnings and no terminal to ask on; "+
+			"--yes goes on in spite of them")
 		return false, nil
 	case !onTerminal:
 		return true, nil
@@ -49,8 +50,9 @@ func (a *app) agree(ctx context.Context, yes, warnings bool) (bool, error) {
 	return false, nil
 }
 
-// readLine reads a line of standard input until ctx is done. The read itself
-// cannot be ended; the process ends before it.
+// readLine reads a line of standard input until ctx is done, and no further than
+// its end: there may be more questions. The read itself cannot be ended; the
+// process ends before it.
 func (a *app) readLine(ctx context.Context) (string, error) {
 	type result struct {
 		line string
@@ -58,8 +60,17 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 	}
 	read := make(chan result, 1)
 	go func() {
-		line, err := readLine(a.In)
-		read <- result{line, err}
+		var line []byte
+		for one := make([]byte, 1); ; line = append(line, one[0]) {
+			if _, err := io.ReadFull(a.In, one); err != nil {
+				read <- result{err: err}
+				return
+			}
+			if one[0] == '\n' {
+				read <- result{line: string(line)}
+				return
+			}
+		}
 	}()
 	select {
 	case r := <-read:
@@ -69,19 +80,5 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 		return r.line, nil
 	case <-ctx.Done():
 		return "", ctx.Err()
-	}
-}
-
-// readLine reads no further than the line's end: there may be more questions.
-func readLine(r io.Reader) (string, error) {
-	var line []byte
-	for one := make([]byte, 1); ; {
-		if _, err := io.ReadFull(r, one); err != nil {
-			return "", err
-		}
-		if one[0] == '\n' {
-			return string(line), nil
-		}
-		line = append(line, one[0])
 	}
 }

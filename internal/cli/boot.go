@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"io"
 
@@ -34,40 +33,31 @@ func newBoot(a *app) *cobra.Command {
 			if a.netns != "" {
 				return errors.New("boot: files in sysctl.d set the host's values; leave out --netns")
 			}
-			doc, err := a.forecast(cmd.Context(), root)
+			var (
+				running *host.Namespace // what the files are compared with
+				unread  []host.Gap
+			)
+			if root == "/" {
+				const settingsAlone = 0
+				state, _, err := a.look(cmd.Context(), collect.Auto, settingsAlone, "reading settings")
+				switch {
+				case err == nil:
+					running = &state.Namespaces[0]
+				case cmd.Context().Err() != nil:
+					return err
+				default:
+					unread = append(unread, host.Gap{Part: host.PartSettings, Why: err.Error()})
+				}
+			}
+			doc, err := collect.Forecast(root, boot.Keys(), running)
 			if err != nil {
 				return err
 			}
-			return a.printBoot(doc)
+			doc.Gaps = append(doc.Gaps, unread...)
+			a.printGaps(doc.Gaps)
+			return a.print(doc, func(w io.Writer, style report.Style) error { return report.WriteBoot(w, doc, style) })
 		},
 	}
 	cmd.Flags().StringVar(&root, "root", root, "take `DIR` for /")
 	return cmd
-}
-
-// forecast compares the files of the running system with the settings of the
-// caller's network namespace; those of another system with nothing.
-func (a *app) forecast(ctx context.Context, root string) (*boot.Report, error) {
-	if root != "/" {
-		return collect.Forecast(root, boot.Keys(), nil)
-	}
-	const settingsAlone = 0
-	state, _, err := a.look(ctx, collect.Auto, settingsAlone, "reading settings")
-	if err == nil {
-		return collect.Forecast(root, boot.Keys(), &state.Namespaces[0])
-	}
-	if ctx.Err() != nil {
-		return nil, err
-	}
-	doc, failed := collect.Forecast(root, boot.Keys(), nil)
-	if failed != nil {
-		return nil, failed
-	}
-	doc.Gaps = append(doc.Gaps, host.Gap{Part: host.PartSettings, Why: err.Error()})
-	return doc, nil
-}
-
-func (a *app) printBoot(doc *boot.Report) error {
-	a.printGaps(doc.Gaps)
-	return a.print(doc, func(w io.Writer, style report.Style) error { return report.WriteBoot(w, doc, style) })
 }

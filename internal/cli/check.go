@@ -45,7 +45,7 @@ type checkCommand struct {
 }
 
 func newCheck(a *app) *cobra.Command {
-	c := &checkCommand{app: a}
+	c := &checkCommand{app: a, timeout: checkTimeout}
 	cmd := &cobra.Command{
 		Use:     "check",
 		Short:   "Print one line and an exit code for monitoring (Nagios, Icinga, Sensu)",
@@ -55,19 +55,15 @@ func newCheck(a *app) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return c.unknown(flagError(cmd, err)) })
-	c.flags(cmd)
-	return cmd
-}
-
-func (c *checkCommand) flags(cmd *cobra.Command) {
-	c.warning.mustSet("50%")
-	c.critical.mustSet("85%")
-	c.timeout = checkTimeout
+	if err := errors.Join(c.warning.Set("50%"), c.critical.Set("85%")); err != nil {
+		panic("default threshold: " + err.Error())
+	}
 	cmd.Flags().VarP(&c.warning, "warning", "w", "share of a pool taken, or ports left, from which it is WARNING")
 	cmd.Flags().VarP(&c.critical, "critical", "c", "share of a pool taken, or ports left, from which it is CRITICAL")
 	cmd.Flags().StringVar(&c.tuple, "tuple", "", "only pools towards `REMOTE`, ADDR:PORT")
 	cmd.Flags().VarP((*span)(&c.timeout), "timeout", "t", "give up after this `TIME`, as UNKNOWN")
 	sourceFlag(cmd, &c.source)
+	return cmd
 }
 
 // threshold is a flag that takes a [judge.Threshold].
@@ -77,12 +73,6 @@ type threshold struct{ judge.Threshold }
 func (t *threshold) Set(text string) (err error) {
 	t.Threshold, err = judge.ParseThreshold(text)
 	return err
-}
-
-func (t *threshold) mustSet(text string) {
-	if err := t.Set(text); err != nil {
-		panic("default threshold: " + err.Error())
-	}
 }
 
 // Type names the value in the help.

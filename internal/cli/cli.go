@@ -81,20 +81,30 @@ func NewCommand(streams Streams) *cobra.Command {
 		Short:         "Tell how many local ports are left to each destination",
 		Long:          rootLong,
 		Args:          noCommand,
-		RunE:          showOrVersion(a, show),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if asked, _ := cmd.Flags().GetBool(versionFlag); asked {
+				return printVersion(a)
+			}
+			return show.run(cmd, args)
+		},
 	}
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
-	a.globalFlags(root)
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print JSON, see portrange help json for the fields")
+	flags.Var((*place)(&a.netns), "netns",
+		"network namespace: `NAME|PATH|PID`, or all for every one (default the caller's)")
+	flags.BoolVar(&a.noColor, "no-color", false, "no colour, also on a terminal")
 	root.Flags().BoolP(versionFlag, "v", false, "print the version")
 	show.flags(root)
 	root.AddCommand(newShow(a), newLeft(a), newSockets(a), newSummary(a), newDoctor(a), newCheck(a), newPlan(a),
-		newSet(a), newReserve(a), newUndo(a), newConfirm(a), newRevert(a), newBoot(a), newVersion(a), newCompletion(), newJSONTopic())
+		newSet(a), newReserve(a), newUndo(a), newConfirm(a), newRevert(a), newBoot(a), newVersion(a), newCompletion(),
+		newJSONTopic())
 	helpAnswers(root)
 	return root
 }

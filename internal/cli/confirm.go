@@ -50,21 +50,7 @@ func (a *app) confirm(ctx context.Context, actor *act.Actor, id int) (*journal.E
 	return entry, err
 }
 
-// await tells how to confirm and, on a terminal, waits for Enter.
-func (c *changeCommand) await(ctx context.Context, actor *act.Actor, entry *journal.Entry) error {
-	how := "`portrange confirm` keeps it"
-	_, onTerminal := terminal(c.In)
-	if onTerminal {
-		how = "Enter, or `portrange confirm` elsewhere, keeps it"
-	}
-	fmt.Fprintf(c.Err, "Done: change %d, until %s. %s; otherwise it goes back.\n",
-		entry.ID, entry.Deadline.Local().Format(time.DateTime), how)
-	if !onTerminal {
-		return nil
-	}
-	return c.awaitEnter(ctx, actor, entry)
-}
-
+// awaitEnter waits until the change is confirmed, here or elsewhere, or goes back.
 func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry *journal.Entry) error {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
@@ -81,10 +67,14 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 	}()
 	select {
 	case err := <-pressed:
-		if err != nil {
-			return c.unconfirmed(err)
+		if err == nil {
+			_, err = c.confirm(ctx, actor, entry.ID)
+			return err
 		}
-		_, err = c.confirm(ctx, actor, entry.ID)
+		fmt.Fprintln(c.Err, "\nNot confirmed: it goes back in time, unless `portrange confirm` keeps it.")
+		if errors.Is(err, io.EOF) { // the answer was Ctrl-D
+			return exitStatus(ExitFinding)
+		}
 		return err
 	case e := <-settled:
 		if e.State == journal.Done {
@@ -94,16 +84,6 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 		fmt.Fprintf(c.Err, "portrange: %s: %s\n", e.Title(), e.Note)
 		return exitStatus(ExitFinding)
 	}
-}
-
-// unconfirmed tells what becomes of a change that was not confirmed because of
-// err, which is io.EOF where the answer was Ctrl-D.
-func (c *changeCommand) unconfirmed(err error) error {
-	fmt.Fprintln(c.Err, "\nNot confirmed: it goes back in time, unless `portrange confirm` keeps it.")
-	if errors.Is(err, io.EOF) {
-		return exitStatus(ExitFinding)
-	}
-	return err
 }
 
 // glance is how often the journal is looked at by those who wait.

@@ -11,10 +11,6 @@ import (
 // probePorts bounds the measurement of connect() to about a second.
 const probePorts = 4000
 
-// probeShares are the shares of the pool in use that are worth a number: well
-// below one half and just below it, just past it, and near the wall.
-func probeShares() []float64 { return []float64{0.1, 0.45, 0.55, 0.85} }
-
 // measureCost measures what connect() takes on this kernel.
 func measureCost(ctx context.Context) (*host.ConnectCost, error) {
 	measured, err := simulate.ConnectCost(ctx, probePorts, simulate.Established)
@@ -22,7 +18,9 @@ func measureCost(ctx context.Context) (*host.ConnectCost, error) {
 		return nil, err
 	}
 	cost := &host.ConnectCost{Ports: measured.Ports, Failing: microseconds(measured.Failing.P50)}
-	for _, share := range probeShares() {
+	// Worth a number are shares well below one half and just below it, just past
+	// it, and near the wall.
+	for _, share := range []float64{0.1, 0.45, 0.55, 0.85} {
 		for _, step := range measured.Steps {
 			if step.From <= share && share < step.To {
 				cost.Steps = append(cost.Steps, host.CostStep{Share: share, Took: microseconds(step.P50)})

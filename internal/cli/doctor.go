@@ -62,8 +62,10 @@ func newDoctor(a *app) *cobra.Command {
 	}
 	cmd.Flags().Var((*span)(&c.interval), "interval", "look twice, this `TIME` apart, for rates and forecasts")
 	cmd.Flags().BoolVar(&c.probe, "probe", false, "measure what connect() takes, in a private namespace")
-	choiceFlag(cmd, &c.failOn, "fail-on", "exit with 1 when a finding is at least this severe", finding.Info, finding.Warning, finding.Critical)
-	cmd.Flags().StringVar(&c.explain, "explain", "", "print the page on the findings with this `CODE`, and examine nothing")
+	choiceFlag(cmd, &c.failOn, "fail-on", "exit with 1 when a finding is at least this severe",
+		finding.Info, finding.Warning, finding.Critical)
+	cmd.Flags().StringVar(&c.explain, "explain", "",
+		"print the page on the findings with this `CODE`, and examine nothing")
 	completeFlag(cmd, "explain", rules.Codes())
 	sourceFlag(cmd, &c.source)
 	return cmd
@@ -72,7 +74,12 @@ func newDoctor(a *app) *cobra.Command {
 func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 	switch {
 	case cmd.Flags().Changed("explain"):
-		return c.printPage()
+		page, err := rules.Explain(c.explain)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(c.Out, page)
+		return err
 	case cmd.Flags().Changed("interval") && c.interval < shortestInterval:
 		return fmt.Errorf("--interval %v: want %v or more, such as 5s", c.interval, shortestInterval)
 	}
@@ -84,19 +91,13 @@ func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 	err = c.print(document, func(w io.Writer, style report.Style) error {
 		return report.WriteDoctor(w, document, style)
 	})
-	if err == nil && c.failed(document.Findings) {
-		return exitStatus(ExitFinding)
-	}
-	return err
-}
-
-func (c *doctorCommand) printPage() error {
-	page, err := rules.Explain(c.explain)
-	if err != nil {
+	if err != nil || c.failOn == "" || len(document.Findings) == 0 {
 		return err
 	}
-	_, err = io.WriteString(c.Out, page)
-	return err
+	if worst := document.Findings[0]; worst.Severity.Reaches(c.failOn) {
+		return exitStatus(ExitFinding)
+	}
+	return nil
 }
 
 func (c *doctorCommand) examine(ctx context.Context) (*report.Doctor, error) {
@@ -104,7 +105,14 @@ func (c *doctorCommand) examine(ctx context.Context) (*report.Doctor, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer progress(c.Err, c.working())()
+	doing := "examining"
+	if c.interval > 0 {
+		doing += fmt.Sprintf(", two looks %v apart", c.interval)
+	}
+	if c.probe {
+		doing += ", measuring connect()"
+	}
+	defer progress(c.Err, doing)()
 	earlier, now, err := c.looks(ctx, v)
 	err = cmp.Or(err, v.Close())
 	if err != nil {
@@ -170,21 +178,4 @@ func (c *doctorCommand) looks(ctx context.Context, v *view) (earlier, now *host.
 		}
 	}
 	return earlier, now, looks.Err()
-}
-
-// working says what takes its time.
-func (c *doctorCommand) working() string {
-	what := "examining"
-	if c.interval > 0 {
-		what += fmt.Sprintf(", two looks %v apart", c.interval)
-	}
-	if c.probe {
-		what += ", measuring connect()"
-	}
-	return what
-}
-
-// failed reports whether a finding is as severe as --fail-on, if that was given.
-func (c *doctorCommand) failed(findings []report.Finding) bool {
-	return c.failOn != "" && len(findings) > 0 && findings[0].Severity.Reaches(c.failOn)
 }

@@ -42,11 +42,9 @@ func (f *filter) pass(row *collect.Row) bool {
 	return (len(f.states) == 0 || f.states[s.State]) &&
 		matchAny(f.locals, s.Local) && matchAny(f.remotes, s.Remote) &&
 		(!f.inRange || row.Range.Contains(s.Local.Port())) &&
-		(len(f.processes) == 0 || slices.ContainsFunc(row.Processes, f.names))
-}
-
-func (f *filter) names(process host.Process) bool {
-	return slices.Contains(f.processes, process.Command) || slices.Contains(f.processes, strconv.Itoa(process.PID))
+		(len(f.processes) == 0 || slices.ContainsFunc(row.Processes, func(p host.Process) bool {
+			return slices.Contains(f.processes, p.Command) || slices.Contains(f.processes, strconv.Itoa(p.PID))
+		}))
 }
 
 // endpoint matches one end of a socket.
@@ -55,50 +53,38 @@ type endpoint struct {
 	port   uint16       // 0 matches every port
 }
 
-func (e endpoint) matches(end netip.AddrPort) bool {
-	return end.IsValid() &&
-		(!e.prefix.IsValid() || e.prefix.Contains(end.Addr().WithZone(""))) &&
-		(e.port == 0 || e.port == end.Port())
-}
-
 func matchAny(endpoints []endpoint, end netip.AddrPort) bool {
-	return len(endpoints) == 0 || slices.ContainsFunc(endpoints, func(e endpoint) bool { return e.matches(end) })
+	return len(endpoints) == 0 || end.IsValid() && slices.ContainsFunc(endpoints, func(e endpoint) bool {
+		return (!e.prefix.IsValid() || e.prefix.Contains(end.Addr().WithZone(""))) &&
+			(e.port == 0 || e.port == end.Port())
+	})
 }
 
+// parseEndpoints reads texts such as ADDR, PREFIX, ADDR:PORT, PREFIX:PORT or :PORT,
+// where * stands for every address and an IPv6 address with a port has brackets.
 func parseEndpoints(texts []string) ([]endpoint, error) {
-	endpoints := make([]endpoint, 0, len(texts))
-	for _, text := range texts {
-		e, err := parseEndpoint(text)
-		if err != nil {
-			return nil, err
+	endpoints := make([]endpoint, len(texts))
+	for i, text := range texts {
+		e := &endpoints[i]
+		var err error
+		if e.prefix, err = parsePrefix(text); err == nil {
+			continue
 		}
-		endpoints = append(endpoints, e)
+		host, portText, found := cutPort(text)
+		if !found {
+			return nil, fmt.Errorf("%q: want ADDR, ADDR:PORT, :PORT or a prefix such as 10.0.0.0/8", text)
+		}
+		if e.port, err = parsePort(portText); err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
+		}
+		if host == "" || host == "*" {
+			continue
+		}
+		if e.prefix, err = parsePrefix(host); err != nil {
+			return nil, fmt.Errorf("%q: %q is neither an IP address nor a prefix", text, host)
+		}
 	}
 	return endpoints, nil
-}
-
-// parseEndpoint reads ADDR, PREFIX, ADDR:PORT, PREFIX:PORT or :PORT, where *
-// stands for every address and an IPv6 address with a port has brackets.
-func parseEndpoint(text string) (endpoint, error) {
-	if prefix, err := parsePrefix(text); err == nil {
-		return endpoint{prefix: prefix}, nil
-	}
-	host, portText, found := cutPort(text)
-	if !found {
-		return endpoint{}, fmt.Errorf("%q: want ADDR, ADDR:PORT, :PORT or a prefix such as 10.0.0.0/8", text)
-	}
-	number, err := parsePort(portText)
-	if err != nil {
-		return endpoint{}, fmt.Errorf("%q: %w", text, err)
-	}
-	if host == "" || host == "*" {
-		return endpoint{port: number}, nil
-	}
-	prefix, err := parsePrefix(host)
-	if err != nil {
-		return endpoint{}, fmt.Errorf("%q: %q is neither an IP address nor a prefix", text, host)
-	}
-	return endpoint{prefix: prefix, port: number}, nil
 }
 
 // parsePrefix reads a prefix, or an address as the prefix that holds it alone.
@@ -124,22 +110,30 @@ var stateGroups = map[string][]port.State{
 		port.TimeWait, port.CloseWait, port.LastAck, port.Closing},
 	"connected": {port.Established, port.SynSent, port.SynRecv, port.NewSynRecv, port.FinWait1, port.FinWait2,
 		port.TimeWait, port.CloseWait, port.LastAck, port.Closing},
-	"bucket":  {port.TimeWait, port.SynRecv, port.NewSynRecv},
-	"big":     {port.Established, port.SynSent, port.FinWait1, port.FinWait2, port.Close, port.CloseWait, port.LastAck, port.Listen, port.Closing, port.BoundInactive},
+	"bucket": {port.TimeWait, port.SynRecv, port.NewSynRecv},
+	"big": {port.Established, port.SynSent, port.FinWait1, port.FinWait2, port.Close, port.CloseWait, port.LastAck,
+		port.Listen, port.Closing, port.BoundInactive},
 	"synrecv": {port.SynRecv, port.NewSynRecv}, // a request socket is in SYN_RECV to all but the kernel
 	"synrcv":  {port.SynRecv, port.NewSynRecv},
 	// Other spellings of ss and netstat.
-	"estab": {port.Established}, "listening": {port.Listen}, "closed": {port.Close}, "unconn": {port.Close}, "unconnected": {port.Close},
+	"estab": {port.Established}, "listening": {port.Listen},
+	"closed": {port.Close}, "unconn": {port.Close}, "unconnected": {port.Close},
 }
 
 func parseStates(names []string) (map[port.State]bool, error) {
 	chosen := map[port.State]bool{}
 	for _, name := range names {
-		if squeeze(name) == "all" {
+		squeezed := squeeze(name)
+		if squeezed == "all" {
 			return nil, nil
 		}
-		states := statesNamed(squeeze(name))
-		if len(states) == 0 {
+		states := stateGroups[squeezed]
+		for state := port.Established; int(state) < port.States; state++ {
+			if states == nil && squeeze(state.String()) == squeezed {
+				states = []port.State{state}
+			}
+		}
+		if states == nil {
 			return nil, fmt.Errorf("unknown state %q, want one of %s", name, strings.Join(stateNames(), ", "))
 		}
 		for _, state := range states {
@@ -156,18 +150,6 @@ func parseStates(names []string) (map[port.State]bool, error) {
 // FIN_WAIT1 and fin_wait1.
 func squeeze(name string) string {
 	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
-}
-
-func statesNamed(squeezed string) []port.State {
-	if group, known := stateGroups[squeezed]; known {
-		return group
-	}
-	for state := port.Established; int(state) < port.States; state++ {
-		if squeeze(state.String()) == squeezed {
-			return []port.State{state}
-		}
-	}
-	return nil
 }
 
 func stateNames() []string {

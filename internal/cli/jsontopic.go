@@ -11,14 +11,6 @@ import (
 
 // newJSONTopic is what `portrange help json` prints.
 func newJSONTopic() *cobra.Command {
-	return &cobra.Command{
-		Use:   "json",
-		Short: "The JSON documents and the meaning of every field",
-		Long:  jsonTopic(),
-	}
-}
-
-func jsonTopic() string {
 	var b strings.Builder
 	b.WriteString("Fields may be added; what a field means does not change within one schema_version.\n" +
 		"[] stands for each element of a list, {} for each member of an object.\n")
@@ -28,5 +20,9 @@ func jsonTopic() string {
 			fmt.Fprintf(&b, "  %-50s %s\n", field.Path, field.Meaning)
 		}
 	}
-	return strings.TrimRight(b.String(), "\n")
+	return &cobra.Command{
+		Use:   "json",
+		Short: "The JSON documents and the meaning of every field",
+		Long:  strings.TrimRight(b.String(), "\n"),
+	}
 }

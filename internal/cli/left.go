@@ -47,8 +47,13 @@ func newLeft(a *app) *cobra.Command {
 		Short:   "Tell how many more connections can be opened to a destination",
 		Long:    leftLong,
 		Example: leftExample,
-		Args:    oneRemote,
-		RunE:    c.run,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("left: want one destination ADDR:PORT, such as 10.0.0.5:8080, got %d", len(args))
+			}
+			return nil
+		},
+		RunE: c.run,
 	}
 	cmd.Flags().StringVar(&c.local, "local", "", "connect from `ADDR`, else from the address that routing picks")
 	cmd.Flags().StringVar(&c.device, "device", "", "`INTERFACE` the socket is bound to with SO_BINDTODEVICE")
@@ -56,13 +61,6 @@ func newLeft(a *app) *cobra.Command {
 	sourceFlag(cmd, &c.source)
 	ownersFlag(cmd, &c.owners, false)
 	return cmd
-}
-
-func oneRemote(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("left: want one destination ADDR:PORT, such as 10.0.0.5:8080, got %d", len(args))
-	}
-	return nil
 }
 
 // question is what left asks in each namespace.
@@ -92,10 +90,18 @@ func (c *leftCommand) parse(text string) (question, error) {
 	if q.proto == port.UDP && c.device != "" {
 		return q, errors.New("--device: UDP draws on all devices alike, leave it out")
 	}
-	if c.local != "" {
-		q.local, err = parseLocal(c.local, remote.Addr())
+	if c.local == "" {
+		return q, nil
 	}
-	return q, err
+	local, err := netip.ParseAddr(c.local)
+	if err != nil {
+		return q, fmt.Errorf("--local %q: want an IP address without a port", c.local)
+	}
+	q.local, _ = cutZone(local)
+	if q.local.Is4() != remote.Addr().Is4() {
+		return q, fmt.Errorf("--local %s and remote %s: one is IPv4, the other IPv6", q.local, remote.Addr())
+	}
+	return q, nil
 }
 
 func (c *leftCommand) run(cmd *cobra.Command, args []string) error {
@@ -136,7 +142,9 @@ func (q *question) answer(ctx context.Context, state *host.State, targets []netn
 		ns := &state.Namespaces[i]
 		if err := q.add(ctx, document, ns, byID[ns.ID]); err != nil {
 			failures = append(failures, err)
-			document.Gaps = append(document.Gaps, host.Gap{Part: host.PartRoute, Object: "ports left to " + q.remote.String(), NetNS: ns.ID, Why: err.Error()})
+			document.Gaps = append(document.Gaps, host.Gap{
+				Part: host.PartRoute, Object: "ports left to " + q.remote.String(), NetNS: ns.ID, Why: err.Error(),
+			})
 		}
 	}
 	if len(document.Pools)+len(document.LocalPools) == 0 {
@@ -145,18 +153,42 @@ func (q *question) answer(ctx context.Context, state *host.State, targets []netn
 	return document, nil
 }
 
+// add appends a namespace's answer to the document.
 func (q *question) add(ctx context.Context, document *report.Left, ns *host.Namespace, target netns.Namespace) error {
 	origin := report.NewOrigin(ns)
 	if q.proto == port.UDP {
 		if err := q.checkLocal(target, 0); err != nil {
 			return err
 		}
-		asker := judge.NewAsker(ns, port.UDP, q.udpLocal())
+		local := q.local
+		if !local.IsValid() {
+			// Unbound, it gets its port before its address, so from the pool of all addresses.
+			local = netip.IPv6Unspecified()
+			if q.remote.Addr().Is4() {
+				local = netip.IPv4Unspecified()
+			}
+		}
+		asker := judge.NewAsker(ns, port.UDP, local)
 		pool := judge.LeftLocal(ns, &asker)
 		document.LocalPools = append(document.LocalPools, report.LeftLocal{Origin: origin, LocalPool: pool})
 		return nil
 	}
-	tuple, err := q.tuple(ctx, ns, target)
+	tuple := port.Tuple{Proto: port.TCP, Local: q.local, Remote: q.remote}
+	var err error
+	if q.device != "" {
+		if tuple.Device, err = collect.DeviceIndex(target, q.device); err != nil {
+			return err
+		}
+		if ns.Devices == nil {
+			ns.Devices = map[uint32]string{}
+		}
+		ns.Devices[tuple.Device] = q.device // for the verdict, though no socket may be bound to it so far
+	}
+	if !q.local.IsValid() || q.local.IsUnspecified() {
+		tuple.Local, err = collect.SourceAddress(ctx, target, q.remote.Addr(), q.device)
+	} else {
+		err = q.checkLocal(target, tuple.Device)
+	}
 	if err != nil {
 		return err
 	}
@@ -164,34 +196,6 @@ func (q *question) add(ctx context.Context, document *report.Left, ns *host.Name
 	asker.Device = tuple.Device
 	document.Pools = append(document.Pools, report.LeftPool{Origin: origin, Pool: judge.Left(ns, &asker, tuple.Remote)})
 	return nil
-}
-
-// udpLocal is the address whose pool a UDP socket draws on: unbound, it gets
-// its port before its address, so that of all addresses.
-func (q *question) udpLocal() netip.Addr {
-	switch {
-	case q.local.IsValid():
-		return q.local
-	case q.remote.Addr().Is4():
-		return netip.IPv4Unspecified()
-	}
-	return netip.IPv6Unspecified()
-}
-
-func (q *question) tuple(ctx context.Context, ns *host.Namespace, target netns.Namespace) (port.Tuple, error) {
-	tuple := port.Tuple{Proto: port.TCP, Local: q.local, Remote: q.remote}
-	var err error
-	if q.device != "" {
-		if tuple.Device, err = collect.DeviceIndex(target, q.device); err != nil {
-			return tuple, err
-		}
-		nameDevice(ns, tuple.Device, q.device)
-	}
-	if !q.local.IsValid() || q.local.IsUnspecified() {
-		tuple.Local, err = collect.SourceAddress(ctx, target, q.remote.Addr(), q.device)
-		return tuple, err
-	}
-	return tuple, q.checkLocal(target, tuple.Device)
 }
 
 // checkLocal tells a local address that the host does not have from one without
@@ -204,12 +208,4 @@ func (q *question) checkLocal(target netns.Namespace, device uint32) error {
 		return fmt.Errorf("--local %s: %w; `ip addr` lists those there are", q.local, err)
 	}
 	return nil
-}
-
-// nameDevice lets the verdict name a device no socket was bound to so far.
-func nameDevice(ns *host.Namespace, index uint32, name string) {
-	if ns.Devices == nil {
-		ns.Devices = map[uint32]string{}
-	}
-	ns.Devices[index] = name
 }

@@ -7,7 +7,9 @@ import (
 
 	"portrange/internal/collect"
 	"portrange/internal/host"
+	"portrange/internal/kernel/netns"
 	"portrange/internal/port"
+	"portrange/internal/report"
 )
 
 func TestParseRemote(t *testing.T) {
@@ -67,9 +69,10 @@ func TestParseLocal(t *testing.T) {
 		{"lo", v4, ""},
 	}
 	for _, test := range tests {
-		got, err := parseLocal(test.text, test.remote)
-		if (err == nil) != (test.want != "") || err == nil && got.String() != test.want {
-			t.Errorf("parseLocal(%q, %s) = %v, %v; want %q", test.text, test.remote, got, err, test.want)
+		command := leftCommand{proto: "tcp", local: test.text}
+		got, err := command.parse(netip.AddrPortFrom(test.remote, 80).String())
+		if (err == nil) != (test.want != "") || err == nil && got.local.String() != test.want {
+			t.Errorf("--local %q towards %s: %v, %v; want %q", test.text, test.remote, got.local, err, test.want)
 		}
 	}
 }
@@ -107,7 +110,13 @@ func TestQuestion(t *testing.T) {
 func TestUDPWithoutLocalDrawsOnAllAddresses(t *testing.T) {
 	for remote, want := range map[string]string{"10.0.0.5:53": "0.0.0.0", "[2001:db8::5]:53": "::"} {
 		q := question{proto: port.UDP, remote: netip.MustParseAddrPort(remote)}
-		if got := q.udpLocal(); got.String() != want {
+		settings := host.Settings{Range: port.DefaultRange, Reserved: &port.Set{}}
+		ns := host.Namespace{Settings: settings, Usage: host.NewUsage(settings)}
+		var document report.Left
+		if err := q.add(t.Context(), &document, &ns, netns.Namespace{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := document.LocalPools[0].Local; got != want {
 			t.Errorf("towards %s: %s, want %s", remote, got, want)
 		}
 	}
@@ -223,20 +232,21 @@ func TestEveryStateHasItsSpellings(t *testing.T) {
 	}
 }
 
-func FuzzParseEndpoint(f *testing.F) {
+func FuzzParseEndpoints(f *testing.F) {
 	for _, seed := range []string{"10.0.0.5", "10.0.0.0/8:443", "[::1]:80", ":1", "*:65535", "::ffff:1.2.3.4/100", "[", "/:1", "a:b"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		e, err := parseEndpoint(text)
+		ends, err := parseEndpoints([]string{text})
 		if err != nil {
 			return
 		}
+		e := ends[0]
 		if !e.prefix.IsValid() && e.port == 0 {
-			t.Fatalf("parseEndpoint(%q) matches everything", text)
+			t.Fatalf("%q matches everything", text)
 		}
 		if e.prefix.IsValid() && e.prefix.Addr().Zone() != "" {
-			t.Fatalf("parseEndpoint(%q) keeps a zone, which no prefix contains", text)
+			t.Fatalf("%q keeps a zone, which no prefix contains", text)
 		}
 	})
 }

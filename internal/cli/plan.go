@@ -79,6 +79,12 @@ type planCommand struct {
 	source     collect.Source
 }
 
+// The words of --closes.
+const (
+	closesClient = "client"
+	closesServer = "server"
+)
+
 func newPlan(a *app) *cobra.Command {
 	c := &planCommand{app: a, closes: closesClient, confidence: defaultConfidence, limit: textPools}
 	cmd := &cobra.Command{
@@ -89,25 +95,6 @@ func newPlan(a *app) *cobra.Command {
 		Args:    noArgs,
 		RunE:    c.run,
 	}
-	c.flags(cmd)
-	cmd.MarkFlagsMutuallyExclusive("from-live", "simulate", "probe")
-	for _, load := range []string{"rate", "hold", "destinations", "sources", "closes", "loopback", "bare"} {
-		cmd.MarkFlagsMutuallyExclusive("from-live", load) // it is measured
-		cmd.MarkFlagsMutuallyExclusive("probe", load)     // it takes no load
-	}
-	for _, host := range []string{"range", "reserved", "tw-reuse", "confidence"} {
-		cmd.MarkFlagsMutuallyExclusive("probe", host)
-	}
-	return cmd
-}
-
-// The words of --closes.
-const (
-	closesClient = "client"
-	closesServer = "server"
-)
-
-func (c *planCommand) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Var(&c.rate, "rate", "new connections per second, all together")
 	flags.Var(&c.hold, "hold", "how long a connection is open")
@@ -126,11 +113,25 @@ func (c *planCommand) flags(cmd *cobra.Command) {
 	flags.IntVar(&c.probe, "probe", 0, "measure connect() while so many `PORTS` fill")
 	flags.StringVar(&c.chart, "chart", "", "draw a chart into `FILE`.svg")
 	sourceFlag(cmd, &c.source)
+	cmd.MarkFlagsMutuallyExclusive("from-live", "simulate", "probe")
+	for _, load := range []string{"rate", "hold", "destinations", "sources", "closes", "loopback", "bare"} {
+		cmd.MarkFlagsMutuallyExclusive("from-live", load) // it is measured
+		cmd.MarkFlagsMutuallyExclusive("probe", load)     // it takes no load
+	}
+	for _, host := range []string{"range", "reserved", "tw-reuse", "confidence"} {
+		cmd.MarkFlagsMutuallyExclusive("probe", host)
+	}
+	return cmd
 }
 
 func (c *planCommand) run(cmd *cobra.Command, _ []string) error {
-	if err := c.checkChart(); err != nil {
-		return err
+	if c.chart != "" { // it fails before anything is measured
+		if !strings.EqualFold(filepath.Ext(c.chart), ".svg") {
+			return fmt.Errorf("chart %q: charts are drawn as SVG only, want a file name that ends in .svg", c.chart)
+		}
+		if _, err := os.Stat(filepath.Dir(c.chart)); err != nil {
+			return fmt.Errorf("write chart %s: %w", c.chart, err)
+		}
 	}
 	switch {
 	case cmd.Flags().Changed("probe"):
@@ -138,23 +139,10 @@ func (c *planCommand) run(cmd *cobra.Command, _ []string) error {
 	case c.fromLive != 0:
 		return c.runLive(cmd.Context())
 	case c.hold == 0:
-		return errors.New("plan: want --hold, how long a connection is open, such as 5s; or --from-live 30s to measure it here")
+		return errors.New("plan: want --hold, how long a connection is open, such as 5s; " +
+			"or --from-live 30s to measure it here")
 	}
 	return c.runPlan(cmd.Context())
-}
-
-// checkChart fails before anything is measured.
-func (c *planCommand) checkChart() error {
-	if c.chart == "" {
-		return nil
-	}
-	if !strings.EqualFold(filepath.Ext(c.chart), ".svg") {
-		return fmt.Errorf("chart %q: charts are drawn as SVG only, want a file name that ends in .svg", c.chart)
-	}
-	if _, err := os.Stat(filepath.Dir(c.chart)); err != nil {
-		return fmt.Errorf("write chart %s: %w", c.chart, err)
-	}
-	return nil
 }
 
 func (c *planCommand) runPlan(ctx context.Context) error {
@@ -162,13 +150,25 @@ func (c *planCommand) runPlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, err := c.plan(&host)
+	load := c.load
+	load.Rate, load.Hold = cmp.Or(float64(c.rate), 1), time.Duration(c.hold).Seconds()
+	if c.closes == closesClient {
+		load.ClientCloses = 1
+	}
+	load.Under(&host.settings)
+	plan, err := capacity.Make(load, host.ports, float64(c.confidence))
+	if err == nil && c.rate == 0 { // the largest load that stays below the half
+		load.Rate = plan.SlowRate
+		plan, err = capacity.Make(load, host.ports, float64(c.confidence))
+	}
 	if err != nil {
 		return err
 	}
 	document := &report.Plan{SchemaVersion: report.SchemaVersion, Plan: plan, Ref: host.ref, Gaps: orEmpty(host.gaps)}
 	if c.simulate {
-		if document.Simulation, err = c.simulation(ctx, plan); err != nil {
+		stop := progress(c.Err, "simulating")
+		document.Simulation, err = simulate.Simulate(ctx, plan, simulate.DefaultBounds, simulationSeed)
+		if stop(); err != nil {
 			return err
 		}
 	}
@@ -176,7 +176,9 @@ func (c *planCommand) runPlan(ctx context.Context) error {
 		return err
 	}
 	c.printGaps(host.gaps)
-	return c.print(document, func(w io.Writer, style report.Style) error { return report.WritePlan(w, document, style) })
+	return c.print(document, func(w io.Writer, style report.Style) error {
+		return report.WritePlan(w, document, style)
+	})
 }
 
 // plannedHost is what a load is held against.
@@ -187,10 +189,15 @@ type plannedHost struct {
 	gaps     []host.Gap
 }
 
-// host reads the ports and settings to plan for, as far as flags do not say.
+// host reads the ports and settings to plan for, as far as flags do not say. With
+// --bare they are the defaults of a current kernel.
 func (c *planCommand) host(ctx context.Context) (plannedHost, error) {
 	if c.bare {
-		return c.overridden(bareHost()), nil
+		const reuseOnLoopback, reuseDelay = 2, time.Second
+		return c.overridden(plannedHost{
+			ports:    judge.PlainPorts(port.DefaultRange),
+			settings: host.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay, Timestamps: 1},
+		}), nil
 	}
 	if c.netns == collect.AllNamespaces {
 		return plannedHost{}, errOneNamespace
@@ -205,15 +212,6 @@ func (c *planCommand) host(ctx context.Context) (plannedHost, error) {
 
 var errOneNamespace = errors.New("plan: looks at one network namespace, name it by --netns")
 
-// bareHost is one with the defaults of a current kernel.
-func bareHost() plannedHost {
-	const reuseOnLoopback, reuseDelay = 2, time.Second
-	return plannedHost{
-		ports:    judge.PlainPorts(port.DefaultRange),
-		settings: host.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay, Timestamps: 1},
-	}
-}
-
 // overridden has the flags decide over what was read.
 func (c *planCommand) overridden(host plannedHost) plannedHost {
 	if c.portRange.value != nil {
@@ -226,28 +224,6 @@ func (c *planCommand) overridden(host plannedHost) plannedHost {
 		host.settings.TWReuse = int(c.twReuse[0] - '0')
 	}
 	return host
-}
-
-// plan holds the load against the ports. Without a rate it is the largest one
-// that stays below the half.
-func (c *planCommand) plan(host *plannedHost) (*capacity.Plan, error) {
-	load := c.load
-	load.Rate, load.Hold = cmp.Or(float64(c.rate), 1), time.Duration(c.hold).Seconds()
-	if c.closes == closesClient {
-		load.ClientCloses = 1
-	}
-	load.Under(&host.settings)
-	plan, err := capacity.Make(load, host.ports, float64(c.confidence))
-	if err != nil || c.rate != 0 {
-		return plan, err
-	}
-	load.Rate = plan.SlowRate
-	return capacity.Make(load, host.ports, float64(c.confidence))
-}
-
-func (c *planCommand) simulation(ctx context.Context, plan *capacity.Plan) (*simulate.Result, error) {
-	defer progress(c.Err, "simulating")()
-	return simulate.Simulate(ctx, plan, simulate.DefaultBounds, simulationSeed)
 }
 
 func (c *planCommand) runLive(ctx context.Context) error {
@@ -264,7 +240,11 @@ func (c *planCommand) runLive(ctx context.Context) error {
 		return err
 	}
 	document := &report.LivePlan{SchemaVersion: report.SchemaVersion, Live: measured, Gaps: orEmpty(measured.Gaps)}
-	if err := c.drawWorst(document); err != nil {
+	worst := document.Worst()
+	if c.chart != "" && worst == nil {
+		return errors.New("draw a chart: no destination got a new connection meanwhile")
+	}
+	if err := c.draw(func() (*chart.Chart, error) { return figure.Plan(worst.Plan), nil }); err != nil {
 		return err
 	}
 	c.printGaps(measured.Gaps)
@@ -293,14 +273,6 @@ func (c *planCommand) measure(ctx context.Context) (*capacity.Live, error) {
 	return measured, nil
 }
 
-func (c *planCommand) drawWorst(document *report.LivePlan) error {
-	worst := document.Worst()
-	if c.chart != "" && worst == nil {
-		return errors.New("draw a chart: no destination got a new connection meanwhile")
-	}
-	return c.draw(func() (*chart.Chart, error) { return figure.Plan(worst.Plan), nil })
-}
-
 func (c *planCommand) runProbe(ctx context.Context) error {
 	document := &report.Costs{SchemaVersion: report.SchemaVersion, Kernel: simulate.KernelRelease()}
 	stop := progress(c.Err, "measuring connect()")
@@ -316,7 +288,9 @@ func (c *planCommand) runProbe(ctx context.Context) error {
 	if err := c.draw(func() (*chart.Chart, error) { return figure.ConnectCost(document.Costs) }); err != nil {
 		return err
 	}
-	return c.print(document, func(w io.Writer, style report.Style) error { return report.WriteCosts(w, document, style) })
+	return c.print(document, func(w io.Writer, style report.Style) error {
+		return report.WriteCosts(w, document, style)
+	})
 }
 
 // draw writes the chart that was asked for, whole or not at all.

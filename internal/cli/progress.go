@@ -21,27 +21,25 @@ func progress(w io.Writer, what string) (stop func()) {
 	}
 	done := make(chan struct{})
 	var finished sync.WaitGroup
-	finished.Go(func() { tick(w, what, done) })
+	finished.Go(func() {
+		begun := time.Now()
+		next := time.NewTimer(progressAfter)
+		defer next.Stop()
+		for shown := false; ; shown = true {
+			select {
+			case <-done:
+				if shown {
+					fmt.Fprint(w, eraseLine)
+				}
+				return
+			case <-next.C:
+				fmt.Fprintf(w, "%s%s … %.0f s", eraseLine, what, time.Since(begun).Seconds())
+				next.Reset(progressEvery)
+			}
+		}
+	})
 	return sync.OnceFunc(func() {
 		close(done)
 		finished.Wait()
 	})
-}
-
-func tick(w io.Writer, what string, done <-chan struct{}) {
-	begun := time.Now()
-	next := time.NewTimer(progressAfter)
-	defer next.Stop()
-	for shown := false; ; shown = true {
-		select {
-		case <-done:
-			if shown {
-				fmt.Fprint(w, eraseLine)
-			}
-			return
-		case <-next.C:
-			fmt.Fprintf(w, "%s%s … %.0f s", eraseLine, what, time.Since(begun).Seconds())
-			next.Reset(progressEvery)
-		}
-	}
 }

@@ -15,7 +15,8 @@ import (
 type rate float64
 
 var rateUnits = map[string]float64{
-	"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400,
+	"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60,
+	"h": 3600, "hour": 3600, "d": 86400, "day": 86400,
 }
 
 var rateFactors = map[byte]float64{'k': 1e3, 'K': 1e3, 'M': 1e6}
@@ -29,25 +30,20 @@ func (r *rate) Set(text string) error {
 			return fmt.Errorf("%q is no unit of time; want a rate such as 900/s, 1.5k/s or 54000/min", unit)
 		}
 	}
-	value, err := parseFactored(strings.TrimSpace(number))
+	digits, factor := strings.TrimSpace(number), 1.0
+	if end := len(digits) - 1; end > 0 && rateFactors[digits[end]] > 0 {
+		digits, factor = digits[:end], rateFactors[digits[end]]
+	}
+	value, err := strconv.ParseFloat(digits, 64)
 	if err != nil {
 		return fmt.Errorf("%q is no number; want a rate such as 900/s, 1.5k/s or 54000/min", number)
 	}
-	perSecond := value / seconds
+	perSecond := value * factor / seconds
 	if !(perSecond > 0) || math.IsInf(perSecond, 0) { // NaN too
 		return errors.New("want more than 0 connections per second")
 	}
 	*r = rate(perSecond)
 	return nil
-}
-
-func parseFactored(text string) (float64, error) {
-	factor := 1.0
-	if end := len(text) - 1; end > 0 && rateFactors[text[end]] > 0 {
-		factor, text = rateFactors[text[end]], text[:end]
-	}
-	value, err := strconv.ParseFloat(text, 64)
-	return value * factor, err
 }
 
 // String is the rate per second.

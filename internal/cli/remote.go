@@ -11,7 +11,11 @@ import (
 // comes back apart: to the kernel it is a device.
 func parseRemote(text string) (remote netip.AddrPort, device string, err error) {
 	if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
-		return netip.AddrPort{}, "", fmt.Errorf("remote %q has no port: write it as %s", text, withPort(addr))
+		bare := addr.String()
+		if addr.Is6() {
+			bare = "[" + bare + "]"
+		}
+		return netip.AddrPort{}, "", fmt.Errorf("remote %q has no port: write it as %s:PORT", text, bare)
 	}
 	host, portText, found := cutPort(text)
 	if !found {
@@ -23,20 +27,22 @@ func parseRemote(text string) (remote netip.AddrPort, device string, err error) 
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %q is no IP address; names are not looked up, give an address (`getent ahosts NAME` lists them)", text, host)
+		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %q is no IP address; names are not looked up, "+
+			"give an address (`getent ahosts NAME` lists them)", text, host)
 	}
-	if err := connectable(addr); err != nil {
+	switch {
+	case addr.IsUnspecified():
+		err = fmt.Errorf("%s is no destination; connect() takes it for loopback, so give 127.0.0.1 or ::1", addr)
+	case addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		err = fmt.Errorf("%s is no address of one host", addr)
+	case addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "":
+		err = fmt.Errorf("a link-local address needs its interface: [%s%%eth0]:PORT", addr)
+	}
+	if err != nil {
 		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %w", text, err)
 	}
 	addr, device = cutZone(addr)
 	return netip.AddrPortFrom(addr, number), device, nil
-}
-
-func withPort(addr netip.Addr) string {
-	if addr.Is6() {
-		return "[" + addr.String() + "]:PORT"
-	}
-	return addr.String() + ":PORT"
 }
 
 // cutPort splits host:port at the last colon and takes the brackets off an IPv6 host.
@@ -62,32 +68,7 @@ func parsePort(text string) (uint16, error) {
 	return uint16(n), nil
 }
 
-func connectable(addr netip.Addr) error {
-	switch {
-	case addr.IsUnspecified():
-		return fmt.Errorf("%s is no destination; connect() takes it for loopback, so give 127.0.0.1 or ::1", addr)
-	case addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return fmt.Errorf("%s is no address of one host", addr)
-	case addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "":
-		return fmt.Errorf("a link-local address needs its interface: [%s%%eth0]:PORT", addr)
-	}
-	return nil
-}
-
 // cutZone normalises an address as sockets carry it: IPv4-mapped as IPv4, the zone apart.
 func cutZone(addr netip.Addr) (netip.Addr, string) {
 	return addr.WithZone("").Unmap(), addr.Zone()
-}
-
-// parseLocal reads the address of --local, which must suit the remote one.
-func parseLocal(text string, remote netip.Addr) (netip.Addr, error) {
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("--local %q: want an IP address without a port", text)
-	}
-	addr, _ = cutZone(addr)
-	if addr.Is4() != remote.Is4() {
-		return netip.Addr{}, fmt.Errorf("--local %s and remote %s: one is IPv4, the other IPv6", addr, remote)
-	}
-	return addr, nil
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io"
 
@@ -20,30 +19,46 @@ remove keep the rest of it.`
 
 func newReserve(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "reserve",
-		Short:   "Keep ports from being picked automatically",
-		Long:    reserveLong,
-		Example: "  portrange reserve add 8080,9148-9150 --persist\n  portrange reserve remove 8080\n  portrange reserve list",
-		Args:    noSubcommand,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:   "reserve",
+		Short: "Keep ports from being picked automatically",
+		Long:  reserveLong,
+		Example: "  portrange reserve add 8080,9148-9150 --persist\n" +
+			"  portrange reserve remove 8080\n  portrange reserve list",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return fmt.Errorf("%s: want add, remove or list, got %q", cmd.Name(), args[0])
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "Print the reserved ports",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			const settingsAlone = 0
+			state, _, err := a.look(cmd.Context(), collect.Auto, settingsAlone, "reading settings")
+			if err != nil {
+				return err
+			}
+			doc := report.NewReserved(state.Namespaces, orEmpty(state.Gaps))
+			a.printGaps(doc.Gaps)
+			return a.print(doc, func(w io.Writer, style report.Style) error { return report.WriteReserved(w, doc, style) })
+		},
 	}
 	cmd.AddCommand(
-		newReserveChange(a, "add PORTS", "Reserve ports", func(wish *act.Wish, ports *port.Set) { wish.Add = ports }),
-		newReserveChange(a, "remove PORTS", "Reserve ports no longer", func(wish *act.Wish, ports *port.Set) { wish.Remove = ports }),
-		newReserveList(a),
+		newReserveChange(a, "add PORTS", "Reserve ports",
+			func(wish *act.Wish, ports *port.Set) { wish.Add = ports }),
+		newReserveChange(a, "remove PORTS", "Reserve ports no longer",
+			func(wish *act.Wish, ports *port.Set) { wish.Remove = ports }),
+		list,
 	)
 	return cmd
 }
 
-func noSubcommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s: want add, remove or list, got %q", cmd.Name(), args[0])
-}
-
 func newReserveChange(a *app, use, short string, wish func(*act.Wish, *port.Set)) *cobra.Command {
-	c := newChangeCommand(a)
+	c := &changeCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
@@ -59,29 +74,4 @@ func newReserveChange(a *app, use, short string, wish func(*act.Wish, *port.Set)
 	}
 	c.flags(cmd)
 	return cmd
-}
-
-func newReserveList(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "Print the reserved ports",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			doc, err := a.reserved(cmd.Context())
-			if err != nil {
-				return err
-			}
-			a.printGaps(doc.Gaps)
-			return a.print(doc, func(w io.Writer, style report.Style) error { return report.WriteReserved(w, doc, style) })
-		},
-	}
-}
-
-func (a *app) reserved(ctx context.Context) (*report.Reserved, error) {
-	const settingsAlone = 0
-	state, _, err := a.look(ctx, collect.Auto, settingsAlone, "reading settings")
-	if err != nil {
-		return nil, err
-	}
-	return report.NewReserved(state.Namespaces, orEmpty(state.Gaps)), nil
 }

@@ -58,35 +58,32 @@ type changeCommand struct {
 	format emit.Format
 }
 
-func newChangeCommand(a *app) *changeCommand {
-	return &changeCommand{app: a}
-}
-
 func (c *changeCommand) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&c.wish.Persist, "persist", false, "also write it for the next boot")
-	flags.BoolVar(&c.wish.FixConflicts, "fix-conflicts", false, "with --persist, comment out lines of other files in /etc that override it")
+	flags.BoolVar(&c.wish.FixConflicts, "fix-conflicts", false,
+		"with --persist, comment out lines of other files in /etc that override it")
 	flags.BoolVar(&c.dryRun, dryRunFlag, false, "print the plan with the changes of files, and change nothing")
 	flags.Var((*span)(&c.within), "confirm", "take it back after this `TIME` unless portrange confirm is run")
 	flags.BoolVar(&c.yes, "yes", false, "do not ask")
-	choiceFlag(cmd, &c.format, "emit", "print the settings in the form of another system, and change nothing", emit.Formats()...)
+	choiceFlag(cmd, &c.format, "emit", "print the settings in the form of another system, and change nothing",
+		emit.Formats()...)
 	sourceFlag(cmd, &c.source)
-	cmd.SetFlagErrorFunc(portFlagError)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if !errors.As(err, &unknown) {
+			return flagError(cmd, err)
+		}
+		name := unknown.GetSpecifiedName()
+		if name != "" && strings.Trim(name, "0123456789") == "" { // -5 was meant to be a port
+			return fmt.Errorf("-%s is not a port number from 0 to 65535; see `%s --help`", name, cmd.CommandPath())
+		}
+		return flagError(cmd, err)
+	})
 }
-
-// portFlagError takes -5 for the port that it was meant to be.
-func portFlagError(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) && isNumber(unknown.GetSpecifiedName()) {
-		return fmt.Errorf("-%s is not a port number from 0 to 65535; see `%s --help`", unknown.GetSpecifiedName(), cmd.CommandPath())
-	}
-	return flagError(cmd, err)
-}
-
-func isNumber(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
 func newSet(a *app) *cobra.Command {
-	c := newChangeCommand(a)
+	c := &changeCommand{app: a}
 	cmd := &cobra.Command{
 		Use:     "set LOW HIGH",
 		Short:   "Change the local port range, safely",
@@ -101,14 +98,14 @@ func newSet(a *app) *cobra.Command {
 			return c.run(cmd, args)
 		},
 	}
-	cmd.Flags().BoolVar(&c.wish.ReserveFound, "reserve", false, "also reserve the ports that the plan finds in the way")
+	cmd.Flags().BoolVar(&c.wish.ReserveFound, "reserve", false,
+		"also reserve the ports that the plan finds in the way")
 	c.flags(cmd)
 	return cmd
 }
 
-// check refuses combinations of flags that make no sense.
-func (c *changeCommand) check(cmd *cobra.Command) error {
-	switch {
+func (c *changeCommand) run(cmd *cobra.Command, args []string) error {
+	switch { // what makes no sense together
 	case cmd.Flags().Changed("confirm") && c.within < time.Second:
 		return fmt.Errorf("--confirm %v: want a second or more, such as 60s", c.within)
 	case c.wish.FixConflicts && !c.wish.Persist:
@@ -117,13 +114,6 @@ func (c *changeCommand) check(cmd *cobra.Command) error {
 		return errors.New("--emit changes nothing: leave out --persist and --confirm")
 	case c.format != "" && c.json:
 		return errors.New("--emit prints the form of another system: leave out --json")
-	}
-	return nil
-}
-
-func (c *changeCommand) run(cmd *cobra.Command, args []string) error {
-	if err := c.check(cmd); err != nil {
-		return err
 	}
 	c.wish.Origin = c.origin(cmd, args)
 	look, actor, err := c.survey(cmd.Context(), c.source)
@@ -134,13 +124,9 @@ func (c *changeCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.format != "" {
-		return c.emit(plan)
+	if c.format == "" {
+		return c.carryOut(cmd.Context(), actor, plan)
 	}
-	return c.carryOut(cmd.Context(), actor, plan)
-}
-
-func (c *changeCommand) emit(plan *act.Plan) error {
 	var settings []emit.Setting
 	for _, value := range plan.Values() {
 		settings = append(settings, emit.Setting(value))
@@ -151,7 +137,9 @@ func (c *changeCommand) emit(plan *act.Plan) error {
 func (c *changeCommand) carryOut(ctx context.Context, actor *act.Actor, plan *act.Plan) error {
 	doc := report.NewChange(plan)
 	c.printGaps(doc.Gaps)
-	err := c.preview(!c.yes && !c.dryRun, func(w io.Writer, style report.Style) error { return report.WriteChange(w, doc, style) })
+	err := c.preview(!c.yes && !c.dryRun, func(w io.Writer, style report.Style) error {
+		return report.WriteChange(w, doc, style)
+	})
 	if err != nil {
 		return err
 	}
@@ -167,14 +155,26 @@ func (c *changeCommand) carryOut(ctx context.Context, actor *act.Actor, plan *ac
 		return err
 	case doc.Outcome == report.Refused:
 		return exitStatus(ExitFinding)
-	case doc.Outcome == report.Waiting:
-		return c.await(ctx, actor, entry)
+	case doc.Outcome != report.Waiting:
+		return nil
 	}
-	return nil
+	how := "`portrange confirm` keeps it"
+	_, onTerminal := terminal(c.In)
+	if onTerminal {
+		how = "Enter, or `portrange confirm` elsewhere, keeps it"
+	}
+	fmt.Fprintf(c.Err, "Done: change %d, until %s. %s; otherwise it goes back.\n",
+		entry.ID, entry.Deadline.Local().Format(time.DateTime), how)
+	if !onTerminal {
+		return nil
+	}
+	return c.awaitEnter(ctx, actor, entry)
 }
 
 // decide carries the plan out where it may be, and notes what became of it.
-func (c *changeCommand) decide(ctx context.Context, actor *act.Actor, plan *act.Plan, doc *report.Change) (*journal.Entry, error) {
+func (c *changeCommand) decide(
+	ctx context.Context, actor *act.Actor, plan *act.Plan, doc *report.Change,
+) (*journal.Entry, error) {
 	switch {
 	case plan.Empty():
 		doc.Outcome = report.Nothing

@@ -57,7 +57,8 @@ func newShow(a *app) *cobra.Command {
 func (c *showCommand) flags(cmd *cobra.Command) {
 	c.limit, c.sort = textPools, judge.ByUsed
 	cmd.Flags().Var(&c.limit, "limit", "pools to show, 0 for all")
-	choiceFlag(cmd, &c.sort, "sort", "most used, fewest left or largest share first", judge.ByUsed, judge.ByLeft, judge.ByRatio)
+	choiceFlag(cmd, &c.sort, "sort", "most used, fewest left or largest share first",
+		judge.ByUsed, judge.ByLeft, judge.ByRatio)
 	choiceFlag(cmd, &c.proto, "proto", "only pools of one protocol", port.TCP.String(), port.UDP.String())
 	sourceFlag(cmd, &c.source)
 	ownersFlag(cmd, &c.owners, true)
@@ -71,36 +72,21 @@ func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
 	document := report.NewShow(state, rules.Pools(state))
 	document.Proto = c.proto
 	for i := range document.Namespaces {
-		c.arrange(&document.Namespaces[i])
-	}
-	if c.json && cmd.Flags().Changed("limit") {
-		c.cut(document.Namespaces)
+		shown := &document.Namespaces[i]
+		if c.proto != "" {
+			shown.Pools = slices.DeleteFunc(shown.Pools, func(p judge.Pool) bool { return p.Proto != c.proto })
+			shown.LocalPools = slices.DeleteFunc(shown.LocalPools, func(p judge.LocalPool) bool { return p.Proto != c.proto })
+			shown.Findings = slices.DeleteFunc(shown.Findings, func(f report.Finding) bool {
+				return f.Subject.Proto != "" && f.Subject.Proto != c.proto
+			})
+		}
+		judge.SortPools(shown.Pools, c.sort)
+		if c.json && cmd.Flags().Changed("limit") && c.limit > 0 {
+			shown.Pools = shown.Pools[:min(len(shown.Pools), int(c.limit))]
+		}
 	}
 	c.printGaps(document.Gaps)
 	return c.print(document, func(w io.Writer, style report.Style) error {
 		return report.WriteShow(w, document, int(c.limit), style)
 	})
-}
-
-// arrange filters and sorts as the flags say.
-func (c *showCommand) arrange(shown *report.Shown) {
-	if c.proto != "" {
-		shown.Pools = slices.DeleteFunc(shown.Pools, func(pool judge.Pool) bool { return pool.Proto != c.proto })
-		shown.LocalPools = slices.DeleteFunc(shown.LocalPools, func(pool judge.LocalPool) bool { return pool.Proto != c.proto })
-		shown.Findings = slices.DeleteFunc(shown.Findings, func(f report.Finding) bool {
-			return f.Subject.Proto != "" && f.Subject.Proto != c.proto
-		})
-	}
-	judge.SortPools(shown.Pools, c.sort)
-}
-
-// cut keeps the first --limit destinations.
-func (c *showCommand) cut(verdicts []report.Shown) {
-	if c.limit == 0 {
-		return
-	}
-	for i := range verdicts {
-		v := &verdicts[i]
-		v.Pools = v.Pools[:min(len(v.Pools), int(c.limit))]
-	}
 }

@@ -65,7 +65,10 @@ func newSockets(a *app) *cobra.Command {
 }
 
 func (c *socketsCommand) run(cmd *cobra.Command, _ []string) error {
-	wanted, err := c.filter()
+	if len(c.processes) > 0 && !c.owners {
+		return errors.New("--process needs the owners, leave --owners=false out")
+	}
+	wanted, err := newFilter(c.states, c.locals, c.remotes, c.processes, c.inRange)
 	if err != nil {
 		return err
 	}
@@ -76,13 +79,6 @@ func (c *socketsCommand) run(cmd *cobra.Command, _ []string) error {
 	return cmp.Or(c.stream(cmd.Context(), v, wanted), v.Close())
 }
 
-func (c *socketsCommand) filter() (*filter, error) {
-	if len(c.processes) > 0 && !c.owners {
-		return nil, errors.New("--process needs the owners, leave --owners=false out")
-	}
-	return newFilter(c.states, c.locals, c.remotes, c.processes, c.inRange)
-}
-
 // rowPrinter prints sockets as they come.
 type rowPrinter interface {
 	Write(*report.Socket) error
@@ -91,10 +87,17 @@ type rowPrinter interface {
 
 // stream prints the sockets one by one; nothing but gaps is kept.
 func (c *socketsCommand) stream(ctx context.Context, v *view, wanted *filter) error {
-	defer c.progressBeside("listing sockets")()
+	if _, onTerminal := terminal(c.Out); !onTerminal { // there the rows show that work goes on
+		defer progress(c.Err, "listing sockets")()
+	}
 	out := bufio.NewWriterSize(c.Out, 64<<10)
-	printer := c.printer(out)
-	names := userNames{}
+	var printer rowPrinter
+	if c.json {
+		printer = report.NewSocketsJSON(out)
+	} else {
+		printer = report.NewSocketsText(out, c.netns == collect.AllNamespaces, c.style())
+	}
+	names := map[uint32]string{}
 	var gaps host.Gaps
 	gaps.Add(v.gaps...)
 	rows := v.Rows(ctx, v.targets, &gaps)
@@ -114,22 +117,9 @@ func (c *socketsCommand) stream(ctx context.Context, v *view, wanted *filter) er
 	return errors.Join(printer.Close(missed), out.Flush())
 }
 
-func (c *socketsCommand) printer(out *bufio.Writer) rowPrinter {
-	if c.json {
-		return report.NewSocketsJSON(out)
-	}
-	return report.NewSocketsText(out, c.netns == collect.AllNamespaces, c.style())
-}
-
-// progressBeside shows progress unless the rows themselves appear on the terminal.
-func (c *socketsCommand) progressBeside(what string) (stop func()) {
-	if _, onTerminal := terminal(c.Out); onTerminal {
-		return func() {}
-	}
-	return progress(c.Err, what)
-}
-
-func socketDocument(row *collect.Row, names userNames) *report.Socket {
+// socketDocument takes the names of users from names, and puts those there that it
+// has to look up.
+func socketDocument(row *collect.Row, names map[uint32]string) *report.Socket {
 	s := &row.Socket
 	document := &report.Socket{
 		NetNS: row.Namespace.ID, Name: row.Namespace.Name,
@@ -143,28 +133,20 @@ func socketDocument(row *collect.Row, names userNames) *report.Socket {
 		document.Remote = s.Remote.String()
 	}
 	if s.Timer.Kind != port.TimerOff {
-		document.Timer = &report.Timer{Kind: s.Timer.Kind.String(), ExpiresMS: s.Timer.Expires.Milliseconds(), Retries: s.Timer.Retries}
+		document.Timer = &report.Timer{
+			Kind: s.Timer.Kind.String(), ExpiresMS: s.Timer.Expires.Milliseconds(), Retries: s.Timer.Retries,
+		}
 	}
-	if hasUser(s) {
-		document.UID, document.User = &s.UID, names.of(s.UID)
+	if s.Mini || s.State == port.NewSynRecv { // too small for the kernel to keep a user with it
+		return document
 	}
-	return document
-}
-
-// hasUser reports whether the kernel keeps a user for the socket: timewait and
-// request sockets are too small for one.
-func hasUser(s *port.Socket) bool { return !s.Mini && s.State != port.NewSynRecv }
-
-// userNames looks users up, each once.
-type userNames map[uint32]string
-
-func (names userNames) of(uid uint32) string {
-	name, known := names[uid]
+	name, known := names[s.UID]
 	if !known {
-		if found, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+		if found, err := user.LookupId(strconv.FormatUint(uint64(s.UID), 10)); err == nil {
 			name = found.Username
 		}
-		names[uid] = name
+		names[s.UID] = name
 	}
-	return name
+	document.UID, document.User = &s.UID, name
+	return document
 }

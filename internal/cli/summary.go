@@ -21,9 +21,18 @@ func newSummary(a *app) *cobra.Command {
 		Example: "  portrange summary\n  portrange summary --netns all --json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			document, err := a.summary(cmd)
+			// Which sockets have a port sock_diag tells to everybody.
+			state, _, err := a.look(cmd.Context(), collect.Netlink, host.WantTotals, "counting sockets")
 			if err != nil {
 				return err
+			}
+			document := &report.Summary{
+				SchemaVersion: report.SchemaVersion, Namespaces: []host.Totals{}, Gaps: orEmpty(state.Gaps),
+			}
+			for i := range state.Namespaces {
+				if totals := state.Namespaces[i].Totals; totals != nil {
+					document.Namespaces = append(document.Namespaces, *totals)
+				}
 			}
 			a.printGaps(document.Gaps)
 			return a.print(document, func(w io.Writer, style report.Style) error {
@@ -31,19 +40,4 @@ func newSummary(a *app) *cobra.Command {
 			})
 		},
 	}
-}
-
-func (a *app) summary(cmd *cobra.Command) (*report.Summary, error) {
-	// Which sockets have a port sock_diag tells to everybody.
-	state, _, err := a.look(cmd.Context(), collect.Netlink, host.WantTotals, "counting sockets")
-	if err != nil {
-		return nil, err
-	}
-	document := &report.Summary{SchemaVersion: report.SchemaVersion, Namespaces: []host.Totals{}, Gaps: orEmpty(state.Gaps)}
-	for i := range state.Namespaces {
-		if totals := state.Namespaces[i].Totals; totals != nil {
-			document.Namespaces = append(document.Namespaces, *totals)
-		}
-	}
-	return document, nil
 }

@@ -55,7 +55,9 @@ func (c *undoCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	doc := report.NewUndo(undo)
-	err = c.preview(!c.yes && !c.dryRun, func(w io.Writer, style report.Style) error { return report.WriteUndo(w, doc, style) })
+	err = c.preview(!c.yes && !c.dryRun, func(w io.Writer, style report.Style) error {
+		return report.WriteUndo(w, doc, style)
+	})
 	if err != nil {
 		return err
 	}

@@ -32,31 +32,18 @@ func newVersion(a *app) *cobra.Command {
 }
 
 func printVersion(a *app) error {
-	b := thisBuild()
+	info, _ := debug.ReadBuildInfo()
+	b := readBuild(info)
 	return a.print(b, func(w io.Writer, _ report.Style) error {
 		_, err := fmt.Fprintln(w, b)
 		return err
 	})
 }
 
+// versionFlag is a flag of our own: cobra's takes a template for its words, and
+// text/template in a program makes the linker keep every exported method of all
+// its packages, a quarter of the whole.
 const versionFlag = "version"
-
-// showOrVersion runs show unless --version is given. The flag is our own: cobra's
-// takes a template for its words, and text/template in a program makes the linker
-// keep every exported method of all its packages, a quarter of the whole.
-func showOrVersion(a *app, show *showCommand) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		if asked, _ := cmd.Flags().GetBool(versionFlag); asked {
-			return printVersion(a)
-		}
-		return show.run(cmd, args)
-	}
-}
-
-func thisBuild() build {
-	info, _ := debug.ReadBuildInfo()
-	return readBuild(info)
-}
 
 func readBuild(info *debug.BuildInfo) build {
 	b := build{

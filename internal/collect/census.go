@@ -25,13 +25,6 @@ func (c *census) add(s *port.Socket, processes ...host.Process) {
 	c.credit(holdKey{s.Local.Port(), s.Proto}, s.State, processes)
 }
 
-// merge takes in what another census has.
-func (c *census) merge(other *census) {
-	for key, hold := range other.holds {
-		c.credit(key, hold.State, hold.Processes)
-	}
-}
-
 // credit lets a listener speak for the port: what it accepted has the same one.
 func (c *census) credit(key holdKey, state port.State, processes []host.Process) {
 	hold, known := c.holds[key]

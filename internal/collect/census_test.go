@@ -51,7 +51,7 @@ func TestCensus(t *testing.T) {
 			s.credit(&host.Holder{Socket: *socket, Process: process})
 		}
 	}
-	s.settle(host.WantHolds)
+	(&pass{want: host.WantHolds}).finish(s)
 	want := []host.Hold{
 		{Port: 80, Proto: port.TCP, State: port.Listen, Processes: []host.Process{nginx}},
 		{Port: 81, Proto: port.TCP, State: port.BoundInactive, Processes: []host.Process{nginx}},
@@ -102,7 +102,7 @@ func TestMostPorts(t *testing.T) {
 	if most := mostPorts(ns); most.Ports != 0 {
 		t.Errorf("without owners: %+v", most)
 	}
-	ns.Holdings = host.NewHoldings(countable(settings))
+	ns.Holdings = host.NewHoldings(settings.Range.Set())
 	hold := func(process host.Process, sockets ...*port.Socket) {
 		for _, s := range sockets {
 			ns.Holdings.Add(&host.Holder{Socket: *s, Process: process})

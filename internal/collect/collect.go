@@ -51,7 +51,10 @@ func Open(ctx context.Context, options Options, want host.Want) (*Collector, err
 		c.features = feature.Probe(types, &c.gaps)
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, c.closeAfter(err)
+		if failed := c.Close(); failed != nil {
+			return nil, fmt.Errorf("%w; %w", err, failed)
+		}
+		return nil, err
 	}
 	return c, nil
 }
@@ -93,11 +96,4 @@ func (c *Collector) Close() error {
 		return fmt.Errorf("close the socket source: %w", err)
 	}
 	return nil
-}
-
-func (c *Collector) closeAfter(err error) error {
-	if failed := c.Close(); failed != nil {
-		return fmt.Errorf("%w; %w", err, failed)
-	}
-	return err
 }

@@ -12,10 +12,16 @@ import (
 // or the consumer wants no more. The times of the looks do not drift: they are
 // whole intervals after the first one, but for a look that comes late because the
 // one before it, or the consumer, took that long. Looks never overlap.
-func (c *Collector) Every(ctx context.Context, targets []netns.Namespace, want host.Want, interval time.Duration) *host.Stream[*host.State] {
+func (c *Collector) Every(
+	ctx context.Context, targets []netns.Namespace, want host.Want, interval time.Duration,
+) *host.Stream[*host.State] {
 	return host.NewStream(func(yield func(*host.State) bool) error {
 		for due := time.Now(); ; due = next(due, time.Now(), interval) {
-			if err := sleepUntil(ctx, due); err != nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Until(due)):
+			}
+			if err := ctx.Err(); err != nil {
 				return err
 			}
 			state, err := c.Look(ctx, targets, want)
@@ -36,15 +42,4 @@ func next(due, now time.Time, interval time.Duration) time.Time {
 		return due.Add(late / interval * interval) // now, and the one after that in time again
 	}
 	return due.Add(interval)
-}
-
-func sleepUntil(ctx context.Context, due time.Time) error {
-	timer := time.NewTimer(time.Until(due))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return ctx.Err()
-	}
 }

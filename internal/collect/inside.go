@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
 
 	"portrange/internal/host"
 	"portrange/internal/kernel/limits"
@@ -27,10 +26,12 @@ func (p *pass) readInside(ctx context.Context, s *site) (err error) {
 		p.gaps.Missing(host.PartVRF, s.ns.ID, err)
 	}
 	if p.want.Has(host.WantLimits) {
-		s.ns.Conntrack = read(&p.gaps, host.PartConntrack, s.ns.ID, func() (host.Conntrack, error) {
-			table, err := limits.ReadConntrack()
-			return table, unlessAbsent(err)
-		})
+		switch table, err := limits.ReadConntrack(); {
+		case err == nil:
+			s.ns.Conntrack = &table
+		case !errors.Is(err, fs.ErrNotExist): // a kernel that tracks no connections is no gap
+			p.gaps.Missing(host.PartConntrack, s.ns.ID, err)
+		}
 	}
 	if p.want.Has(host.WantTCP) {
 		s.ns.TimeWait = read(&p.gaps, host.PartTimeWait, s.ns.ID, limits.ReadTimeWait)
@@ -41,46 +42,26 @@ func (p *pass) readInside(ctx context.Context, s *site) (err error) {
 		p.gaps.AddOf(s.ns.ID, gaps...)
 	}
 	if p.want.Any(host.WantOpened | host.WantTotals) {
-		p.count(s)
+		if stats := read(&p.gaps, host.PartTotals, s.ns.ID, sockstat.Read); stats != nil {
+			s.ns.Opened = &stats.Opened
+			if p.want.Has(host.WantTotals) {
+				totals := stats.Totals()
+				totals.NetNS, totals.Name = s.ns.ID, s.ns.Name
+				s.ns.Totals = &totals
+			}
+		}
 	}
 	return nil
-}
-
-// count reads the kernel's counters of sockets.
-func (p *pass) count(s *site) {
-	stats, err := sockstat.Read()
-	if err != nil {
-		p.gaps.Missing(host.PartTotals, s.ns.ID, err)
-		return
-	}
-	s.ns.Opened = &stats.Opened
-	if p.want.Has(host.WantTotals) {
-		totals := stats.Totals()
-		totals.NetNS, totals.Name = s.ns.ID, s.ns.Name
-		s.ns.Totals = &totals
-	}
-}
-
-// errAbsent: the kernel does not have it, and so nothing is missing.
-var errAbsent = errors.New("not there")
-
-func unlessAbsent(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return errAbsent
-	}
-	return err
 }
 
 // read is what fn reads, nil with a gap where it fails.
 func read[T any](gaps *host.Gaps, part host.Part, netns uint64, fn func() (T, error)) *T {
 	value, err := fn()
-	if err == nil {
-		return &value
-	}
-	if !errors.Is(err, errAbsent) {
+	if err != nil {
 		gaps.Missing(part, netns, err)
+		return nil
 	}
-	return nil
+	return &value
 }
 
 // machine reads what all namespaces share.
@@ -107,31 +88,26 @@ var errElsewhere = errors.New("they can be seen from the host's network namespac
 
 // readHostRange takes the host's range from its own look, where there is one.
 func (p *pass) readHostRange() {
-	at := slices.IndexFunc(p.sites, func(s *site) bool { return s.target.Name == port.Host })
-	if at >= 0 {
-		ns := &p.sites[at].ns
-		p.state.HostRange, p.state.HostNetNS = &ns.Settings.Range, ns.ID
-		return
+	for _, s := range p.sites {
+		if s.target.Name == port.Host {
+			p.state.HostRange, p.state.HostNetNS = &s.ns.Settings.Range, s.ns.ID
+			return
+		}
 	}
-	err := p.openHostRange()
-	p.gaps.MissingObject(host.PartSettings, "the host's port range", 0, err)
-}
-
-func (p *pass) openHostRange() error {
 	handle, err := netns.Open(port.Host)
-	if err != nil {
-		return err
-	}
-	defer handle.Close()
-	return handle.Do(func() error {
-		text, err := sysctl.Get(port.KeyRange)
-		if err != nil {
+	if err == nil {
+		defer handle.Close()
+		err = handle.Do(func() error {
+			text, err := sysctl.Get(port.KeyRange)
+			if err != nil {
+				return err
+			}
+			ports, err := port.ParseRange(text)
+			if err == nil {
+				p.state.HostRange, p.state.HostNetNS = &ports, handle.ID
+			}
 			return err
-		}
-		ports, err := port.ParseRange(text)
-		if err == nil {
-			p.state.HostRange, p.state.HostNetNS = &ports, handle.ID
-		}
-		return err
-	})
+		})
+	}
+	p.gaps.MissingObject(host.PartSettings, "the host's port range", 0, err)
 }

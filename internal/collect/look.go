@@ -29,7 +29,13 @@ func (c *Collector) Look(ctx context.Context, targets []netns.Namespace, want ho
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		p.enter(ctx, target)
+		s := &site{target: target, ns: host.Namespace{ID: target.ID, Name: target.String(), Ref: reference(target)}}
+		if err := within(target, func(*netns.Handle) error { return p.readInside(ctx, s) }); err != nil {
+			p.fail(target, host.PartSettings, err) // it has gone, or may not be entered
+			continue
+		}
+		s.begin(want)
+		p.sites = append(p.sites, s)
 	}
 	p.machine()
 	p.claim(ctx)
@@ -74,18 +80,6 @@ func (p *pass) identify() error {
 	return nil
 }
 
-// enter reads what has to be read inside the target, but for its sockets. A
-// namespace that has gone or may not be entered is a gap.
-func (p *pass) enter(ctx context.Context, target netns.Namespace) {
-	s := &site{target: target, ns: host.Namespace{ID: target.ID, Name: target.String(), Ref: reference(target)}}
-	if err := within(target, func(*netns.Handle) error { return p.readInside(ctx, s) }); err != nil {
-		p.fail(target, host.PartSettings, err)
-		return
-	}
-	s.begin(p.want)
-	p.sites = append(p.sites, s)
-}
-
 // fail leaves a namespace out, with a gap that says why.
 func (p *pass) fail(target netns.Namespace, what host.Part, err error) {
 	p.failures = append(p.failures, err)
@@ -113,31 +107,37 @@ func (p *pass) claim(ctx context.Context) {
 	}
 }
 
-// finish puts a site into the state.
+// finish brings together what the passes left of a site, and puts it into the state.
 func (p *pass) finish(s *site) {
 	if s.failed != nil {
 		p.fail(s.target, host.PartSockets, s.failed)
 		return
 	}
-	if s.unlisted != nil && !p.addIdle(s) {
+	switch {
+	case s.unlisted == nil:
+	case p.programs == nil || p.cut || !p.want.Any(needFiles): // nobody saw the idle bound sockets
 		s.ns.Partial = true
 		p.gaps.AddOf(s.ns.ID, *s.unlisted)
+	default: // the pass over open files saw them, as far as they are open somewhere
+		for i := range s.idle {
+			s.see(&s.idle[i])
+		}
 	}
-	s.settle(p.want)
+	if s.census != nil {
+		for key, hold := range s.held.holds {
+			s.census.credit(key, hold.State, hold.Processes)
+		}
+		s.ns.Holds, s.ns.Takers = s.census.list(), s.takers.list()
+	}
+	if p.want.Has(host.WantClaims) {
+		s.ns.Claims, s.ns.Holds = services.Settle(s.ns.Claims, s.ns.Holds)
+	}
+	if s.ns.Totals != nil {
+		r := s.ns.Settings.Range
+		s.ns.Totals.Ports = host.PortTotals{Bound: s.bound.Len(), InRange: s.bound.CountIn(r.Set()), RangeSize: r.Size()}
+	}
 	p.busiest(s)
 	p.state.Namespaces = append(p.state.Namespaces, s.ns)
-}
-
-// addIdle brings in the idle bound sockets that the kernel did not list, as far
-// as they are open somewhere. It is false where nobody saw them.
-func (p *pass) addIdle(s *site) bool {
-	if p.programs == nil || p.cut || !p.want.Any(needFiles) {
-		return false
-	}
-	for i := range s.idle {
-		s.see(&s.idle[i])
-	}
-	return true
 }
 
 // nothing is the error of a host of which nothing could be read.

@@ -98,8 +98,9 @@ func (r *rows) findOwners(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// read yields the sockets of one target. The error is [errStopped] when no more
-// are wanted.
+// read yields the sockets of one target from the first source. Where that fails
+// before it has yielded a socket, the next one takes its place. The error is
+// [errStopped] when no more are wanted.
 func (r *rows) read(ctx context.Context, target netns.Namespace) error {
 	return within(target, func(at *netns.Handle) error {
 		settings, err := sysctl.Read()
@@ -107,30 +108,28 @@ func (r *rows) read(ctx context.Context, target netns.Namespace) error {
 			return err
 		}
 		devices := deviceNames()
-		return r.stream(ctx, at, func(socket *port.Socket) bool {
+		visit := func(socket *port.Socket) bool {
 			return r.yield(Row{
 				Namespace: target, Range: settings.Range, Socket: *socket,
 				Device: devices(socket.Device), Processes: slices.Collect(r.index.Holders(socket.Inode)),
 			})
-		})
+		}
+		for i, from := range r.sources {
+			err = r.walk(ctx, from, at, visit)
+			if err == nil || r.cut || ctx.Err() != nil || errors.Is(err, errStopped) {
+				return err
+			}
+			if i+1 < len(r.sources) {
+				r.gaps.Missing(from.lost(), at.ID, err)
+			}
+		}
+		return err
 	})
 }
 
-// stream reads from the first source. Where that fails before it has yielded a
-// socket, the next one takes its place.
-func (r *rows) stream(ctx context.Context, at *netns.Handle, visit func(*port.Socket) bool) (err error) {
-	for i, from := range r.sources {
-		if err = r.through(ctx, from, at, visit); err == nil || r.cut || ctx.Err() != nil || errors.Is(err, errStopped) {
-			return err
-		}
-		if i+1 < len(r.sources) {
-			r.gaps.Missing(from.lost(), at.ID, err)
-		}
-	}
-	return err
-}
-
-func (r *rows) through(ctx context.Context, from source, at *netns.Handle, visit func(*port.Socket) bool) error {
+// walk visits the sockets that one source lists, and the idle ones that it did not
+// list where the open files showed them, each once.
+func (r *rows) walk(ctx context.Context, from source, at *netns.Handle, visit func(*port.Socket) bool) error {
 	var n notes
 	begun := false
 	sockets := from.sockets(ctx, at, &n)
@@ -144,19 +143,13 @@ func (r *rows) through(ctx context.Context, from source, at *netns.Handle, visit
 		r.cut = begun
 		return err
 	}
-	return r.take(at.ID, n.gaps.List(), visit)
-}
-
-// take notes what a source missed, and yields the idle sockets that it did not
-// list where the open files showed them, each once.
-func (r *rows) take(netns uint64, gaps []host.Gap, visit func(*port.Socket) bool) error {
-	for _, gap := range gaps {
+	for _, gap := range n.gaps.List() {
 		if gap.Part != host.PartIdle || !r.seen {
-			r.gaps.AddOf(netns, gap)
+			r.gaps.AddOf(at.ID, gap)
 			continue
 		}
 		known := map[uint64]bool{}
-		for _, socket := range r.idle[netns] {
+		for _, socket := range r.idle[at.ID] {
 			if known[socket.Inode] {
 				continue
 			}

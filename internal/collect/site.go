@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 
-	"portrange/internal/collect/services"
 	"portrange/internal/host"
 	"portrange/internal/kernel/limits"
 	"portrange/internal/kernel/netns"
@@ -40,7 +39,9 @@ func (s *site) begin(want host.Want) {
 		s.ns.Usage = s.newUsage()
 	}
 	if want.Any(needFiles) {
-		s.ns.Holdings = host.NewHoldings(countable(s.ns.Settings))
+		countable := s.ns.Settings.Range.Set() // ports on which a connection may use one of a pool's
+		countable.Subtract(s.ns.Settings.Reserved)
+		s.ns.Holdings = host.NewHoldings(countable)
 	}
 	if want.Has(host.WantHolds) {
 		s.census, s.held, s.takers = newCensus(), newCensus(), newCensus()
@@ -50,28 +51,11 @@ func (s *site) begin(want host.Want) {
 	}
 }
 
-// again forgets what a walk has left that failed.
-func (s *site) again() {
-	s.ns.Usage = s.newUsage()
-	if s.census != nil {
-		s.census = newCensus()
-	}
-	if s.bound != nil {
-		s.bound = &port.Set{}
-	}
-}
-
+// newUsage is where a walk puts what it sees.
 func (s *site) newUsage() *host.Usage {
 	usage := host.NewUsage(s.ns.Settings)
 	usage.Masters = s.masters
 	return usage
-}
-
-// countable are the ports on which a connection may use one of a pool's.
-func countable(settings host.Settings) *port.Set {
-	set := settings.Range.Set()
-	set.Subtract(settings.Reserved)
-	return set
 }
 
 // see takes in one socket of the walk.
@@ -97,21 +81,6 @@ func (s *site) credit(held *host.Holder) {
 	}
 	if s.contested != nil && socket.Proto == port.TCP && socket.Connected() && s.contested.Contains(socket.Local.Port()) {
 		s.takers.add(socket, held.Process)
-	}
-}
-
-// settle brings together what the passes left.
-func (s *site) settle(want host.Want) {
-	if s.census != nil {
-		s.census.merge(s.held)
-		s.ns.Holds, s.ns.Takers = s.census.list(), s.takers.list()
-	}
-	if want.Has(host.WantClaims) {
-		s.ns.Claims, s.ns.Holds = services.Settle(s.ns.Claims, s.ns.Holds)
-	}
-	if s.ns.Totals != nil {
-		r := s.ns.Settings.Range
-		s.ns.Totals.Ports = host.PortTotals{Bound: s.bound.Len(), InRange: s.bound.CountIn(r.Set()), RangeSize: r.Size()}
 	}
 }
 

@@ -49,12 +49,19 @@ func (p *pass) walkAll(ctx context.Context, visit func(*site, *port.Socket)) err
 func (p *pass) walk(ctx context.Context, s *site, visit func(*port.Socket)) error {
 	var err error
 	for i, from := range p.sources {
-		if err = p.walkThrough(ctx, from, s, visit); err == nil || ctx.Err() != nil || errors.Is(err, netns.ErrGone) {
+		err = p.walkThrough(ctx, from, s, visit)
+		if err == nil || ctx.Err() != nil || errors.Is(err, netns.ErrGone) {
 			break
 		}
 		if i+1 < len(p.sources) {
 			p.gaps.Missing(from.lost(), s.ns.ID, err)
-			s.again()
+			s.ns.Usage = s.newUsage() // without what the walk that failed has left
+			if s.census != nil {
+				s.census = newCensus()
+			}
+			if s.bound != nil {
+				s.bound = &port.Set{}
+			}
 		}
 	}
 	if err == nil || ctx.Err() != nil {
@@ -82,16 +89,9 @@ func (p *pass) walkThrough(ctx context.Context, from source, s *site, visit func
 		return fmt.Errorf("read sockets of netns %s: %w", s.ns.Name, err)
 	}
 	s.ns.Source, s.ns.Walk = from.name(), n.walk
-	p.take(s, n.gaps.List())
-	return nil
-}
-
-// take notes what a walk missed. That the kernel does not list idle bound sockets
-// is no gap yet: the pass over open files may have seen them.
-func (p *pass) take(s *site, gaps []host.Gap) {
-	for _, gap := range gaps {
+	for _, gap := range n.gaps.List() {
 		if gap.Part == host.PartIdle {
-			s.unlisted = &gap
+			s.unlisted = &gap // no gap yet: the pass over open files may have seen them
 			continue
 		}
 		if gap.Missed.Sockets > 0 {
@@ -101,19 +101,18 @@ func (p *pass) take(s *site, gaps []host.Gap) {
 		}
 		p.gaps.AddOf(s.ns.ID, gap)
 	}
+	return nil
 }
 
 // nameDevices looks up the interfaces that sockets are bound to, if any are.
 func (p *pass) nameDevices(s *site) {
+	bound := false
 	for local := range s.ns.Usage.Locals {
-		if local.Device != 0 {
-			p.readDevices(s)
-			return
-		}
+		bound = bound || local.Device != 0
 	}
-}
-
-func (p *pass) readDevices(s *site) {
+	if !bound {
+		return
+	}
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		p.gaps.Missing(host.PartDevices, s.ns.ID, err)

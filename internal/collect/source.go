@@ -71,7 +71,10 @@ func (s iteratorSource) sockets(ctx context.Context, at *netns.Handle, n *notes)
 	return host.NewStream(func(yield func(port.Socket) bool) error {
 		ctx, cancel := context.WithCancel(ctx)
 		idle := beside(at, func() *host.Stream[port.Socket] { return s.diag.Idle(ctx, &n.gaps) }, ctx)
-		defer idle.wait() // until its goroutine lets go of the namespace
+		defer func() {
+			for range idle.found { // until its goroutine lets go of the namespace
+			}
+		}()
 		defer cancel()
 		listed := s.programs.Iterate(ctx)
 		for socket := range listed.All() {
@@ -137,9 +140,4 @@ func (b *batches) send(ctx context.Context, sockets *host.Stream[port.Socket]) e
 		return err
 	}
 	return sockets.Err()
-}
-
-func (b *batches) wait() {
-	for range b.found {
-	}
 }

@@ -57,7 +57,9 @@ func within(target netns.Namespace, fn func(at *netns.Handle) error) error {
 
 // SourceAddress is the local address that the target's routing would give a
 // connection to remote, through device where that is not empty.
-func SourceAddress(ctx context.Context, target netns.Namespace, remote netip.Addr, device string) (source netip.Addr, err error) {
+func SourceAddress(
+	ctx context.Context, target netns.Namespace, remote netip.Addr, device string,
+) (source netip.Addr, err error) {
 	err = within(target, func(*netns.Handle) error {
 		source, err = route.Source(ctx, remote, device)
 		return err

@@ -23,20 +23,18 @@ func ConnectCost(costs []*simulate.ConnectCosts) (*chart.Chart, error) {
 		Marks: []chart.Mark{{Vertical: true, At: 0.5, Label: "half: one parity is used up", Colour: chart.Amber}},
 	}
 	for i, cost := range costs {
-		c.Series = append(c.Series, costCurves(cost, []chart.Colour{chart.Blue, chart.Red}[i%2])...)
+		name, colour := "established", []chart.Colour{chart.Blue, chart.Red}[i%2]
+		if cost.Fill == simulate.TimeWait {
+			name = "in TIME_WAIT"
+		}
+		median := costCurve(cost, func(l simulate.Latency) float64 { return l.P50 })
+		tail := costCurve(cost, func(l simulate.Latency) float64 { return l.P90 })
+		c.Series = append(c.Series,
+			chart.Series{Name: name + ", median", Points: median, Colour: colour},
+			chart.Series{Name: name + ", 90th percentile", Points: tail, Colour: colour, Dashed: true})
 	}
 	c.Y.Min, c.Y.Max = latencies(c.Series)
 	return c, nil
-}
-
-func costCurves(cost *simulate.ConnectCosts, colour chart.Colour) []chart.Series {
-	name := fillName(cost.Fill)
-	median := costCurve(cost, func(l simulate.Latency) float64 { return l.P50 })
-	tail := costCurve(cost, func(l simulate.Latency) float64 { return l.P90 })
-	return []chart.Series{
-		{Name: name + ", median", Points: median, Colour: colour},
-		{Name: name + ", 90th percentile", Points: tail, Colour: colour, Dashed: true},
-	}
 }
 
 // costCurve has a point in the middle of each step; calls that took no
@@ -58,13 +56,6 @@ func latencies(series []chart.Series) (low, high float64) {
 		}
 	}
 	return low / 2, high * 2
-}
-
-func fillName(fill simulate.Fill) string {
-	if fill == simulate.TimeWait {
-		return "in TIME_WAIT"
-	}
-	return "established"
 }
 
 func latencyText(us float64) string {

@@ -55,7 +55,7 @@ func TestPlanMarksHalfAndWall(t *testing.T) {
 
 func TestPlanCurvesRise(t *testing.T) {
 	p := plan(t, 900)
-	end := ratesEnd(p)
+	end := Plan(p).X.Max
 	needed, mean := planCurves(p, end)
 	if end <= p.WallRate || len(needed) < planPoints/2 {
 		t.Fatalf("%d points up to %v/s, the wall is at %v/s", len(needed), end, p.WallRate)
@@ -79,10 +79,10 @@ func TestAPlanBeyondTheChartLeavesRoom(t *testing.T) {
 	}
 }
 
-func TestRatesEndShowsPlanAndWall(t *testing.T) {
+func TestTheChartShowsPlanAndWall(t *testing.T) {
 	wall := 4 * float64(port.DefaultRange.Size()) / 65
 	for rate, want := range map[float64]float64{1: 1.3 * wall, 1800: 1.3 * wall, 3500: 3675, 1e6: 1.3 * wall} {
-		if got := ratesEnd(plan(t, rate)); math.Abs(got-want) > 1e-6*want {
+		if got := Plan(plan(t, rate)).X.Max; math.Abs(got-want) > 1e-6*want {
 			t.Errorf("the chart of %v/s ends at %v/s, want %v/s", rate, got, want)
 		}
 	}

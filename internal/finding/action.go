@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"portrange/internal/port"
 )
 
 // Step is when an action is to be taken, or where.
@@ -33,9 +35,6 @@ type Action struct {
 	// cannot be told.
 	Effect *Effect
 }
-
-// runsAs reports whether both run the same command.
-func (a Action) runsAs(other Action) bool { return slices.Equal(a.Command, other.Command) }
 
 // Effect is a prediction for the pool that a finding is about.
 type Effect struct {
@@ -69,7 +68,7 @@ func Inside(ref string, words ...string) Command {
 	switch {
 	case ref == "":
 		return words
-	case ref == hostRef:
+	case ref == port.Host:
 		return append(Command{"nsenter", "--target", "1", "--net"}, words...)
 	case strings.Trim(ref, "0123456789") == "": // a process in it
 		return append(Command{"nsenter", "--target", ref, "--net"}, words...)

@@ -1,7 +1,6 @@
 package finding
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
@@ -67,11 +66,6 @@ type Subject struct {
 // OfPool is the subject of a pool of connect(), by its tuple.
 func OfPool(proto port.Proto, local, remote string) Subject {
 	return Subject{Proto: proto.String(), Local: local, Remote: remote}
-}
-
-// OfLocalPool is the subject of a pool that all destinations share.
-func OfLocalPool(proto port.Proto, local netip.Addr) Subject {
-	return Subject{Proto: proto.String(), Local: local.String()}
 }
 
 // OfSetting is the subject of a setting and its value.

@@ -2,7 +2,6 @@ package finding
 
 import (
 	"encoding/json"
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -39,16 +38,14 @@ func TestSortKeepsTheOrderOfEquals(t *testing.T) {
 }
 
 func TestSubjects(t *testing.T) {
-	a := netip.MustParseAddr("10.0.0.2")
 	for name, tt := range map[string]struct {
 		subject Subject
 		want    string
 	}{
-		"a pool":       {OfPool(port.TCP, "10.0.0.2%eth0", "[::1]:80"), `{"proto":"tcp","local":"10.0.0.2%eth0","remote":"[::1]:80"}`},
-		"a local pool": {OfLocalPool(port.UDP, a), `{"proto":"udp","local":"10.0.0.2"}`},
-		"a setting":    {OfSetting(port.KeyTWReuse, "2"), `{"key":"net.ipv4.tcp_tw_reuse","value":"2"}`},
-		"a process":    {OfProcess(host.Process{PID: 4, Command: "curl"}), `{"process":{"pid":4,"command":"curl"}}`},
-		"a thing":      {Of("nftables"), `{"object":"nftables"}`},
+		"a pool":    {OfPool(port.TCP, "10.0.0.2%eth0", "[::1]:80"), `{"proto":"tcp","local":"10.0.0.2%eth0","remote":"[::1]:80"}`},
+		"a setting": {OfSetting(port.KeyTWReuse, "2"), `{"key":"net.ipv4.tcp_tw_reuse","value":"2"}`},
+		"a process": {OfProcess(host.Process{PID: 4, Command: "curl"}), `{"process":{"pid":4,"command":"curl"}}`},
+		"a thing":   {Of("nftables"), `{"object":"nftables"}`},
 	} {
 		got, err := json.Marshal(tt.subject)
 		if err != nil || string(got) != tt.want {

@@ -3,12 +3,7 @@ package finding
 import (
 	"cmp"
 	"slices"
-
-	"portrange/internal/port"
 )
-
-// hostRef is what --netns takes for the host's namespace.
-const hostRef = port.Host
 
 // Relate finds which findings explain others: a finding is a cause of another
 // of the same namespace whose kind names the cause's code among its Causes, and
@@ -121,21 +116,6 @@ type Block struct {
 	// Effects are what the cause explains, each behind what explains it, and
 	// last what else is a cause of them.
 	Effects []Finding
-}
-
-// Actions are what to do about the block, by steps: what its cause asks for, then
-// what else adds to the same effects does. A command stands among them once.
-func (b *Block) Actions() []Action {
-	actions := slices.Clone(b.Cause.Actions)
-	for i := range b.Effects {
-		for _, action := range b.Effects[i].Actions {
-			if len(action.Command) == 0 || !slices.ContainsFunc(actions, action.runsAs) {
-				actions = append(actions, action)
-			}
-		}
-	}
-	slices.SortStableFunc(actions, func(a, b Action) int { return CompareSteps(a.Step, b.Step) })
-	return actions
 }
 
 // Blocks groups findings that [Relate] has related: each effect stands with its

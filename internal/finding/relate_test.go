@@ -154,25 +154,7 @@ func TestAnExplainedFindingHasNoAdviceOfItsOwn(t *testing.T) {
 		}
 	}
 	blocks := Blocks(related)
-	if len(blocks) != 2 || len(blocks[1].Actions()) != 1 {
+	if len(blocks) != 2 || len(blocks[1].Effects) != 0 || len(blocks[1].Cause.Actions) != 1 {
 		t.Errorf("blocks %+v, want one that stands alone with its action", blocks)
-	}
-}
-
-func TestTheActionsOfABlock(t *testing.T) {
-	act := func(step Step, text string, command ...string) Action {
-		return Action{Step: step, Text: text, Command: command}
-	}
-	block := Block{
-		Cause: Finding{Actions: []Action{act(Now, "a", "widen"), act(InProgram, "b")}},
-		Effects: []Finding{{}, {Actions: []Action{
-			act(Now, "c", "widen"), act(Now, "d", "reuse"), act(Today, "e"), act(InProgram, "f")}}},
-	}
-	texts := ""
-	for _, action := range block.Actions() {
-		texts += action.Text
-	}
-	if texts != "adebf" || len(block.Cause.Actions) != 2 {
-		t.Errorf("actions %s, want adebf: by steps, the cause's first, each command once", texts)
 	}
 }

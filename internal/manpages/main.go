@@ -30,17 +30,14 @@ func run(args []string) error {
 	if len(args) != 1 {
 		return errors.New("want one directory to write into")
 	}
-	root := cli.NewCommand(cli.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Getenv: unset})
-	return write(root, args[0])
-}
-
-// unset is an environment without variables: pages are the same everywhere.
-func unset(string) string { return "" }
-
-func write(root *cobra.Command, dir string) error {
+	dir := args[0]
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("write man pages: %w", err)
 	}
+	root := cli.NewCommand(cli.Streams{
+		In: strings.NewReader(""), Out: io.Discard, Err: io.Discard,
+		Getenv: func(string) string { return "" }, // no variables: pages are the same everywhere
+	})
 	if err := describeJSON(root, report.Documents()); err != nil {
 		return err
 	}
@@ -52,7 +49,8 @@ func write(root *cobra.Command, dir string) error {
 	return nil
 }
 
-// describeJSON adds to each command's text the fields of its document.
+// describeJSON adds to each command's text the fields of its document, in the
+// Markdown that cobra turns into a man page.
 func describeJSON(root *cobra.Command, documents []report.Document) error {
 	for _, document := range documents {
 		cmd, _, err := root.Find(strings.Fields(document.Command)) // may end in flags
@@ -62,17 +60,10 @@ func describeJSON(root *cobra.Command, documents []report.Document) error {
 		if err != nil {
 			return fmt.Errorf("document the JSON of %s: %w", document.Command, err)
 		}
-		cmd.Long += "\n\n# JSON\n\n" + fields(&document)
+		cmd.Long += "\n\n# JSON\n\n" + document.About + "\n\n"
+		for _, field := range document.Fields {
+			cmd.Long += fmt.Sprintf("**%s**: %s\n\n", field.Path, field.Meaning)
+		}
 	}
 	return nil
-}
-
-// fields describes a document in the Markdown that cobra turns into a man page.
-func fields(document *report.Document) string {
-	var b strings.Builder
-	b.WriteString(document.About + "\n\n")
-	for _, field := range document.Fields {
-		fmt.Fprintf(&b, "**%s**: %s\n\n", field.Path, field.Meaning)
-	}
-	return b.String()
 }

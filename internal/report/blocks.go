@@ -78,39 +78,36 @@ func (p *printer) blocks(blocks []block, limit int, several bool) {
 // block prints what is wrong, about what, why, what follows from it, and what to
 // do. repeated says that the block above ends with the same steps.
 func (p *printer) block(b *block, several, repeated bool) {
-	p.head(b.Finding, several)
-	p.under(b.Evidence + sinceText(b.Finding))
+	code := p.padded(strings.ToUpper(string(b.Severity)), labelCells) + b.Code
+	about := subjectText(&b.Subject)
+	if several && b.NetNS != 0 {
+		about = strings.TrimPrefix(about+", network namespace "+b.Name, ", ")
+	}
+	about = p.wrap(Printable(about), p.cells(code)+columnGap, labelCells)
+	head := p.paint(severityInk(b.Severity), code) + strings.Repeat(" ", columnGap) + about
+	p.line("%s", strings.TrimRight(head, " "))
+	evidence := b.bareEvidence()
+	if !b.Since.IsZero() {
+		evidence += ", since " + words.Moment(b.Since)
+	}
+	p.under(evidence)
 	p.effects(b)
 	if repeated {
 		p.under("the same steps as above")
 		return
 	}
 	for i, step := range b.steps() {
-		p.step(i+1, &step)
+		number := fmt.Sprintf("%*s%d. ", labelCells, "", i+1)
+		p.beside(number, plain, string(step.Step)+": "+adviceText(&step))
+		if step.Effect != "" {
+			p.beside(strings.Repeat(" ", p.cells(number)), faint, Printable("then "+step.Effect))
+		}
 	}
-}
-
-// head prints the severity, the code and the subject of a finding.
-func (p *printer) head(f *Finding, several bool) {
-	code := p.padded(strings.ToUpper(string(f.Severity)), labelCells) + f.Code
-	about := subjectText(&f.Subject)
-	if several && f.NetNS != 0 {
-		about = strings.TrimPrefix(about+", network namespace "+f.Name, ", ")
-	}
-	text := p.wrap(Printable(about), p.cells(code)+columnGap, labelCells)
-	p.line("%s", strings.TrimRight(p.paint(severityInk(f.Severity), code)+strings.Repeat(" ", columnGap)+text, " "))
 }
 
 // under prints a text below the code of a finding.
 func (p *printer) under(text string) {
 	p.beside(strings.Repeat(" ", labelCells), plain, Printable(text))
-}
-
-func sinceText(f *Finding) string {
-	if f.Since.IsZero() {
-		return ""
-	}
-	return ", since " + words.Moment(f.Since)
 }
 
 // effects prints which pools suffer, each with its subject where that is another
@@ -122,7 +119,11 @@ func (p *printer) effects(b *block) {
 		switch {
 		case effect.Subject.IsPool() && shown < maxEffects:
 			shown++
-			p.aside("therefore", effectLine(effect, b.Finding))
+			about := effect.Code
+			if subject := subjectText(&effect.Subject); subject != subjectText(&b.Subject) {
+				about += ", " + subject
+			}
+			p.aside("therefore", about+": "+effect.bareEvidence())
 		case effect.Subject.IsPool():
 			hidden++
 		case !slices.Contains(others, effect.Code):
@@ -137,26 +138,9 @@ func (p *printer) effects(b *block) {
 	}
 }
 
-func effectLine(effect, cause *Finding) string {
-	about := effect.Code
-	if subject := subjectText(&effect.Subject); subject != subjectText(&cause.Subject) {
-		about += ", " + subject
-	}
-	return about + ": " + effect.Evidence
-}
-
 // aside prints a text beside a word that says how it belongs to the finding.
 func (p *printer) aside(label, text string) {
 	p.beside(strings.Repeat(" ", labelCells)+p.padded(label, len("therefore"))+"  ", faint, Printable(text))
-}
-
-// step prints one action, and below it what it is predicted to do.
-func (p *printer) step(number int, a *Action) {
-	head := fmt.Sprintf("%*s%d. ", labelCells, "", number)
-	p.beside(head, plain, string(a.Step)+": "+adviceText(a))
-	if a.Effect != "" {
-		p.beside(strings.Repeat(" ", p.cells(head)), faint, Printable("then "+a.Effect))
-	}
 }
 
 // adviceText is what an action asks for.

@@ -22,13 +22,28 @@ func WriteBoot(w io.Writer, doc *boot.Report, style Style) error {
 		}
 	}
 	p.line("")
-	p.closeBoot(doc, drifting)
+	switch {
+	case drifting > 0:
+		p.text(yellow, fmt.Sprintf("A reboot changes %s. %s and %s with --persist keep a range and a list.",
+			words.Count(drifting, "setting"), commandText("portrange set"), commandText("portrange reserve add")))
+	case len(doc.Settings) > 0 && doc.Settings[0].Running != nil:
+		p.text(green, "A reboot changes none of them.")
+	default:
+		p.text(plain, "What runs now is not compared with another root.")
+	}
 	return p.flush()
 }
 
 func (p *printer) bootSetting(s *boot.Setting) {
 	p.line("%s", p.paint(bold, s.Key))
-	p.field("Boot", bootValue(s))
+	switch {
+	case s.Boot == nil:
+		p.field("Boot", "what the kernel has, as no file sets it")
+	case s.Systemd == nil && s.Procps == nil && s.Tuned == nil:
+		p.field("Boot", quoted(*s.Boot)+"  the kernel's default")
+	default:
+		p.field("Boot", quoted(*s.Boot))
+	}
 	if s.Running != nil {
 		running := quoted(*s.Running)
 		if s.Drift {
@@ -49,18 +64,6 @@ func (p *printer) bootSetting(s *boot.Setting) {
 	}
 }
 
-// bootValue is the value after a reboot, and where it comes from if no program
-// sets it.
-func bootValue(s *boot.Setting) string {
-	switch {
-	case s.Boot == nil:
-		return "what the kernel has, as no file sets it"
-	case s.Systemd == nil && s.Procps == nil && s.Tuned == nil:
-		return quoted(*s.Boot) + "  the kernel's default"
-	}
-	return quoted(*s.Boot)
-}
-
 // place names a line, and the file itself where its name is a link.
 func place(line boot.Line) string {
 	text := Printable(line.String())
@@ -76,16 +79,4 @@ func quoted(value string) string {
 		return `""`
 	}
 	return Printable(value)
-}
-
-func (p *printer) closeBoot(doc *boot.Report, drifting int) {
-	switch {
-	case drifting > 0:
-		p.text(yellow, fmt.Sprintf("A reboot changes %s. %s and %s with --persist keep a range and a list.",
-			words.Count(drifting, "setting"), commandText("portrange set"), commandText("portrange reserve add")))
-	case len(doc.Settings) > 0 && doc.Settings[0].Running != nil:
-		p.text(green, "A reboot changes none of them.")
-	default:
-		p.text(plain, "What runs now is not compared with another root.")
-	}
 }

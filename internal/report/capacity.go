@@ -8,7 +8,6 @@ import (
 	"portrange/internal/capacity"
 	"portrange/internal/finding"
 	"portrange/internal/host"
-	"portrange/internal/judge"
 	"portrange/internal/simulate"
 	"portrange/internal/words"
 )
@@ -65,26 +64,34 @@ func verdictInk(v capacity.Verdict) ink {
 }
 
 func (p *printer) planFields(plan *capacity.Plan) {
-	load := &plan.Load
-	p.field("Load", fmt.Sprintf("%s, each open for %s; %s", words.Rate(load.Rate), words.Seconds(load.Hold), closesText(load.ClientCloses)))
+	load, pool := &plan.Load, &plan.Pool
+	closes := "the client closes " + words.Percent(load.ClientCloses) + " of them first"
+	switch load.ClientCloses {
+	case 0:
+		closes = "the server closes first"
+	case 1:
+		closes = "the client closes first"
+	}
+	p.field("Load", fmt.Sprintf("%s, each open for %s; %s", words.Rate(load.Rate), words.Seconds(load.Hold), closes))
 	p.field("Tuples", fmt.Sprintf("%s: %s from %s; %s each", words.Thousands(plan.Tuples),
 		words.Count(load.Destinations, "destination"), words.Count(load.Sources, "source"), words.Rate(plan.TupleRate)))
 	p.field("Port held", words.Seconds(plan.Blocks)+" by each connection: "+heldText(load))
-	p.field("Range", poolText(&plan.Pool))
+	ports := fmt.Sprintf("%d-%d, %s usable", pool.Low, pool.High, words.Count(pool.Usable, "port"))
+	if pool.ReservedInRange+pool.BindHeld > 0 {
+		ports += fmt.Sprintf(" of %s; %s reserved, %s held by bind()", words.Thousands(pool.Size),
+			words.Thousands(pool.ReservedInRange), words.Thousands(pool.BindHeld))
+	}
+	p.field("Range", ports)
 	p.field("Needed", p.paint(verdictInk(plan.Verdict), words.Count(plan.Needed, "port"))+
 		fmt.Sprintf(" to each destination, %s of the usable: enough %s of the time; %s on average",
 			words.Percent(plan.Share), words.Probability(plan.Confidence), words.Rounded(plan.Mean)))
 	p.field("Ceiling", fmt.Sprintf("%s below the half, %s below the wall", words.Rate(plan.SlowRate), words.Rate(plan.WallRate)))
-	p.field("Also", alsoText(&plan.Also))
-}
-
-func poolText(pool *judge.Count) string {
-	text := fmt.Sprintf("%d-%d, %s usable", pool.Low, pool.High, words.Count(pool.Usable, "port"))
-	if passed := pool.ReservedInRange + pool.BindHeld; passed > 0 {
-		text += fmt.Sprintf(" of %s; %s reserved, %s held by bind()", words.Thousands(pool.Size),
-			words.Thousands(pool.ReservedInRange), words.Thousands(pool.BindHeld))
+	also := "on average " + words.Count(plan.Also.OpenSockets, "open file") + " of the client"
+	if plan.Also.TimeWait > 0 {
+		also += fmt.Sprintf(", and up to %s in TIME_WAIT (tcp_max_tw_buckets bounds them)",
+			words.Count(plan.Also.TimeWait, "socket"))
 	}
-	return text
+	p.field("Also", also)
 }
 
 // heldText tells the parts of the time that a connection withholds its port.
@@ -112,24 +119,6 @@ func unstampedText(load *capacity.Load) string {
 	return ", as tcp_tw_reuse does nothing without tcp_timestamps"
 }
 
-func closesText(client float64) string {
-	switch client {
-	case 0:
-		return "the server closes first"
-	case 1:
-		return "the client closes first"
-	}
-	return "the client closes " + words.Percent(client) + " of them first"
-}
-
-func alsoText(also *capacity.Also) string {
-	text := "on average " + words.Count(also.OpenSockets, "open file") + " of the client"
-	if also.TimeWait > 0 {
-		text += fmt.Sprintf(", and up to %s in TIME_WAIT (tcp_max_tw_buckets bounds them)", words.Count(also.TimeWait, "socket"))
-	}
-	return text
-}
-
 // levers prints what can be changed, and the least of it as a closing line. ref
 // is what --netns takes for the namespace.
 func (p *printer) levers(plan *capacity.Plan, ref string) {
@@ -138,21 +127,17 @@ func (p *printer) levers(plan *capacity.Plan, ref string) {
 	}
 	p.line("")
 	p.text(bold, "What would do, each alone:")
-	writeTable(p, leverColumns(), plan.Levers)
+	writeTable(p, []column[capacity.Lever]{
+		{title: "LEVER", cell: textCell(func(l *capacity.Lever) string { return string(l.Name) })},
+		{title: "NOW", cell: textCell(func(l *capacity.Lever) string { return l.Now })},
+		{title: "TO FIT", cell: func(l *capacity.Lever) cell { return changeCell(l.Fit) }},
+		{title: "TO STAY BELOW THE HALF", cell: func(l *capacity.Lever) cell { return changeCell(l.Fast) }},
+	}, plan.Levers)
 	for i := range plan.Levers {
 		lever := &plan.Levers[i]
 		p.line("  %s", p.paint(faint, p.wrap(string(lever.Name)+": "+lever.Note, 2, 4)))
 	}
 	p.text(plain, leastText(plan, ref))
-}
-
-func leverColumns() []column[capacity.Lever] {
-	return []column[capacity.Lever]{
-		{title: "LEVER", cell: textCell(func(l *capacity.Lever) string { return string(l.Name) })},
-		{title: "NOW", cell: textCell(func(l *capacity.Lever) string { return l.Now })},
-		{title: "TO FIT", cell: func(l *capacity.Lever) cell { return changeCell(l.Fit) }},
-		{title: "TO STAY BELOW THE HALF", cell: func(l *capacity.Lever) cell { return changeCell(l.Fast) }},
-	}
 }
 
 func changeCell(change *capacity.Change) cell {

@@ -24,8 +24,15 @@ const worthMissing = 0.02
 // measured for each tuple, limit of them (0 for all), with what it needs.
 func WriteLivePlan(w io.Writer, doc *LivePlan, limit int, style Style) error {
 	p := newPrinter(w, style)
-	p.text(bold, liveTitle(doc))
-	p.unseen(doc)
+	p.text(bold, fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", Printable(doc.Name),
+		words.Seconds(doc.Elapsed), words.Count(doc.Samples, "sample"), words.Count(doc.Opened, "connection")))
+	// The samples see fewer connections than the kernel counts.
+	missing := doc.Opened - doc.Seen
+	if missing > 0 && share(missing, doc.Opened) >= worthMissing {
+		p.text(yellow, fmt.Sprintf("%s (%s) began and ended between two samples, or use ports outside the range: "+
+			"the rates below are too low by as much",
+			words.Count(missing, "connection"), words.Percent(share(missing, doc.Opened))))
+	}
 	if len(doc.Tuples) == 0 {
 		p.text(plain, "No connection used a port of the range.")
 		return p.flush()
@@ -46,21 +53,6 @@ func WriteLivePlan(w io.Writer, doc *LivePlan, limit int, style Style) error {
 		p.levers(worst.Plan, doc.Ref)
 	}
 	return p.flush()
-}
-
-func liveTitle(live *LivePlan) string {
-	return fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", Printable(live.Name), words.Seconds(live.Elapsed),
-		words.Count(live.Samples, "sample"), words.Count(live.Opened, "connection"))
-}
-
-// unseen compares the samples with the kernel's count.
-func (p *printer) unseen(live *LivePlan) {
-	missing := live.Opened - live.Seen
-	if missing <= 0 || share(missing, live.Opened) < worthMissing {
-		return
-	}
-	p.text(yellow, fmt.Sprintf("%s (%s) began and ended between two samples, or use ports outside the range: "+
-		"the rates below are too low by as much", words.Count(missing, "connection"), words.Percent(share(missing, live.Opened))))
 }
 
 // Worst is the tuple whose plan needs the largest share, nil where none has one.
@@ -84,7 +76,12 @@ func tupleColumns() []column[capacity.Observed] {
 		{title: "OPEN", right: true, cell: textCell(func(o *capacity.Observed) string { return words.Rounded(o.Open) })},
 		{title: "TIME_WAIT", right: true, yields: 2, cell: textCell(func(o *capacity.Observed) string { return words.Rounded(o.TimeWait) })},
 		{title: "LASTS", right: true, cell: planned(func(o *capacity.Observed) string { return words.Seconds(o.Hold) })},
-		{title: "CLIENT CLOSES", right: true, yields: 4, cell: planned(clientClosesText)},
+		{title: "CLIENT CLOSES", right: true, yields: 4, cell: planned(func(o *capacity.Observed) string {
+			if o.ByClient+o.ByServer == 0 {
+				return ""
+			}
+			return words.Percent(o.Plan.Load.ClientCloses)
+		})},
 		{title: "NEEDED", right: true, cell: judged(func(o *capacity.Observed) string { return words.Thousands(o.Plan.Needed) })},
 		{title: "SHARE", right: true, cell: judged(func(o *capacity.Observed) string { return words.Percent(o.Plan.Share) })},
 		{title: "CEILING", right: true, yields: 5, cell: planned(func(o *capacity.Observed) string { return words.Rate(o.Plan.WallRate) })},
@@ -110,11 +107,4 @@ func judged(text func(*capacity.Observed) string) func(*capacity.Observed) cell 
 		}
 		return shown
 	}
-}
-
-func clientClosesText(o *capacity.Observed) string {
-	if o.ByClient+o.ByServer == 0 {
-		return ""
-	}
-	return words.Percent(o.Plan.Load.ClientCloses)
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,18 +72,14 @@ type FileDiff struct {
 
 // NewChange is the document of a plan that was not carried out yet.
 func NewChange(p *act.Plan) *Change {
-	return &Change{
-		SchemaVersion: SchemaVersion, Outcome: Planned, Namespaces: namespaceChanges(p.Changes),
+	doc := &Change{
+		SchemaVersion: SchemaVersion, Outcome: Planned, Namespaces: []NamespaceChange{},
 		Writes: writes(p.Settings()), Files: diffs(p.Files), Findings: NewFindings(p.Findings), Gaps: p.Gaps,
 	}
-}
-
-func namespaceChanges(changes []act.Change) []NamespaceChange {
-	list := []NamespaceChange{}
-	for i := range changes {
-		list = append(list, NamespaceChange{changes[i], NewFindings(changes[i].Findings)})
+	for _, change := range p.Changes {
+		doc.Namespaces = append(doc.Namespaces, NamespaceChange{change, NewFindings(change.Findings)})
 	}
-	return list
+	return doc
 }
 
 func writes(settings []journal.Setting) []Write {
@@ -112,30 +109,24 @@ func diffs(files []journal.File) []FileDiff {
 func WriteChange(w io.Writer, doc *Change, style Style) error {
 	p := newPrinter(w, style)
 	for i := range doc.Namespaces {
-		p.namespaceChange(&doc.Namespaces[i])
+		c := &doc.Namespaces[i]
+		p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", Printable(c.Name), c.NetNS)))
+		ports := transition(ends(c.Before), ends(c.After)) + ", " + words.Count(c.After.Size, "port")
+		if c.Gained+c.Lost != 0 {
+			ports += fmt.Sprintf(": %s gained, %s lost", words.Thousands(c.Gained), words.Thousands(c.Lost))
+		}
+		p.field("Range", ports)
+		if c.ReservedBefore+c.ReservedAfter != "" {
+			p.field("Reserved", transition(orNone(c.ReservedBefore), orNone(c.ReservedAfter)))
+		}
+		p.consequences(c.Findings)
 	}
 	p.consequences(doc.Findings)
 	p.writes(doc.Writes, doc.Files)
 	return p.flush()
 }
 
-func (p *printer) namespaceChange(c *NamespaceChange) {
-	p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", Printable(c.Name), c.NetNS)))
-	p.field("Range", transition(ends(c.Before), ends(c.After))+", "+words.Count(c.After.Size, "port")+balance(&c.Change))
-	if c.ReservedBefore+c.ReservedAfter != "" {
-		p.field("Reserved", transition(orNone(c.ReservedBefore), orNone(c.ReservedAfter)))
-	}
-	p.consequences(c.Findings)
-}
-
 func ends(r judge.RangeInfo) string { return fmt.Sprintf("%d-%d", r.Low, r.High) }
-
-func balance(c *act.Change) string {
-	if c.Gained+c.Lost == 0 {
-		return ""
-	}
-	return fmt.Sprintf(": %s gained, %s lost", words.Thousands(c.Gained), words.Thousands(c.Lost))
-}
 
 func transition(before, after string) string {
 	if before == after {
@@ -157,20 +148,17 @@ func (p *printer) consequences(found []Finding) {
 	for i := range found {
 		f := &found[i]
 		label := p.padded(strings.ToUpper(string(f.Severity)), labelCells)
-		p.beside(label, severityInk(f.Severity), Printable(subjectText(&f.Subject)+": "+f.Evidence))
-		if i+1 == len(found) || !sameSteps(f.Actions, found[i+1].Actions) {
-			p.advice(f.Actions)
+		p.beside(label, severityInk(f.Severity), Printable(subjectText(&f.Subject)+": "+f.bareEvidence()))
+		if i+1 < len(found) && sameSteps(f.Actions, found[i+1].Actions) {
+			continue
 		}
-	}
-}
-
-func (p *printer) advice(actions []Action) {
-	for i := range actions {
-		text := adviceText(&actions[i])
-		if effect := actions[i].Effect; effect != "" {
-			text += "; " + Printable(effect)
+		for _, action := range f.Actions {
+			text := adviceText(&action)
+			if action.Effect != "" {
+				text += "; " + Printable(action.Effect)
+			}
+			p.beside(fmt.Sprintf("%*s-> ", labelCells, ""), plain, text)
 		}
-		p.beside(fmt.Sprintf("%*s-> ", labelCells, ""), plain, text)
 	}
 }
 
@@ -179,8 +167,13 @@ func (p *printer) writes(writes []Write, files []FileDiff) {
 		return
 	}
 	p.text(bold, "To be written, in this order")
+	several := slices.ContainsFunc(writes, func(w Write) bool { return w.NetNS != writes[0].NetNS })
 	for _, w := range writes {
-		p.line("  %s = %s", w.Key, Printable(orNone(w.After))+in(writes, w))
+		text := Printable(orNone(w.After))
+		if several {
+			text += " in netns " + Printable(w.Name)
+		}
+		p.line("  %s = %s", w.Key, text)
 	}
 	for _, f := range files {
 		p.diff(f.Diff)
@@ -189,27 +182,13 @@ func (p *printer) writes(writes []Write, files []FileDiff) {
 
 func (p *printer) diff(text string) {
 	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		p.line("  %s", p.paint(diffInk(line), Printable(line)))
-	}
-}
-
-// in names the namespace of a write where there are several.
-func in(writes []Write, w Write) string {
-	for _, other := range writes {
-		if other.NetNS != w.NetNS {
-			return " in netns " + Printable(w.Name)
+		colour := plain
+		switch line[0] {
+		case '+':
+			colour = green
+		case '-':
+			colour = red
 		}
+		p.line("  %s", p.paint(colour, Printable(strings.TrimSuffix(line, "\n"))))
 	}
-	return ""
-}
-
-func diffInk(line string) ink {
-	switch {
-	case strings.HasPrefix(line, "+"):
-		return green
-	case strings.HasPrefix(line, "-"):
-		return red
-	}
-	return plain
 }

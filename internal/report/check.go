@@ -59,7 +59,14 @@ func NewCheck(strains []judge.Strain, exact, partial bool, gaps []host.Gap) *Che
 	if len(strains) > 0 {
 		c.Worst = &strains[0]
 	}
-	c.ExitCode = c.code(partial)
+	switch {
+	case c.Critical > 0:
+		c.ExitCode = PluginCritical
+	case c.Warning > 0:
+		c.ExitCode = PluginWarning
+	case partial || c.Worst == nil:
+		c.ExitCode = PluginUnknown
+	}
 	c.State = pluginState(c.ExitCode)
 	c.Message = c.message()
 	return c
@@ -71,18 +78,6 @@ func UnknownCheck(err error) *Check {
 		SchemaVersion: SchemaVersion, State: pluginState(PluginUnknown), ExitCode: PluginUnknown,
 		Message: err.Error(), Gaps: []host.Gap{},
 	}
-}
-
-func (c *Check) code(partial bool) int {
-	switch {
-	case c.Critical > 0:
-		return PluginCritical
-	case c.Warning > 0:
-		return PluginWarning
-	case partial || c.Worst == nil:
-		return PluginUnknown
-	}
-	return PluginOK
 }
 
 func (c *Check) message() string {
@@ -128,7 +123,9 @@ func strainText(s *judge.Strain) string {
 // WriteCheck prints the one line of a plugin: state, message and performance
 // data.
 func WriteCheck(w io.Writer, c *Check) error {
-	line := "PORTRANGE " + c.State + ": " + pluginText(c.Message)
+	// One line, and nothing of it is taken for performance data.
+	message := strings.ReplaceAll(strings.Join(strings.Fields(c.Message), " "), "|", "/")
+	line := "PORTRANGE " + c.State + ": " + Printable(message)
 	if c.Worst != nil {
 		line += " | " + c.performance()
 	}
@@ -136,12 +133,6 @@ func WriteCheck(w io.Writer, c *Check) error {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil
-}
-
-// pluginText keeps a text to one line and out of the performance data.
-func pluginText(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	return Printable(strings.ReplaceAll(text, "|", "/"))
 }
 
 // performance is label=value;warning;critical;minimum;maximum for each number.

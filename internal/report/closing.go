@@ -18,7 +18,11 @@ func (p *printer) closing(doc *Show) {
 	}
 	blocks = slices.DeleteFunc(blocks, func(b block) bool { return !b.Severity.Reaches(finding.Warning) })
 	if len(blocks) == 0 {
-		p.text(green, wellText(doc))
+		well := "All is well: "
+		if len(doc.Gaps) > 0 {
+			well = "As far as could be read, all is well: "
+		}
+		p.text(green, well+fullest(doc))
 		return
 	}
 	slices.SortStableFunc(blocks, func(a, b block) int { return finding.CompareSeverity(a.Severity, b.Severity) })
@@ -45,13 +49,6 @@ func firstStep(b *block) string {
 		text += ", " + outlook(effect)
 	}
 	return text
-}
-
-func wellText(doc *Show) string {
-	if len(doc.Gaps) > 0 {
-		return "As far as could be read, all is well: " + fullest(doc)
-	}
-	return "All is well: " + fullest(doc)
 }
 
 // fullest names the pool with the largest share in use. TCP's local pools are

@@ -44,32 +44,28 @@ func NewDoctor(at time.Time, state *host.State, found []finding.Finding) *Doctor
 }
 
 // WriteDoctor prints the text of `portrange doctor`: one block for each fault,
-// the worst first.
+// the worst first, and at the end how many there are and where to read on.
 func WriteDoctor(w io.Writer, doc *Doctor, style Style) error {
 	p := newPrinter(w, style)
 	p.origin(doc.Host, doc.Kernel, doc.TakenAt)
 	blocks := blocksOf(doc.Findings)
 	p.blocks(blocks, 0, len(doc.Namespaces) > 1)
 	p.line("")
-	p.prognosis(doc, blocks)
+	switch {
+	case len(blocks) > 0:
+		worst := blocks[0]
+		bySeverity := tally(blocks, finding.Critical, finding.Warning, finding.Info)
+		p.text(severityInk(worst.Severity), fmt.Sprintf("%s: %s. %s explains the first.",
+			words.Count(len(blocks), "finding"), bySeverity, commandText("portrange doctor --explain "+worst.Code)))
+	case len(doc.Gaps) > 0:
+		p.text(green, "Nothing found, as far as could be read.")
+	default:
+		p.text(green, "Nothing found.")
+	}
 	return p.flush()
 }
 
 // origin prints where and when the numbers were taken.
 func (p *printer) origin(host, kernel string, at time.Time) {
 	p.line("%s, Linux %s, %s", p.paint(bold, Printable(host)), Printable(kernel), words.Moment(at))
-}
-
-// prognosis closes with what there is, and where to read on.
-func (p *printer) prognosis(doc *Doctor, blocks []block) {
-	switch {
-	case len(blocks) > 0:
-		worst := blocks[0]
-		p.text(severityInk(worst.Severity), fmt.Sprintf("%s: %s. %s explains the first.",
-			words.Count(len(blocks), "finding"), tally(blocks, finding.Critical, finding.Warning, finding.Info), commandText("portrange doctor --explain "+worst.Code)))
-	case len(doc.Gaps) > 0:
-		p.text(green, "Nothing found, as far as could be read.")
-	default:
-		p.text(green, "Nothing found.")
-	}
 }

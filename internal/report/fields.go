@@ -62,7 +62,13 @@ func fieldsOf(of reflect.Type, prefix string) []Field {
 		case f.Anonymous && name == "":
 			fields = append(fields, fieldsOf(inner, prefix)...)
 		default:
-			path := prefix + name + manner(f.Type)
+			path := prefix + name
+			switch {
+			case f.Type.Kind() == reflect.Map || f.Type == reflect.TypeFor[finding.Values]():
+				path += "{}"
+			case f.Type.Kind() == reflect.Slice:
+				path += "[]"
+			}
 			if doc := f.Tag.Get("doc"); doc != "" || f.Type != inner {
 				fields = append(fields, Field{path, doc})
 			}
@@ -84,17 +90,6 @@ func objectIn(t reflect.Type) reflect.Type {
 		return nil
 	}
 	return t
-}
-
-// manner marks lists and objects with free names in a path.
-func manner(t reflect.Type) string {
-	switch {
-	case t.Kind() == reflect.Map || t == reflect.TypeFor[finding.Values]():
-		return "{}"
-	case t.Kind() == reflect.Slice:
-		return "[]"
-	}
-	return ""
 }
 
 // Markdown is docs/json.md.

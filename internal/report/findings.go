@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ type Finding struct {
 	Values   finding.Values   `json:"values" doc:"the numbers behind it by name"`
 	Since    time.Time        `json:"since,omitzero" doc:"when it was first seen (RFC 3339, UTC); absent where the host was looked at once"`
 	Causes   []string         `json:"causes" doc:"codes of the findings that explain it, which tell what to do about it"`
-	Evidence string           `json:"evidence" doc:"the values in words"`
+	Evidence string           `json:"evidence" doc:"the values in words; of a pool, which pool first"`
 	Actions  []Action         `json:"actions" doc:"what to do, in this order"`
 }
 
@@ -38,24 +39,32 @@ type Action struct {
 func NewFindings(found []finding.Finding) []Finding {
 	list := make([]Finding, len(found))
 	for i := range found {
-		list[i] = newFinding(&found[i])
+		f := &found[i]
+		actions := make([]Action, len(f.Actions))
+		for j, a := range f.Actions {
+			actions[j] = Action{a.Step, a.Command.String(), a.Text, effectText(a.Effect), a.Effect}
+		}
+		list[i] = Finding{
+			Code: f.Code(), Severity: f.Severity, NetNS: f.NetNS, Name: f.Name, Subject: f.Subject, Values: f.Values,
+			Since: f.Since, Causes: append([]string{}, f.Causes...), Evidence: f.Evidence(), Actions: actions,
+		}
+		list[i].Evidence = list[i].poolPrefix() + list[i].Evidence
 	}
 	return list
 }
 
-func newFinding(f *finding.Finding) Finding {
-	actions := make([]Action, len(f.Actions))
-	for i := range f.Actions {
-		actions[i] = newAction(&f.Actions[i])
+// poolPrefix names the pool of a finding, so that its evidence says towards whom
+// where it stands alone, as in an alert; empty where it is about something else.
+func (f *Finding) poolPrefix() string {
+	if !f.Subject.IsPool() {
+		return ""
 	}
-	return Finding{
-		Code: f.Code(), Severity: f.Severity, NetNS: f.NetNS, Name: f.Name, Subject: f.Subject, Values: f.Values,
-		Since: f.Since, Causes: append([]string{}, f.Causes...), Evidence: f.Evidence(), Actions: actions,
-	}
+	return subjectText(&f.Subject) + ": "
 }
 
-func newAction(a *finding.Action) Action {
-	return Action{Step: a.Step, Command: a.Command.String(), Text: a.Text, Effect: effectText(a.Effect), Predicted: a.Effect}
+// bareEvidence is the evidence for where the subject is printed beside it.
+func (f *Finding) bareEvidence() string {
+	return strings.TrimPrefix(f.Evidence, f.poolPrefix())
 }
 
 // effectText words a prediction.
@@ -87,8 +96,12 @@ func outlook(e *finding.Effect) string {
 
 // subjectText names what a finding is about.
 func subjectText(s *finding.Subject) string {
+	pool := s.Proto + " " + s.Local
+	if s.Remote != "" {
+		pool = strings.TrimSpace(pool) + " → " + s.Remote
+	}
 	var parts []string
-	if pool := poolName(s); pool != "" {
+	if pool = strings.TrimSpace(pool); pool != "" {
 		parts = append(parts, pool)
 	}
 	if s.Process != nil {
@@ -106,43 +119,26 @@ func subjectText(s *finding.Subject) string {
 	return strings.Join(parts, ", ")
 }
 
-// poolName names a pool by its tuple, as far as that is said.
-func poolName(s *finding.Subject) string {
-	name := strings.TrimSpace(s.Proto + " " + s.Local)
-	if s.Remote == "" {
-		return name
-	}
-	return strings.TrimSpace(name + " → " + s.Remote)
-}
-
-// doubtsText says why numbers are not exact, and which way they may be off.
-func doubtsText(doubts []judge.Doubt) string {
+// notExact says why numbers from a source are not exact, and which way they may
+// be off.
+func notExact(source string, doubts []judge.Doubt) string {
 	reasons := make([]string, len(doubts))
 	for i, doubt := range doubts {
-		reasons[i] = doubtText(doubt)
+		reasons[i] = cmp.Or(doubtTexts[doubt], string(doubt))
 	}
-	return strings.Join(reasons, "; ")
+	return source + ", not exact: " + strings.Join(reasons, "; ")
 }
 
-func doubtText(doubt judge.Doubt) string {
-	switch doubt {
-	case judge.DoubtPartial:
-		return "some sockets could not be read, so fewer ports may be left, by how many is not known"
-	case judge.DoubtBuckets:
-		return "ports bound before connect() cannot be told apart, so fewer may be left; " +
-			"nor can TIME_WAIT ports that connect() may take over, so more may be"
-	case judge.DoubtV6Only:
-		return "IPV6_V6ONLY of connected sockets does not show, so more may be left for bind() to 0.0.0.0"
-	case judge.DoubtMissed:
-		return "sockets came and went while they were listed, which can hide others, so fewer may be left"
-	case judge.DoubtSharing:
-		return "SO_REUSEADDR and SO_REUSEPORT of the sockets that are there do not show, so more may be left to one with them"
-	case judge.DoubtVRF:
-		return "it is not certain in which VRF some sockets are, so fewer or more may be left"
-	case judge.DoubtConnectHooks:
-		return "BPF programs of the control group may send connections elsewhere, and the number holds where they do not"
-	case judge.DoubtSources:
-		return "routing gives connections one of several local addresses, each with a number of its own"
-	}
-	return string(doubt)
+var doubtTexts = map[judge.Doubt]string{
+	judge.DoubtPartial: "some sockets could not be read, so fewer ports may be left, by how many is not known",
+	judge.DoubtBuckets: "ports bound before connect() cannot be told apart, so fewer may be left; " +
+		"nor can TIME_WAIT ports that connect() may take over, so more may be",
+	judge.DoubtV6Only: "IPV6_V6ONLY of connected sockets does not show, so more may be left for bind() to 0.0.0.0",
+	judge.DoubtMissed: "sockets came and went while they were listed, which can hide others, so fewer may be left",
+	judge.DoubtSharing: "SO_REUSEADDR and SO_REUSEPORT of the sockets that are there do not show, " +
+		"so more may be left to one with them",
+	judge.DoubtVRF: "it is not certain in which VRF some sockets are, so fewer or more may be left",
+	judge.DoubtConnectHooks: "BPF programs of the control group may send connections elsewhere, " +
+		"and the number holds where they do not",
+	judge.DoubtSources: "routing gives connections one of several local addresses, each with a number of its own",
 }

@@ -13,36 +13,33 @@ import (
 func WriteLeft(w io.Writer, doc *Left, style Style) error {
 	p := newPrinter(w, style)
 	for i := range doc.Pools {
-		p.leftPool(&doc.Pools[i])
+		l := &doc.Pools[i]
+		between := "from " + Printable(l.Pool.Source()) + " to " + l.Remote + " (" + l.Proto + ")"
+		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), between)
+		p.field("Usable", words.Count(l.Size, "port"))
+		used := words.Thousands(l.Used)
+		if l.Used > 0 {
+			used += ", " + words.Percent(l.UsedRatio) + ": " + statesText(l.States)
+		}
+		p.field("Used", used)
+		if l.Reusable > 0 {
+			p.field("Reusable", words.Thousands(l.Reusable)+
+				" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
+		}
+		if len(l.Owners) > 0 {
+			p.field("Top process", ownersText(l.Owners))
+		}
+		p.note(l.Origin.Source, l.Doubts)
 	}
 	for i := range doc.LocalPools {
-		p.leftLocal(&doc.LocalPools[i])
+		l := &doc.LocalPools[i]
+		at := "at " + Printable(l.LocalPool.Source()) + " (" + l.Proto + "), shared by all destinations"
+		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), at)
+		p.field("In range", words.Count(l.Size, "port")+", reserved ones left out")
+		p.field("Used", words.Thousands(l.Used))
+		p.note(l.Origin.Source, l.Doubts)
 	}
 	return p.flush()
-}
-
-func (p *printer) leftPool(l *LeftPool) {
-	p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), "from "+Printable(l.Pool.Source())+" to "+l.Remote+" ("+l.Proto+")")
-	p.field("Usable", words.Count(l.Size, "port"))
-	used := words.Thousands(l.Used)
-	if l.Used > 0 {
-		used += ", " + words.Percent(l.UsedRatio) + ": " + statesText(l.States)
-	}
-	p.field("Used", used)
-	if l.Reusable > 0 {
-		p.field("Reusable", words.Thousands(l.Reusable)+" of the used, in TIME_WAIT, can be taken over now (tcp_tw_reuse)")
-	}
-	if len(l.Owners) > 0 {
-		p.field("Top process", ownersText(l.Owners))
-	}
-	p.note(l.Origin.Source, l.Doubts)
-}
-
-func (p *printer) leftLocal(l *LeftLocal) {
-	p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), "at "+Printable(l.LocalPool.Source())+" ("+l.Proto+"), shared by all destinations")
-	p.field("In range", words.Count(l.Size, "port")+", reserved ones left out")
-	p.field("Used", words.Thousands(l.Used))
-	p.note(l.Origin.Source, l.Doubts)
 }
 
 func (p *printer) leftHead(o *Origin, left, size int, bound, where string) {
@@ -66,8 +63,4 @@ func (p *printer) note(source string, doubts []judge.Doubt) {
 	if len(doubts) > 0 {
 		p.field("Source", notExact(source, doubts))
 	}
-}
-
-func notExact(source string, doubts []judge.Doubt) string {
-	return source + ", not exact: " + doubtsText(doubts)
 }

@@ -29,49 +29,41 @@ func WriteShow(w io.Writer, doc *Show, limit int, style Style) error {
 	for i := range doc.Namespaces {
 		ns := &doc.Namespaces[i]
 		p.line("")
-		if len(doc.Namespaces) > 1 && idle(ns) {
-			p.idle(&ns.Verdict)
+		title := fmt.Sprintf("Network namespace %s (%d)", Printable(ns.Name), ns.NetNS)
+		idle := len(ns.Pools)+len(ns.Findings)+ns.BindHeld+ns.ReservedInRange+ns.OutsideRange == 0 && ns.Exact &&
+			!slices.ContainsFunc(ns.LocalPools, worthShowing)
+		if idle && len(doc.Namespaces) > 1 { // among many most are idle, of which one line says enough
+			text := fmt.Sprintf(": range %s, none in use", rangeText(ns.Range))
+			p.line("%s%s", p.paint(bold, title), p.wrap(text, p.cells(title), 2))
 			continue
 		}
-		p.namespace(ns, limit)
+		p.line("%s", p.paint(bold, title))
+		p.portFields(&ns.Verdict)
+		if len(ns.Pools) > 0 {
+			p.line("")
+			p.pools(ns.Pools, limit, ns.InUse)
+		}
+		p.localPools(ns.LocalPools, limit)
+		p.blocks(blocksOf(ns.Findings), maxBlocks, false)
 	}
 	p.line("")
 	p.closing(doc)
 	return p.flush()
 }
 
-// idle reports whether there is nothing to say of a namespace but its range.
-func idle(ns *Shown) bool {
-	return len(ns.Pools)+len(ns.Findings)+ns.BindHeld+ns.ReservedInRange+ns.OutsideRange == 0 && ns.Exact &&
-		!slices.ContainsFunc(ns.LocalPools, worthShowing)
-}
-
-// idle prints one line. Among many namespaces most are idle.
-func (p *printer) idle(v *judge.Verdict) {
-	title := title(v)
-	text := fmt.Sprintf(": range %s, none in use", rangeText(v.Range))
-	p.line("%s%s", p.paint(bold, title), p.wrap(text, p.cells(title), 2))
-}
-
-func title(v *judge.Verdict) string {
-	return fmt.Sprintf("Network namespace %s (%d)", Printable(v.Name), v.NetNS)
-}
-
-func (p *printer) namespace(ns *Shown, limit int) {
-	p.header(&ns.Verdict)
-	if len(ns.Pools) > 0 {
-		p.line("")
-		p.pools(ns.Pools, limit, ns.InUse)
+// portFields prints the range of a namespace, and what of it connect() may use.
+func (p *printer) portFields(v *judge.Verdict) {
+	reserved, held := "none", "none"
+	if v.Reserved != "" {
+		list := strings.ReplaceAll(v.Reserved, ",", ", ")
+		reserved = fmt.Sprintf("%s (%s in the range)", list, words.Thousands(v.ReservedInRange))
 	}
-	p.localPools(ns.LocalPools, limit)
-	p.blocks(blocksOf(ns.Findings), maxBlocks, false)
-}
-
-func (p *printer) header(v *judge.Verdict) {
-	p.line("%s", p.paint(bold, title(v)))
+	if v.BindHeld > 0 {
+		held = words.Count(v.BindHeld, "port") + " of the range taken through bind(), withheld from every connect()"
+	}
 	p.field("Range", rangeText(v.Range))
-	p.field("Reserved", reservedText(v))
-	p.field("Bind-held", bindHeldText(v))
+	p.field("Reserved", reserved)
+	p.field("Bind-held", held)
 	p.field("Usable", words.Count(v.Usable, "port")+" to each destination")
 	if v.OutsideRange > 0 {
 		p.field("Outside", words.Count(v.OutsideRange, "connection")+" on ports outside the range")
@@ -92,53 +84,28 @@ func rangeText(r judge.RangeInfo) string {
 	return text
 }
 
-func reservedText(v *judge.Verdict) string {
-	if v.Reserved == "" {
-		return "none"
-	}
-	return fmt.Sprintf("%s (%s in the range)", strings.ReplaceAll(v.Reserved, ",", ", "), words.Thousands(v.ReservedInRange))
-}
-
-func bindHeldText(v *judge.Verdict) string {
-	if v.BindHeld == 0 {
-		return "none"
-	}
-	return words.Count(v.BindHeld, "port") + " of the range taken through bind(), withheld from every connect()"
-}
-
 func (p *printer) pools(pools []judge.Pool, limit, inUse int) {
 	shown := pools
 	if limit > 0 && len(pools) > limit {
 		shown = pools[:limit]
 	}
-	writeTable(p, p.poolColumns(), shown)
-	text := fmt.Sprintf("Total: %s with %s", words.Count(len(pools), "pool"), words.Count(inUse, "connection"))
-	if hidden := len(pools) - len(shown); hidden > 0 {
-		text += fmt.Sprintf("; %s not shown (--limit 0 shows all)", words.Count(hidden, "pool"))
-	}
-	p.text(bold, text)
-}
-
-func (p *printer) poolColumns() []column[judge.Pool] {
 	taken := func(pool *judge.Pool) ink { return shareInk(1 - share(pool.Left, pool.Size)) }
-	return []column[judge.Pool]{
+	writeTable(p, []column[judge.Pool]{
 		{title: "PROTO", yields: 1, cell: textCell(func(pool *judge.Pool) string { return pool.Proto })},
 		{title: "LOCAL", yields: 2, cell: textCell(func(pool *judge.Pool) string { return Printable(pool.Source()) })},
 		{title: "REMOTE", cell: textCell(func(pool *judge.Pool) string { return pool.Remote })},
 		{title: "USED", right: true, cell: textCell(func(pool *judge.Pool) string { return words.Thousands(pool.Used) })},
 		{title: "LEFT", right: true, cell: func(pool *judge.Pool) cell { return cell{words.Thousands(pool.Left), taken(pool)} }},
 		{title: "SHARE", right: true, cell: func(pool *judge.Pool) cell { return cell{words.Percent(pool.UsedRatio), taken(pool)} }},
-		{yields: 5, cell: func(pool *judge.Pool) cell { return p.barCell(pool.UsedRatio, taken(pool)) }},
+		{yields: 5, cell: func(pool *judge.Pool) cell { return p.bar(pool.UsedRatio, taken(pool)) }},
 		{title: "STATES", yields: 4, cell: textCell(func(pool *judge.Pool) string { return statesText(pool.States) })},
 		{title: "TOP PROCESS", yields: 3, cell: textCell(func(pool *judge.Pool) string { return ownersText(pool.Owners) })},
+	}, shown)
+	text := fmt.Sprintf("Total: %s with %s", words.Count(len(pools), "pool"), words.Count(inUse, "connection"))
+	if hidden := len(pools) - len(shown); hidden > 0 {
+		text += fmt.Sprintf("; %s not shown (--limit 0 shows all)", words.Count(hidden, "pool"))
 	}
-}
-
-func (p *printer) barCell(share float64, in ink) cell {
-	if !p.Bars || p.ASCII {
-		return cell{}
-	}
-	return cell{bar(share), cmp.Or(in, green)}
+	p.text(bold, text)
 }
 
 func share(part, whole int) float64 {
@@ -185,23 +152,19 @@ func (p *printer) localPools(pools []judge.LocalPool, limit int) {
 	}
 	p.line("")
 	p.text(plain, "Shared by all destinations, drawn on by bind() to port 0 and by UDP:")
-	writeTable(p, p.localColumns(), shown)
+	used := func(pool *judge.LocalPool) float64 { return share(pool.Used, pool.Size) }
+	taken := func(pool *judge.LocalPool) ink { return shareInk(used(pool)) }
+	writeTable(p, []column[judge.LocalPool]{
+		{title: "PROTO", cell: textCell(func(pool *judge.LocalPool) string { return pool.Proto })},
+		{title: "LOCAL", cell: textCell(func(pool *judge.LocalPool) string { return Printable(pool.Source()) })},
+		{title: "USED", right: true, cell: textCell(func(pool *judge.LocalPool) string { return words.Thousands(pool.Used) })},
+		{title: "LEFT", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Thousands(pool.Left), taken(pool)} }},
+		{title: "SHARE", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Percent(used(pool)), taken(pool)} }},
+		{yields: 1, cell: func(pool *judge.LocalPool) cell { return p.bar(used(pool), taken(pool)) }},
+	}, shown)
 	if hidden := len(full) - len(shown); hidden > 0 {
 		p.text(plain, words.Count(hidden, "local pool")+" not shown (--limit 0 shows all)")
 	}
 }
 
 func worthShowing(pool judge.LocalPool) bool { return share(pool.Used, pool.Size) >= fullEnough }
-
-func (p *printer) localColumns() []column[judge.LocalPool] {
-	used := func(pool *judge.LocalPool) float64 { return share(pool.Used, pool.Size) }
-	taken := func(pool *judge.LocalPool) ink { return shareInk(used(pool)) }
-	return []column[judge.LocalPool]{
-		{title: "PROTO", cell: textCell(func(pool *judge.LocalPool) string { return pool.Proto })},
-		{title: "LOCAL", cell: textCell(func(pool *judge.LocalPool) string { return Printable(pool.Source()) })},
-		{title: "USED", right: true, cell: textCell(func(pool *judge.LocalPool) string { return words.Thousands(pool.Used) })},
-		{title: "LEFT", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Thousands(pool.Left), taken(pool)} }},
-		{title: "SHARE", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Percent(used(pool)), taken(pool)} }},
-		{yields: 1, cell: func(pool *judge.LocalPool) cell { return p.barCell(used(pool), taken(pool)) }},
-	}
-}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -39,12 +40,35 @@ func socketColumns(style Style) table[Socket] {
 		state = "ESTABLISHED"
 	}
 	return table[Socket]{
-		{title: "PROTO", width: 5, cell: textCell(netstatProto)},
-		{title: "LOCAL", width: 20, cell: textCell(onSocketDevice)},
-		{title: "REMOTE", width: 20, cell: textCell(remoteText)},
-		{title: "STATE", width: style.cells(state), cell: textCell(stateText)},
+		{title: "PROTO", width: 5, cell: textCell(func(s *Socket) string {
+			if s.Family == "inet6" { // tcp6 as netstat has it, which can carry IPv4
+				return s.Proto + "6"
+			}
+			return s.Proto
+		})},
+		{title: "LOCAL", width: 20, cell: textCell(func(s *Socket) string {
+			if s.Device != "" {
+				return s.Local + "%" + Printable(s.Device)
+			}
+			return s.Local
+		})},
+		{title: "REMOTE", width: 20, cell: textCell(func(s *Socket) string { return cmp.Or(s.Remote, "*") })},
+		{title: "STATE", width: style.cells(state), cell: textCell(func(s *Socket) string {
+			if s.Proto == port.UDP.String() && s.State == port.Close.String() { // UDP without a peer has no state
+				return "-"
+			}
+			return strings.ToUpper(s.State)
+		})},
 		{title: "TIMER", width: 18, yields: 3, cell: textCell(timerText)},
-		{title: "USER", width: 8, yields: 2, cell: textCell(userText)},
+		{title: "USER", width: 8, yields: 2, cell: textCell(func(s *Socket) string {
+			switch {
+			case s.UID == nil:
+				return "-"
+			case s.User != "":
+				return Printable(s.User)
+			}
+			return strconv.FormatUint(uint64(*s.UID), 10)
+		})},
 		{title: "PROCESS", width: 15, yields: 1, cell: textCell(processesText)},
 	}
 }
@@ -52,7 +76,11 @@ func socketColumns(style Style) table[Socket] {
 // Write prints one socket.
 func (t *SocketsText) Write(s *Socket) error {
 	line := t.table.line(s)
-	t.table.grow(t.printer.Style, line)
+	for i := range t.table {
+		if c := &t.table[i]; c.width > 0 {
+			c.width = max(c.width, t.printer.cells(line[i].text))
+		}
+	}
 	t.table.write(t.printer, line)
 	if _, err := t.printer.out.Write(nil); err != nil { // an earlier error sticks
 		return fmt.Errorf("write the sockets: %w", err)
@@ -63,36 +91,6 @@ func (t *SocketsText) Write(s *Socket) error {
 // Close does nothing: what could not be read is not part of the text.
 func (t *SocketsText) Close([]host.Gap) error { return nil }
 
-// netstatProto tells the socket's family as netstat does: tcp6 can carry IPv4.
-func netstatProto(s *Socket) string {
-	if s.Family == "inet6" {
-		return s.Proto + "6"
-	}
-	return s.Proto
-}
-
-func onSocketDevice(s *Socket) string {
-	if s.Device == "" {
-		return s.Local
-	}
-	return s.Local + "%" + Printable(s.Device)
-}
-
-func remoteText(s *Socket) string {
-	if s.Remote == "" {
-		return "*"
-	}
-	return s.Remote
-}
-
-// stateText spells states as netstat does; a UDP socket without a peer has none.
-func stateText(s *Socket) string {
-	if s.Proto == port.UDP.String() && s.State == port.Close.String() {
-		return "-"
-	}
-	return strings.ToUpper(s.State)
-}
-
 func timerText(s *Socket) string {
 	if s.Timer == nil {
 		return "-"
@@ -102,16 +100,6 @@ func timerText(s *Socket) string {
 		text += " retry " + strconv.Itoa(int(s.Timer.Retries))
 	}
 	return text
-}
-
-func userText(s *Socket) string {
-	switch {
-	case s.UID == nil:
-		return "-"
-	case s.User != "":
-		return Printable(s.User)
-	}
-	return strconv.FormatUint(uint64(*s.UID), 10)
 }
 
 // processesText names every process that has the socket open.

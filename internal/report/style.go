@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"strings"
 	"unicode"
 
@@ -109,13 +110,9 @@ func commandText(command string) string {
 // wrap breaks text, which begins at column start, at spaces so that no line is
 // wider than the style allows; the following lines begin at column indent.
 func (s Style) wrap(text string, start, indent int) string {
-	if s.Width > 0 {
-		text = s.broken(text, start, indent)
+	if s.Width == 0 {
+		return strings.ReplaceAll(text, unbroken, " ")
 	}
-	return strings.ReplaceAll(text, unbroken, " ")
-}
-
-func (s Style) broken(text string, start, indent int) string {
 	var b strings.Builder
 	column := start
 	for i, word := range strings.Split(text, " ") {
@@ -129,7 +126,7 @@ func (s Style) broken(text string, start, indent int) string {
 			b.WriteByte(' ')
 			column++
 		}
-		b.WriteString(word)
+		b.WriteString(strings.ReplaceAll(word, unbroken, " "))
 		column += width
 	}
 	return b.String()
@@ -137,8 +134,11 @@ func (s Style) broken(text string, start, indent int) string {
 
 const barCells = 10
 
-// bar draws a share from 0 to 1 in eighths of a cell.
-func bar(share float64) string {
+// bar draws a share from 0 to 1 in eighths of a cell, where the style has bars.
+func (s Style) bar(share float64, in ink) cell {
+	if !s.Bars || s.ASCII {
+		return cell{}
+	}
 	eighths := min(max(int(share*barCells*8+0.5), 0), barCells*8)
 	if eighths == 0 && share > 0 {
 		eighths = 1
@@ -149,5 +149,5 @@ func bar(share float64) string {
 		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
 		full++
 	}
-	return text + strings.Repeat("·", barCells-full)
+	return cell{text + strings.Repeat("·", barCells-full), cmp.Or(in, green)}
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"testing"
 
 	"portrange/internal/finding"
@@ -56,7 +57,7 @@ func TestPrintable(t *testing.T) {
 
 func TestBar(t *testing.T) {
 	for share, want := range map[float64]string{0: "··········", 0.001: "▏·········", 0.5: "█████·····", 0.709: "███████▏··", 1: "██████████", 1.5: "██████████"} {
-		if got := bar(share); got != want {
+		if got := (Style{Bars: true}).bar(share, plain); got != (cell{want, green}) {
 			t.Errorf("%v is drawn as %q, want %q", share, got, want)
 		}
 	}
@@ -73,23 +74,24 @@ func TestColumnsYield(t *testing.T) {
 			{title: "C", yields: 2, right: true, cell: textCell(func(r *row) string { return r.c })},
 		}
 	}
-	lines := func(t table[row], rows ...row) (all [][]cell) {
-		for i := range rows {
-			all = append(all, t.line(&rows[i]))
+	widest := func(limit int, rows ...row) (cells int) {
+		var b strings.Builder
+		p := newPrinter(&b, Style{Width: limit})
+		writeTable(p, columns(), rows)
+		if err := p.flush(); err != nil {
+			t.Fatal(err)
 		}
-		return all
+		for line := range strings.Lines(b.String()) {
+			cells = max(cells, len(strings.TrimSuffix(line, "\n")))
+		}
+		return cells
 	}
 	for limit, want := range map[int]int{0: 16, 16: 16, 15: 10, 10: 10, 9: 4, 1: 4} {
-		columns := columns()
-		columns.measure(Style{}, lines(columns, row{"aaaa", "bbbb", "cccc"}))
-		columns.fit(limit)
-		if got := columns.width(); got != want {
+		if got := widest(limit, row{"aaaa", "bbbb", "cccc"}); got != want {
 			t.Errorf("limit %d: %d cells, want %d", limit, got, want)
 		}
 	}
-	empty := columns()
-	empty.measure(Style{}, lines(empty, row{a: "aaaa", c: "c"}, row{a: "a"}))
-	if got := empty.width(); got != 7 {
+	if got := widest(0, row{a: "aaaa", c: "c"}, row{a: "a"}); got != 7 {
 		t.Errorf("with an empty column %d cells, want 7", got)
 	}
 }
@@ -114,5 +116,23 @@ func TestSubjectsInWords(t *testing.T) {
 		if got := subjectText(&subject); got != want {
 			t.Errorf("%+v: %q, want %q", subject, got, want)
 		}
+	}
+}
+
+func TestTheStepsOfABlock(t *testing.T) {
+	cause := &Finding{Actions: []Action{
+		{Step: finding.Now, Text: "a", Command: "widen"}, {Step: finding.InProgram, Text: "b"},
+	}}
+	effect := &Finding{Actions: []Action{
+		{Step: finding.Now, Text: "c", Command: "widen"}, {Step: finding.Now, Text: "d", Command: "reuse"},
+		{Step: finding.Today, Text: "e"}, {Step: finding.InProgram, Text: "f"},
+	}}
+	b := block{Finding: cause, effects: []*Finding{{}, effect}}
+	texts := ""
+	for _, step := range b.steps() {
+		texts += step.Text
+	}
+	if texts != "adebf" || len(cause.Actions) != 2 {
+		t.Errorf("steps %s, want adebf: by steps, the cause's first, each command once", texts)
 	}
 }

@@ -38,7 +38,15 @@ func writeTable[T any](p *printer, columns []column[T], rows []T) {
 	for i := range rows {
 		lines[i] = t.line(&rows[i])
 	}
-	t.measure(p.Style, lines)
+	for i := range t {
+		t[i].width = 0
+		for _, line := range lines {
+			t[i].width = max(t[i].width, p.cells(line[i].text))
+		}
+		if t[i].width > 0 {
+			t[i].width = max(t[i].width, p.cells(t[i].title))
+		}
+	}
 	t.fit(p.Width)
 	t.write(p, t.titles())
 	for _, line := range lines {
@@ -63,54 +71,26 @@ func (t table[T]) titles() []cell {
 	return cells
 }
 
-// measure gives each column the width of its widest cell, and none to one
-// without words.
-func (t table[T]) measure(style Style, lines [][]cell) {
-	for i := range t {
-		t[i].width = 0
-		for _, line := range lines {
-			t[i].width = max(t[i].width, style.cells(line[i].text))
-		}
-		if t[i].width > 0 {
-			t[i].width = max(t[i].width, style.cells(t[i].title))
-		}
-	}
-}
-
-// grow widens the columns that are shown to what a line needs.
-func (t table[T]) grow(style Style, line []cell) {
-	for i := range t {
-		if t[i].width > 0 {
-			t[i].width = max(t[i].width, style.cells(line[i].text))
-		}
-	}
-}
-
 // fit leaves columns out until a line fits.
 func (t table[T]) fit(limit int) {
-	for limit > 0 && t.width() > limit {
+	for limit > 0 {
 		var victim *column[T]
+		width := -columnGap // of the line; there is a gap between columns alone
 		for i := range t {
-			if c := &t[i]; c.width > 0 && c.yields > 0 && (victim == nil || c.yields > victim.yields) {
+			c := &t[i]
+			if c.width == 0 {
+				continue
+			}
+			width += c.width + columnGap
+			if c.yields > 0 && (victim == nil || c.yields > victim.yields) {
 				victim = c
 			}
 		}
-		if victim == nil {
+		if width <= limit || victim == nil {
 			return
 		}
 		victim.width = 0
 	}
-}
-
-// width is how many cells a line takes.
-func (t table[T]) width() int {
-	total := -columnGap
-	for i := range t {
-		if t[i].width > 0 {
-			total += t[i].width + columnGap
-		}
-	}
-	return total
 }
 
 // write prints one line.

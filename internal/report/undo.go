@@ -46,22 +46,18 @@ func newEntry(e *journal.Entry) Entry {
 
 // NewUndo is the document of an undo that was not carried out yet.
 func NewUndo(u *act.Undo) *Undo {
-	return &Undo{
+	doc := &Undo{
 		SchemaVersion: SchemaVersion, Outcome: Planned, Undoes: newEntry(&u.Entry), Resumes: u.Resumes,
-		Writes: writes(u.Settings), Files: diffs(u.Files), Kept: kept(u.Kept),
+		Writes: writes(u.Settings), Files: diffs(u.Files), Kept: []Kept{},
 	}
-}
-
-func kept(list []act.Kept) []Kept {
-	all := []Kept{}
-	for _, one := range list {
-		shown := Kept{Kept: one}
-		if one.File != nil {
-			shown.Diff = diffs([]journal.File{*one.File})[0].Diff
+	for _, kept := range u.Kept {
+		shown := Kept{Kept: kept}
+		if kept.File != nil {
+			shown.Diff = diffs([]journal.File{*kept.File})[0].Diff
 		}
-		all = append(all, shown)
+		doc.Kept = append(doc.Kept, shown)
 	}
-	return all
+	return doc
 }
 
 // Confirmation is the document of `portrange confirm`.
@@ -78,26 +74,22 @@ func NewConfirmation(e *journal.Entry) *Confirmation {
 // WriteUndo prints which change is taken back, and every write.
 func WriteUndo(w io.Writer, doc *Undo, style Style) error {
 	p := newPrinter(w, style)
-	verb := "Takes back"
+	entry, verb, progress := &doc.Undoes, "Takes back", ""
 	if doc.Resumes {
 		verb = "Finishes"
 	}
-	p.text(plain, fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, doc.Undoes.ID, Printable(doc.Undoes.Command),
-		Printable(doc.Undoes.User), words.Moment(doc.Undoes.At), progressOf(doc.Undoes.State)))
+	switch entry.State {
+	case journal.Begun:
+		progress = ", which was interrupted"
+	case journal.Waiting:
+		progress = ", which waits for confirmation"
+	}
+	p.text(plain, fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, entry.ID, Printable(entry.Command),
+		Printable(entry.User), words.Moment(entry.At), progress))
 	for _, kept := range doc.Kept {
 		p.beside(p.padded("WARNING", labelCells), yellow, Printable(kept.What+" stays as it is: "+kept.Why))
 		p.diff(kept.Diff)
 	}
 	p.writes(doc.Writes, doc.Files)
 	return p.flush()
-}
-
-func progressOf(state journal.State) string {
-	switch state {
-	case journal.Begun:
-		return ", which was interrupted"
-	case journal.Waiting:
-		return ", which waits for confirmation"
-	}
-	return ""
 }

@@ -66,14 +66,6 @@ func retold(actions []finding.Action, text string) []finding.Action {
 	return actions
 }
 
-// moreTuples is the action that spreads the connections of a pool.
-func moreTuples(present *capacity.Present) finding.Action {
-	return finding.Action{
-		Step: finding.Today, Text: "add a source address or a port at the destination: each pair of them has a pool of its own",
-		Effect: present.With(capacity.Remedy{Sources: 2}),
-	}
-}
-
 // keepOpen is the action that ends the churn of connections in the program.
 func keepOpen(present *capacity.Present) finding.Action {
 	return finding.Action{

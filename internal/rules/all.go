@@ -11,18 +11,18 @@ import (
 // All lists the rules, by subject.
 func All() []*Rule {
 	return []*Rule{
-		poolFull(), poolNearFull(), poolPastHalf(), localPoolFull(), localPoolNearFull(), poolFilling(), connectionRate(),
-		closeWaitLeak(), finWait2Share(), timeWaitShare(), bindBeforeConnect(), rangeWithheld(), oneProcess(),
-		twReuseOff(), timestampsOff(), twReuseDelay(), twBucketsLow(), twBucketsOverflow(), cureTWRecycle(), cureFinTimeout(),
-		rangeNarrow(), rangeDefaultBusy(), otherRange(), sameParity(),
+		poolFull, poolNearFull, poolPastHalf, localPoolFull, localPoolNearFull, poolFilling, connectionRate,
+		closeWaitLeak, finWait2Share, timeWaitShare, bindBeforeConnect, rangeWithheld, oneProcess,
+		twReuseOff, timestampsOff, twReuseDelay, twBucketsLow, twBucketsOverflow, cureTWRecycle, cureFinTimeout,
+		rangeNarrow, rangeDefaultBusy, otherRange, sameParity,
 
-		listenerInRange(), reservedOutside(), reservedUnused(), portTaken(),
-		socketUnit(), servicePort(), nodePorts(), publishedPorts(),
-		processFiles(), machineFiles(), conntrackNearFull(), conntrackDrops(), orphans(), tcpMemory(), sourceNAT(), cloudNAT(),
-		wholeSearch(), lockedSearch(), stickyBuckets(), stepWidth(), connectCost(),
-		notPersisted(), bootDrift(),
-		bindHeldInRange(), socketsOutside(), reservedInRange(), noPortLeft(), smallRange(), limitTooSmall(),
-		interruptedChange(), overriddenAtBoot(), commentedOut(), notAfterReboot(), dropInEdited(), notTheHost(), hostAlone(),
+		listenerInRange, reservedOutside, reservedUnused, portTaken,
+		socketUnit, servicePort, nodePorts, publishedPorts,
+		processFiles, machineFiles, conntrackNearFull, conntrackDrops, orphans, tcpMemory, sourceNAT, cloudNAT,
+		wholeSearch, lockedSearch, stickyBuckets, stepWidth, connectCost,
+		notPersisted, bootDrift,
+		bindHeldInRange, socketsOutside, reservedInRange, noPortLeft, smallRange, limitTooSmall,
+		interruptedChange, overriddenAtBoot, commentedOut, notAfterReboot, dropInEdited, notTheHost, hostAlone,
 	}
 }
 
@@ -56,16 +56,12 @@ var pages embed.FS
 // of an unknown code names the nearest ones, or else all.
 func Explain(code string) (string, error) {
 	page, err := pages.ReadFile(code + ".md")
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-		return "", unknownCode(code)
+	if err == nil {
+		return string(page), nil
 	}
-	if err != nil {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) {
 		return "", fmt.Errorf("explain %s: %w", code, err)
 	}
-	return string(page), nil
-}
-
-func unknownCode(code string) error {
 	var near []string
 	for _, known := range Codes() {
 		if code != "" && strings.Contains(known, code) {
@@ -75,5 +71,5 @@ func unknownCode(code string) error {
 	if len(near) == 0 {
 		near = Codes()
 	}
-	return fmt.Errorf("no finding has the code %q; there are %s", code, strings.Join(near, ", "))
+	return "", fmt.Errorf("no finding has the code %q; there are %s", code, strings.Join(near, ", "))
 }

@@ -13,37 +13,36 @@ import (
 
 // bindBeforeConnect: connections took their ports through bind(), each of which
 // is lost to every connect().
-func bindBeforeConnect() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "bind-before-connect", Title: "Connections that call bind() before connect()",
-			Weight: func(f *finding.Finding) int {
-				if !manyBound(f.Values.Int("ports"), f.Values.Int("size")) {
-					return 0
-				}
-				return f.Values.Int("ports")
-			},
-			Evidence: func(f *finding.Finding) string {
-				return fmt.Sprintf("%s of the range held by connections that called bind() before connect(), or were accepted by a "+
-					"listener that is gone; no other connect() may use them%s", words.Count(f.Values.Int("ports"), "port"), heldBy(f.Values))
-			},
-		},
-		Needs: host.WantSockets | host.WantOwners,
-		Show:  Shown,
-		Namespace: func(p *Place) {
-			bound, size := judge.BoundPorts(p.NS), p.Ports.Open().Len()
-			n := bound.Len()
-			if n == 0 {
-				return
+var bindBeforeConnect = &Rule{
+	Kind: finding.Kind{
+		Code: "bind-before-connect", Title: "Connections that call bind() before connect()",
+		Weight: func(f *finding.Finding) int {
+			if !manyBound(f.Values.Int("ports"), f.Values.Int("size")) {
+				return 0
 			}
-			severity := finding.Info
-			if manyBound(n, size) {
-				severity = finding.Warning
-			}
-			values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, judge.Binders(p.NS, bound))
-			p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, bindLater(p, severity)...)
+			return f.Values.Int("ports")
 		},
-	}
+		Evidence: func(f *finding.Finding) string {
+			return fmt.Sprintf("%s of the range held by connections that called bind() before connect(), "+
+				"or were accepted by a listener that is gone; no other connect() may use them%s",
+				words.Count(f.Values.Int("ports"), "port"), heldBy(f.Values))
+		},
+	},
+	Needs: host.WantSockets | host.WantOwners,
+	Show:  Shown,
+	Namespace: func(p *Place) {
+		bound, size := judge.BoundPorts(p.NS), p.Ports.Open().Len()
+		n := bound.Len()
+		if n == 0 {
+			return
+		}
+		severity := finding.Info
+		if manyBound(n, size) {
+			severity = finding.Warning
+		}
+		values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, judge.Binders(p.NS, bound))
+		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, bindLater(p, severity)...)
+	},
 }
 
 // manyBound reports whether bound ports are a tenth of the range.
@@ -54,7 +53,8 @@ func manyBound(n, size int) bool { return 10*n >= size }
 func bindLater(p *Place, severity finding.Severity) []finding.Action {
 	var actions []finding.Action
 	if severity.Reaches(finding.Warning) {
-		actions = retold(widen(p, &capacity.Present{Size: p.Ports.Usable().Len()}), "room for now: each such connection goes on taking a port from all")
+		present := &capacity.Present{Size: p.Ports.Usable().Len()}
+		actions = retold(widen(p, present), "room for now: each such connection goes on taking a port from all")
 	}
 	return append(actions, finding.Action{
 		Step: finding.InProgram,

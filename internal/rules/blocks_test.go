@@ -10,6 +10,7 @@ import (
 
 	"portrange/internal/finding"
 	"portrange/internal/host"
+	"portrange/internal/judge"
 	"portrange/internal/port"
 )
 
@@ -194,12 +195,14 @@ func TestTheFirstStepCures(t *testing.T) {
 	}
 }
 
-func TestProcessArg(t *testing.T) {
+func TestSocketsOfProcess(t *testing.T) {
 	for name, want := range map[string]string{
 		"nginx": "nginx", "beam.smp": "beam.smp", "kworker-1": "kworker-1", "7zip": "7zip",
 		"": "812", "42": "812", "a,b": "812", `a"b`: "812", "-v": "812", "my prog": "812", "é": "812",
 	} {
-		if got := processArg(host.Process{PID: 812, Command: name}); got != want {
+		owners := []judge.Owner{{Process: host.Process{PID: 812, Command: name}}}
+		command := socketsOf(&Place{NS: &host.Namespace{}}, &judge.Pool{}, owners, "")
+		if got := command[len(command)-1]; got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
 		}
 	}

@@ -14,27 +14,25 @@ import (
 func BootKeys() []string { return append(boot.Keys(), port.KeyTWRecycle) }
 
 // bootDrift: a reboot changes a setting, as a file says something else.
-func bootDrift() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "boot-drift", Title: "A file says something else than what holds now",
-			Evidence: func(f *finding.Finding) string {
-				return fmt.Sprintf("it is %q, and %q after a reboot: %s says so",
-					words.List(f.Values.Text("running")), words.List(f.Values.Text("after_reboot")), lineText(f))
-			},
+var bootDrift = &Rule{
+	Kind: finding.Kind{
+		Code: "boot-drift", Title: "A file says something else than what holds now",
+		Evidence: func(f *finding.Finding) string {
+			return fmt.Sprintf("it is %q, and %q after a reboot: %s says so",
+				words.List(f.Values.Text("running")), words.List(f.Values.Text("after_reboot")), lineText(f))
 		},
-		Namespace: func(p *Place) {
-			p.drifts(true, func(s *boot.Setting) []finding.Action {
-				wins := keep(p.NS.Ref, s.Key, *s.Running, *s.Boot)
-				wins.Step = finding.Today
-				return []finding.Action{
-					{
-						Step: finding.Now, Command: finding.Portrange("", "boot"),
-						Text: "decide which one is meant: this shows all files that have a say",
-					},
-					wins,
-				}
-			})
-		},
-	}
+	},
+	Namespace: func(p *Place) {
+		p.drifts(true, func(s *boot.Setting) []finding.Action {
+			wins := keep(p.NS.Ref, s.Key, *s.Running, *s.Boot)
+			wins.Step = finding.Today
+			return []finding.Action{
+				{
+					Step: finding.Now, Command: finding.Portrange("", "boot"),
+					Text: "decide which one is meant: this shows all files that have a say",
+				},
+				wins,
+			}
+		})
+	},
 }

@@ -11,30 +11,29 @@ import (
 )
 
 // closeWaitLeak: a pool is full of connections that only this side keeps open.
-func closeWaitLeak() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "close-wait-leak", Title: "Connections that only this side keeps open",
-			Weight: func(f *finding.Finding) int { return f.Values.Int("close_wait") },
-			Evidence: func(f *finding.Finding) string {
-				return stateText(f.Values, "close_wait", "CLOSE_WAIT") + ": the other side has closed, this one has not" + mostBy(f.Values)
-			},
+var closeWaitLeak = &Rule{
+	Kind: finding.Kind{
+		Code: "close-wait-leak", Title: "Connections that only this side keeps open",
+		Weight: func(f *finding.Finding) int { return f.Values.Int("close_wait") },
+		Evidence: func(f *finding.Finding) string {
+			return stateText(f.Values, "close_wait", "CLOSE_WAIT") +
+				": the other side has closed, this one has not" + mostBy(f.Values)
 		},
-		Needs: host.WantSockets | host.WantOwners,
-		Show:  ShownAsCause,
-		Namespace: func(p *Place) {
-			for i := range p.Verdict.Pools {
-				pool := &p.Verdict.Pools[i]
-				if share(pool, port.CloseWait) < worthWaiting {
-					continue
-				}
-				n := pool.In(port.CloseWait)
-				p.add(finding.Warning, poolSubject(pool), withOwners(finding.Values{
-					{Name: "close_wait", V: n}, {Name: "used", V: pool.Used}, {Name: "size", V: pool.Size}, {Name: "left", V: pool.Left},
-				}, pool.Owners), endLeak(p, pool)...)
+	},
+	Needs: host.WantSockets | host.WantOwners,
+	Show:  ShownAsCause,
+	Namespace: func(p *Place) {
+		for i := range p.Verdict.Pools {
+			pool := &p.Verdict.Pools[i]
+			if share(pool, port.CloseWait) < worthWaiting {
+				continue
 			}
-		},
-	}
+			n := pool.In(port.CloseWait)
+			p.add(finding.Warning, poolSubject(pool), withOwners(finding.Values{
+				{Name: "close_wait", V: n}, {Name: "used", V: pool.Used}, {Name: "size", V: pool.Size}, {Name: "left", V: pool.Left},
+			}, pool.Owners), endLeak(p, pool)...)
+		}
+	},
 }
 
 // endLeak are the ways to be rid of connections in CLOSE_WAIT: a restart frees
@@ -60,25 +59,21 @@ func endLeak(p *Place, pool *judge.Pool) []finding.Action {
 }
 
 // socketsOf is the command that lists the sockets of a pool which the first of
-// its owners holds; state is empty for all.
+// its owners holds; state is empty for all. It names the process by its id where
+// --process would read its name as something else.
 func socketsOf(p *Place, pool *judge.Pool, owners []judge.Owner, state string) finding.Command {
 	words := []string{"sockets", "--remote", pool.Remote}
 	if state != "" {
 		words = append(words, "--state", state)
 	}
 	if len(owners) > 0 {
-		words = append(words, "--process", processArg(owners[0].Process))
+		process := owners[0].Process.Command
+		if !isPlainName(process) {
+			process = strconv.Itoa(owners[0].Process.PID)
+		}
+		words = append(words, "--process", process)
 	}
 	return finding.Portrange(p.NS.Ref, words...)
-}
-
-// processArg is what --process takes for a process: its name, or its id where
-// the name would be read as something else.
-func processArg(p host.Process) string {
-	if isPlainName(p.Command) {
-		return p.Command
-	}
-	return strconv.Itoa(p.PID)
 }
 
 // isPlainName reports whether a name is more than a number and cannot be taken

@@ -6,7 +6,6 @@ import (
 	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
-	"portrange/internal/port"
 	"portrange/internal/words"
 )
 
@@ -16,52 +15,46 @@ const smallestNAT = 64
 
 // cloudNAT: connections leave a private network, so somebody translates their
 // addresses and has a limit of its own.
-func cloudNAT() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "cloud-nat", Title: "Connections that leave a private network",
-			Evidence: func(f *finding.Finding) string {
-				return words.Count(f.Values.Int("used"), "connection") + " from a private address to a public one: something on the way " +
-					"translates addresses, and needs as many ports of its own"
-			},
+var cloudNAT = &Rule{
+	Kind: finding.Kind{
+		Code: "cloud-nat", Title: "Connections that leave a private network",
+		Evidence: func(f *finding.Finding) string {
+			return words.Count(f.Values.Int("used"), "connection") + " from a private address to a public one: " +
+				"something on the way translates addresses, and needs as many ports of its own"
 		},
-		Needs: host.WantSockets,
-		Namespace: func(p *Place) {
-			var most *judge.Pool
-			for i := range p.Verdict.Pools {
-				pool := &p.Verdict.Pools[i]
-				if pool.Used >= smallestNAT && leavesPrivate(pool.Tuple) && (most == nil || pool.Used > most.Used) {
-					most = pool
-				}
+	},
+	Needs: host.WantSockets,
+	Namespace: func(p *Place) {
+		var most *judge.Pool
+		for i := range p.Verdict.Pools {
+			pool := &p.Verdict.Pools[i]
+			local, remote := pool.Tuple.Local, pool.Tuple.Remote.Addr()
+			// From a private IPv4 address to a public one takes a NAT on the way; IPv6 needs none.
+			translated := local.Is4() && isPrivate(local) &&
+				remote.Is4() && !isPrivate(remote) && remote.IsGlobalUnicast()
+			if translated && pool.Used >= smallestNAT && (most == nil || pool.Used > most.Used) {
+				most = pool
 			}
-			if most != nil {
-				present := p.present(most)
-				values := finding.Values{{Name: "used", V: most.Used}, {Name: "size", V: most.Size}, {Name: "left", V: most.Left}}
-				p.add(finding.Info, poolSubject(most), values, compareWithGateway(), keepOpen(&present))
-			}
-		},
-	}
-}
-
-func compareWithGateway() finding.Action {
-	return finding.Action{
-		Step: finding.Today,
-		Text: "if it is a cloud's NAT gateway, compare with its limit for one destination: AWS 55,000 per gateway address, Azure 64,512 per " +
-			"outbound address shared by all hosts (1,024 or fewer each by default), Google 64 per host unless raised. " +
-			"More gateway addresses or private endpoints help, a wider range here does not",
-	}
+		}
+		if most == nil {
+			return
+		}
+		present := p.present(most)
+		values := finding.Values{{Name: "used", V: most.Used}, {Name: "size", V: most.Size}, {Name: "left", V: most.Left}}
+		compare := finding.Action{
+			Step: finding.Today,
+			Text: "if it is a cloud's NAT gateway, compare with its limit for one destination: " +
+				"AWS 55,000 per gateway address, Azure 64,512 per outbound address shared by all hosts " +
+				"(1,024 or fewer each by default), Google 64 per host unless raised. " +
+				"More gateway addresses or private endpoints help, a wider range here does not",
+		}
+		p.add(finding.Info, poolSubject(most), values, compare, keepOpen(&present))
+	},
 }
 
 // carrierNAT is the space of addresses behind a provider's NAT (RFC 6598).
-func carrierNAT() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10) }
-
-// leavesPrivate reports whether a connection goes from a private IPv4 address
-// to a public one, which takes a NAT on the way. IPv6 needs none.
-func leavesPrivate(tuple port.Tuple) bool {
-	local, remote := tuple.Local, tuple.Remote.Addr()
-	return local.Is4() && remote.Is4() && isPrivate(local) && !isPrivate(remote) && remote.IsGlobalUnicast()
-}
+var carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
 
 func isPrivate(addr netip.Addr) bool {
-	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || carrierNAT().Contains(addr)
+	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || carrierNAT.Contains(addr)
 }

@@ -15,32 +15,52 @@ import (
 const cliff = 2
 
 // connectCost: what connect() was measured to take on this kernel.
-func connectCost() *Rule {
-	return &Rule{
-		Kind: finding.Kind{Code: "connect-cost", Title: "What connect() takes on this machine", Evidence: costEvidence},
-		Machine: func(m *Machine) {
-			cost := m.Now.Cost
-			if cost == nil || len(cost.Steps) == 0 {
-				return
+var connectCost = &Rule{
+	Kind: finding.Kind{
+		Code: "connect-cost", Title: "What connect() takes on this machine",
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			steps, _ := v.Get("steps").([]costStep)
+			var texts []string
+			for _, step := range steps {
+				took := time.Duration(step.Seconds * float64(time.Second))
+				texts = append(texts, fmt.Sprintf("%s at %s", brief(took), words.Percent(step.Share)))
 			}
-			worst := m.fullest()
-			values := finding.Values{
-				{Name: "ports", V: cost.Ports}, {Name: "steps", V: costSteps(cost)},
-				{Name: "failing", V: cost.Failing}, {Name: "times_past_half", V: slower(cost)},
+			text := fmt.Sprintf("measured in a pool of %s, median: %s in use, %s for one that finds no port; "+
+				"%.1f times as long past one half as below", words.Count(v.Int("ports"), "port"),
+				strings.Join(texts, ", "), brief(v.Duration("failing")), v.Float("times_past_half"))
+			if v.Get("remote") != nil {
+				text += "; " + fullestText(f)
 			}
-			severity, subject := finding.Info, finding.Of("connect() on Linux "+m.Now.Kernel)
-			if worst != nil {
-				values = append(values, fullestValues(worst)...)
-				if worst.Taken() >= judge.SlowRatio && slower(cost) >= cliff {
-					severity = finding.Warning
-				}
-			}
-			m.add(severity, subject, values, finding.Action{
-				Step: finding.Today,
-				Text: "keep every pool below one half: a wider range, more source addresses or destinations, or fewer and longer connections",
-			})
+			return text
 		},
-	}
+	},
+	Machine: func(m *Machine) {
+		cost := m.Now.Cost
+		if cost == nil || len(cost.Steps) == 0 {
+			return
+		}
+		var steps []costStep
+		for _, step := range cost.Steps {
+			steps = append(steps, costStep{step.Share, step.Took.Seconds()})
+		}
+		values := finding.Values{
+			{Name: "ports", V: cost.Ports}, {Name: "steps", V: steps},
+			{Name: "failing", V: cost.Failing}, {Name: "times_past_half", V: slower(cost)},
+		}
+		severity, subject := finding.Info, finding.Of("connect() on Linux "+m.Now.Kernel)
+		if worst := m.fullest(); worst != nil {
+			values = append(values, fullestValues(worst)...)
+			if worst.Taken() >= judge.SlowRatio && slower(cost) >= cliff {
+				severity = finding.Warning
+			}
+		}
+		m.add(severity, subject, values, finding.Action{
+			Step: finding.Today,
+			Text: "keep every pool below one half: a wider range, more source addresses or destinations, " +
+				"or fewer and longer connections",
+		})
+	},
 }
 
 // fullest is the pool with the largest share taken in all namespaces, nil where there is none.
@@ -58,29 +78,6 @@ func (m *Machine) fullest() *judge.Pool {
 type costStep struct {
 	Share   float64 `json:"share"`
 	Seconds float64 `json:"seconds"`
-}
-
-func costSteps(cost *host.ConnectCost) []costStep {
-	var steps []costStep
-	for _, step := range cost.Steps {
-		steps = append(steps, costStep{step.Share, step.Took.Seconds()})
-	}
-	return steps
-}
-
-func costEvidence(f *finding.Finding) string {
-	steps, _ := f.Values.Get("steps").([]costStep)
-	var texts []string
-	for _, step := range steps {
-		took := time.Duration(step.Seconds * float64(time.Second))
-		texts = append(texts, fmt.Sprintf("%s at %s", brief(took), words.Percent(step.Share)))
-	}
-	text := fmt.Sprintf("measured in a pool of %s, median: %s in use, %s for one that finds no port; %.1f times as long past one half as below",
-		words.Count(f.Values.Int("ports"), "port"), strings.Join(texts, ", "), brief(f.Values.Duration("failing")), f.Values.Float("times_past_half"))
-	if f.Values.Get("remote") == nil {
-		return text
-	}
-	return text + "; " + fullestText(f)
 }
 
 // brief is the time of a system call.

@@ -13,28 +13,26 @@ import (
 const keyConntrackMax = "net.netfilter.nf_conntrack_max"
 
 // conntrackNearFull: netfilter has little room for new connections.
-func conntrackNearFull() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "conntrack-near-full", Title: "The table of tracked connections is nearly full",
-			Evidence: func(f *finding.Finding) string {
-				return limitText(f, "entries") + "; when it is full, packets of new connections are dropped"
-			},
+var conntrackNearFull = &Rule{
+	Kind: finding.Kind{
+		Code: "conntrack-near-full", Title: "The table of tracked connections is nearly full",
+		Evidence: func(f *finding.Finding) string {
+			return limitText(f, "entries") + "; when it is full, packets of new connections are dropped"
 		},
-		Needs: host.WantLimits,
-		Namespace: func(p *Place) {
-			t := p.NS.Conntrack
-			if t == nil {
-				return
-			}
-			if severity, worth := strain(t.Count, t.Max); worth {
-				p.add(severity, ofConntrack(t), limitValues(t.Count, t.Max), moreEntries(p.NS, t), finding.Action{
-					Step: finding.Today,
-					Text: "give net.netfilter.nf_conntrack_tcp_timeout_established less than its 5 days, or track less (notrack)",
-				})
-			}
-		},
-	}
+	},
+	Needs: host.WantLimits,
+	Namespace: func(p *Place) {
+		t := p.NS.Conntrack
+		if t == nil {
+			return
+		}
+		if severity, worth := strain(t.Count, t.Max); worth {
+			p.add(severity, ofConntrack(t), limitValues(t.Count, t.Max), moreEntries(p.NS, t), finding.Action{
+				Step: finding.Today,
+				Text: "give net.netfilter.nf_conntrack_tcp_timeout_established less than its 5 days, or track less (notrack)",
+			})
+		}
+	},
 }
 
 func ofConntrack(t *host.Conntrack) finding.Subject {

@@ -10,23 +10,21 @@ import (
 )
 
 // cureTWRecycle: a file sets what Linux no longer has.
-func cureTWRecycle() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "cure-tw-recycle", Title: "tcp_tw_recycle is still in the configuration",
-			Evidence: func(f *finding.Finding) string {
-				return "set in " + linesText(f.Values) + "; Linux has had no such setting since 4.12"
-			},
+var cureTWRecycle = &Rule{
+	Kind: finding.Kind{
+		Code: "cure-tw-recycle", Title: "tcp_tw_recycle is still in the configuration",
+		Evidence: func(f *finding.Finding) string {
+			return "set in " + linesText(f.Values) + "; Linux has had no such setting since 4.12"
 		},
-		Namespace: func(p *Place) {
-			if lines := configured(p, port.KeyTWRecycle); len(lines) > 0 {
-				p.add(finding.Warning, finding.Subject{Key: port.KeyTWRecycle}, finding.Values{{Name: "lines", V: lines}}, finding.Action{
-					Step: finding.Today,
-					Text: "remove the line: it broke clients behind NAT while it existed. tcp_tw_reuse is what helps outgoing connections",
-				})
-			}
-		},
-	}
+	},
+	Namespace: func(p *Place) {
+		if lines := configured(p, port.KeyTWRecycle); len(lines) > 0 {
+			p.add(finding.Warning, finding.Subject{Key: port.KeyTWRecycle}, finding.Values{{Name: "lines", V: lines}}, finding.Action{
+				Step: finding.Today,
+				Text: "remove the line: it broke clients behind NAT while it existed. tcp_tw_reuse is what helps outgoing connections",
+			})
+		}
+	},
 }
 
 // linesText lists the lines of files that a finding names.

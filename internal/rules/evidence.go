@@ -24,14 +24,16 @@ func poolEvidence(f *finding.Finding) string {
 
 // roomText says how full a pool is.
 func roomText(v finding.Values) string {
-	return fmt.Sprintf("%s of %s in use, %s left", words.Thousands(v.Int("used")), words.Count(v.Int("size"), "port"), words.Thousands(v.Int("left")))
+	return fmt.Sprintf("%s of %s in use, %s left",
+		words.Thousands(v.Int("used")), words.Count(v.Int("size"), "port"), words.Thousands(v.Int("left")))
 }
 
 // stateText says how many ports of a pool are in a state, as the value of its
 // name counts them.
 func stateText(v finding.Values, name, state string) string {
 	n, used := v.Int(name), v.Int("used")
-	return fmt.Sprintf("%s of %s in use are in %s (%s)", words.Thousands(n), words.Count(used, "port"), state, words.Percent(float64(n)/float64(max(used, 1))))
+	return fmt.Sprintf("%s of %s in use are in %s (%s)",
+		words.Thousands(n), words.Count(used, "port"), state, words.Percent(float64(n)/float64(max(used, 1))))
 }
 
 func ownersIn(v finding.Values) []judge.Owner {

@@ -18,32 +18,31 @@ const shortFinTimeout = 15 * time.Second
 
 // finWait2Share: a pool is full of connections that this side has closed, and the
 // other has not.
-func finWait2Share() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "fin-wait2-share", Title: "Connections that only the other side keeps open",
-			Weight: func(f *finding.Finding) int { return f.Values.Int("fin_wait2") },
-			Evidence: func(f *finding.Finding) string {
-				v := f.Values
-				text := stateText(v, "fin_wait2", "FIN_WAIT_2") + ": this side has closed, the other has not"
-				if orphaned, known := v.Get("orphaned").(int); known && orphaned == 0 {
-					text += "; a process still holds each of them"
-				} else if known {
-					text += fmt.Sprintf("; %s of them have no process any more and end after %s", words.Thousands(orphaned), words.Span(v.Duration("timeout")))
-				}
-				return text + mostBy(v)
-			},
-		},
-		Needs: host.WantSockets | host.WantOwners,
-		Show:  ShownAsCause,
-		Namespace: func(p *Place) {
-			for i := range p.Verdict.Pools {
-				if pool := &p.Verdict.Pools[i]; share(pool, port.FinWait2) >= worthWaiting {
-					p.halfClosed(pool)
-				}
+var finWait2Share = &Rule{
+	Kind: finding.Kind{
+		Code: "fin-wait2-share", Title: "Connections that only the other side keeps open",
+		Weight: func(f *finding.Finding) int { return f.Values.Int("fin_wait2") },
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			text := stateText(v, "fin_wait2", "FIN_WAIT_2") + ": this side has closed, the other has not"
+			if orphaned, known := v.Get("orphaned").(int); known && orphaned == 0 {
+				text += "; a process still holds each of them"
+			} else if known {
+				text += fmt.Sprintf("; %s of them have no process any more and end after %s",
+					words.Thousands(orphaned), words.Span(v.Duration("timeout")))
 			}
+			return text + mostBy(v)
 		},
-	}
+	},
+	Needs: host.WantSockets | host.WantOwners,
+	Show:  ShownAsCause,
+	Namespace: func(p *Place) {
+		for i := range p.Verdict.Pools {
+			if pool := &p.Verdict.Pools[i]; share(pool, port.FinWait2) >= worthWaiting {
+				p.halfClosed(pool)
+			}
+		}
+	},
 }
 
 // halfClosed adds the finding. Sockets of the pool that are open and that nobody
@@ -85,6 +84,7 @@ func endHalfClosed(p *Place, pool *judge.Pool, orphaned int) []finding.Action {
 		},
 		finding.Action{
 			Step: finding.InProgram,
-			Text: "have the other side close when it has read to the end; here, call close() and not only shutdown() where no answer is awaited",
+			Text: "have the other side close when it has read to the end; " +
+				"here, call close() and not only shutdown() where no answer is awaited",
 		})
 }

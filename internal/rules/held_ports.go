@@ -71,24 +71,20 @@ type holding struct {
 
 // group adds a port to what its first process has, as one process may have hundreds.
 func group(all []holding, proto port.Proto, p uint16, processes []host.Process) []holding {
+	var first *host.Process
+	if len(processes) > 0 {
+		first = &processes[0]
+	}
 	for i := range all {
-		if h := &all[i]; h.proto == proto && h.isOf(processes) {
+		h := &all[i]
+		same := h.process == first || h.process != nil && first != nil && *h.process == *first
+		if same && h.proto == proto {
 			h.ports.Add(p)
 			return all
 		}
 	}
-	h := holding{processes: processes, proto: proto, ports: port.Range{Low: p, High: p}.Set()}
-	if len(processes) > 0 {
-		h.process = &processes[0]
-	}
-	return append(all, h)
-}
-
-func (h *holding) isOf(processes []host.Process) bool {
-	if h.process == nil || len(processes) == 0 {
-		return h.process == nil && len(processes) == 0
-	}
-	return *h.process == processes[0]
+	ports := port.Range{Low: p, High: p}.Set()
+	return append(all, holding{process: first, processes: processes, proto: proto, ports: ports})
 }
 
 func (h *holding) subject() finding.Subject {

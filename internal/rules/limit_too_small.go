@@ -10,33 +10,32 @@ import (
 )
 
 // limitTooSmall: something else than ports will run out first.
-func limitTooSmall() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "limit-too-small", Title: "Another limit is reached before the wider range",
-			Evidence: func(f *finding.Finding) string {
-				v := f.Values
-				return fmt.Sprintf("it is %s, but the range allows %s to one destination, and each takes %s",
-					words.Thousands(v.Int("limit")), words.Count(v.Int("ports"), "connection"), v.Text("each"))
-			},
+var limitTooSmall = &Rule{
+	Kind: finding.Kind{
+		Code: "limit-too-small", Title: "Another limit is reached before the wider range",
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			return fmt.Sprintf("it is %s, but the range allows %s to one destination, and each takes %s",
+				words.Thousands(v.Int("limit")), words.Count(v.Int("ports"), "connection"), v.Text("each"))
 		},
-		Needs: host.WantHolds | host.WantLimits,
-		Change: func(c *Change) {
-			if c.After.Settings.Range.Size() <= c.Before.Settings.Range.Size() {
-				return
-			}
-			if t := c.Before.Conntrack; t != nil {
-				c.bound(ofConntrack(t), t.Max, "an entry of netfilter's table")
-			}
-			if files := c.Files; files != nil {
-				c.bound(finding.OfSetting(keyFileMax, strconv.FormatUint(files.Max, 10)), files.Max, "an open file")
-				c.bound(finding.OfSetting("fs.nr_open", strconv.FormatUint(files.PerProcess, 10)), files.PerProcess, "an open file of its process")
-			}
-			if b := c.Before.Busiest; b != nil {
-				c.bound(finding.Subject{Process: &b.Process, Key: "RLIMIT_NOFILE"}, b.Soft, "an open file")
-			}
-		},
-	}
+	},
+	Needs: host.WantHolds | host.WantLimits,
+	Change: func(c *Change) {
+		if c.After.Settings.Range.Size() <= c.Before.Settings.Range.Size() {
+			return
+		}
+		if t := c.Before.Conntrack; t != nil {
+			c.bound(ofConntrack(t), t.Max, "an entry of netfilter's table")
+		}
+		if files := c.Files; files != nil {
+			c.bound(finding.OfSetting(keyFileMax, strconv.FormatUint(files.Max, 10)), files.Max, "an open file")
+			perProcess := finding.OfSetting("fs.nr_open", strconv.FormatUint(files.PerProcess, 10))
+			c.bound(perProcess, files.PerProcess, "an open file of its process")
+		}
+		if b := c.Before.Busiest; b != nil {
+			c.bound(finding.Subject{Process: &b.Process, Key: "RLIMIT_NOFILE"}, b.Soft, "an open file")
+		}
+	},
 }
 
 // bound adds a finding where a limit allows fewer connections than one

@@ -11,40 +11,35 @@ import (
 
 // listenerInRange: a service listens on a port that the kernel may give away
 // while it restarts.
-func listenerInRange() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "listener-in-range", Title: "A listener inside the port range",
-			Evidence: func(f *finding.Finding) string {
-				return somebody(f) + "listens on " + portsText(f) + where(f)
-			},
+var listenerInRange = &Rule{
+	Kind: finding.Kind{
+		Code: "listener-in-range", Title: "A listener inside the port range",
+		Evidence: func(f *finding.Finding) string {
+			return somebody(f) + "listens on " + portsText(f) + where(f)
 		},
-		Needs:     host.WantSockets | host.WantHolds,
-		Namespace: listeners,
-		Change: func(c *Change) {
-			c.holders(func(hold *host.Hold) bool { return hold.State == port.Listen })
-		},
-	}
-}
-
-// listeners passes over those that let the kernel choose: they do not mind.
-func listeners(p *Place) {
-	listening := p.Ports.Unreserved()
-	listening.Subtract(&p.NS.Usage.Chosen)
-	var all []holding
-	for at := range listening.All() {
-		all = group(all, port.TCP, at, holdersOf(p.NS, port.TCP, at))
-	}
-	slices.SortFunc(all, func(a, b holding) int { return cmp.Compare(name(a.process), name(b.process)) })
-	const why = "while it restarts, an outgoing connection can take the port, and it then fails with EADDRINUSE"
-	for i := range all {
-		h := &all[i]
-		text := why
-		if p.NS.Source != "bpf" { // only BPF shows who chose the port
-			text += ". Leave it if it let the kernel choose the port"
+	},
+	Needs: host.WantSockets | host.WantHolds,
+	Namespace: func(p *Place) {
+		listening := p.Ports.Unreserved()
+		listening.Subtract(&p.NS.Usage.Chosen) // who lets the kernel choose does not mind
+		var all []holding
+		for at := range listening.All() {
+			all = group(all, port.TCP, at, holdersOf(p.NS, port.TCP, at))
 		}
-		p.add(finding.Warning, h.subject(), append(h.values(), rangeValue(p.NS)), reserve(p.NS, h.ports, text))
-	}
+		slices.SortFunc(all, func(a, b holding) int { return cmp.Compare(name(a.process), name(b.process)) })
+		const why = "while it restarts, an outgoing connection can take the port, and it then fails with EADDRINUSE"
+		for i := range all {
+			h := &all[i]
+			text := why
+			if p.NS.Source != "bpf" { // only BPF shows who chose the port
+				text += ". Leave it if it let the kernel choose the port"
+			}
+			p.add(finding.Warning, h.subject(), append(h.values(), rangeValue(p.NS)), reserve(p.NS, h.ports, text))
+		}
+	},
+	Change: func(c *Change) {
+		c.holders(func(hold *host.Hold) bool { return hold.State == port.Listen })
+	},
 }
 
 func name(process *host.Process) string {

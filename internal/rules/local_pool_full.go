@@ -9,18 +9,16 @@ import (
 )
 
 // localPoolFull: no port is left at a local address, for any destination.
-func localPoolFull() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "local-pool-full", Title: "No port is left at a local address",
-			Causes:   causesOfFullLocalPools(),
-			Evidence: func(f *finding.Finding) string { return roomText(f.Values) },
-		},
-		Needs:     host.WantSockets,
-		Show:      Shown,
-		Change:    worsened,
-		Namespace: func(p *Place) { eachLocalPool(p, full, finding.Critical) },
-	}
+var localPoolFull = &Rule{
+	Kind: finding.Kind{
+		Code: "local-pool-full", Title: "No port is left at a local address",
+		Causes:   causesOfFullLocalPools(),
+		Evidence: func(f *finding.Finding) string { return roomText(f.Values) },
+	},
+	Needs:     host.WantSockets,
+	Show:      Shown,
+	Change:    worsened,
+	Namespace: func(p *Place) { eachLocalPool(p, full, finding.Critical) },
 }
 
 func causesOfFullLocalPools() []string {
@@ -72,7 +70,9 @@ func moreLocalRoom(p *Place, pool *judge.LocalPool) []finding.Action {
 func bindLate(pool *judge.LocalPool) []finding.Action {
 	if protoOf(pool) == port.UDP {
 		return []finding.Action{{
-			Step: finding.InProgram, Text: "UDP shares no port between destinations: use sockets for several requests, or bind them to more source addresses",
+			Step: finding.InProgram,
+			Text: "UDP shares no port between destinations: use sockets for several requests, " +
+				"or bind them to more source addresses",
 		}}
 	}
 	return []finding.Action{{

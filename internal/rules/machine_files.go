@@ -13,26 +13,27 @@ import (
 const keyFileMax = "fs.file-max"
 
 // machineFiles: all processes together have few files left.
-func machineFiles() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "machine-files", Title: "The machine runs out of open files",
-			Evidence: func(f *finding.Finding) string {
-				return limitText(f, "open files of the whole machine") + "; at the limit every open fails with ENFILE"
-			},
+var machineFiles = &Rule{
+	Kind: finding.Kind{
+		Code: "machine-files", Title: "The machine runs out of open files",
+		Evidence: func(f *finding.Finding) string {
+			return limitText(f, "open files of the whole machine") + "; at the limit every open fails with ENFILE"
 		},
-		Needs: host.WantLimits,
-		Machine: func(m *Machine) {
-			files := m.Now.Files
-			if files == nil {
-				return
-			}
-			if severity, worth := strain(files.Allocated, files.Max); worth {
-				m.add(severity, finding.OfSetting(keyFileMax, strconv.FormatUint(files.Max, 10)), limitValues(files.Allocated, files.Max), finding.Action{
-					Step: finding.Now, Command: finding.Command{"sysctl", "-w", fmt.Sprintf("%s=%d", keyFileMax, doubled(files.Max))},
-					Text: fmt.Sprintf("no single process may have more than fs.nr_open = %s", words.Thousands(int(min(files.PerProcess, 1<<62)))),
-				})
-			}
-		},
-	}
+	},
+	Needs: host.WantLimits,
+	Machine: func(m *Machine) {
+		files := m.Now.Files
+		if files == nil {
+			return
+		}
+		if severity, worth := strain(files.Allocated, files.Max); worth {
+			subject := finding.OfSetting(keyFileMax, strconv.FormatUint(files.Max, 10))
+			m.add(severity, subject, limitValues(files.Allocated, files.Max), finding.Action{
+				Step:    finding.Now,
+				Command: finding.Command{"sysctl", "-w", fmt.Sprintf("%s=%d", keyFileMax, doubled(files.Max))},
+				Text: "no single process may have more than fs.nr_open = " +
+					words.Thousands(int(min(files.PerProcess, 1<<62))),
+			})
+		}
+	},
 }

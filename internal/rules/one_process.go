@@ -10,48 +10,43 @@ import (
 	"portrange/internal/words"
 )
 
-// oneProcess: one process has most of the connections of a pool open, and keeps them.
-func oneProcess() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "one-process", Title: "One process keeps most connections of a pool open",
-			Causes: []string{"close-wait-leak", "fin-wait2-share", "time-wait-share"},
-			// It explains a full pool where nothing else does.
-			Weight: func(*finding.Finding) int { return 1 },
-			Evidence: func(f *finding.Finding) string {
-				v := f.Values
-				return fmt.Sprintf("%s of %s belong to %s, and %s are established: they take ports until the process closes them",
-					words.Thousands(v.Int("process_open")), words.Count(v.Int("open"), "open connection"), f.Subject.Process,
-					words.Thousands(v.Int("established")))
-			},
+// oneProcess: one process has nine tenths of the open connections of a pool, which
+// is mostly established.
+var oneProcess = &Rule{
+	Kind: finding.Kind{
+		Code: "one-process", Title: "One process keeps most connections of a pool open",
+		Causes: []string{"close-wait-leak", "fin-wait2-share", "time-wait-share"},
+		// It explains a full pool where nothing else does.
+		Weight: func(*finding.Finding) int { return 1 },
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			return fmt.Sprintf("%s of %s belong to %s, and %s are established: they take ports until the process closes them",
+				words.Thousands(v.Int("process_open")), words.Count(v.Int("open"), "open connection"), f.Subject.Process,
+				words.Thousands(v.Int("established")))
 		},
-		Needs: host.WantSockets | host.WantOwners,
-		Show:  ShownAsCause,
-		Namespace: func(p *Place) {
-			for i := range p.Verdict.Pools {
-				pool := &p.Verdict.Pools[i]
-				if len(pool.Owners) > 0 && p.past(pool.Taken(), judge.SlowRatio, processSubject(pool), "one-process") && isOnes(pool) {
-					p.add(finding.Info, processSubject(pool), append(finding.Values{
-						{Name: "process_open", V: pool.Owners[0].Used}, {Name: "open", V: pool.Used - pool.In(port.TimeWait)},
-						{Name: "established", V: pool.In(port.Established)},
-					}, p.poolValues(pool)...), tameProcess(p, pool)...)
-				}
+	},
+	Needs: host.WantSockets | host.WantOwners,
+	Show:  ShownAsCause,
+	Namespace: func(p *Place) {
+		for i := range p.Verdict.Pools {
+			pool := &p.Verdict.Pools[i]
+			if len(pool.Owners) == 0 {
+				continue
 			}
-		},
-	}
-}
-
-// isOnes reports whether a pool is mostly established, and nine tenths of its
-// open connections are those of its first owner.
-func isOnes(pool *judge.Pool) bool {
-	open := pool.Used - pool.In(port.TimeWait)
-	return 10*pool.Owners[0].Used >= 9*open && 2*pool.In(port.Established) > pool.Used
-}
-
-func processSubject(pool *judge.Pool) finding.Subject {
-	subject := poolSubject(pool)
-	subject.Process = &pool.Owners[0].Process
-	return subject
+			subject, owner := poolSubject(pool), &pool.Owners[0]
+			subject.Process = &owner.Process
+			open, established := pool.Used-pool.In(port.TimeWait), pool.In(port.Established)
+			if 10*owner.Used < 9*open || 2*established <= pool.Used {
+				continue
+			}
+			if !p.past(pool.Taken(), judge.SlowRatio, subject, "one-process") {
+				continue
+			}
+			p.add(finding.Info, subject, append(finding.Values{
+				{Name: "process_open", V: owner.Used}, {Name: "open", V: open}, {Name: "established", V: established},
+			}, p.poolValues(pool)...), tameProcess(p, pool)...)
+		}
+	},
 }
 
 // tameProcess is more room at once, which a process that never closes fills

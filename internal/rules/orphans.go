@@ -9,32 +9,32 @@ import (
 )
 
 // orphans: the kernel may soon reset connections that no process holds.
-func orphans() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "orphans", Title: "Many connections without a process",
-			Evidence: func(f *finding.Finding) string {
-				return words.Count(f.Values.Int("used"), "connection") + " without a process; from a half of the limit, " +
-					words.Thousands(f.Values.Int("limit")) + ", on the kernel may reset them instead of closing them properly"
+var orphans = &Rule{
+	Kind: finding.Kind{
+		Code: "orphans", Title: "Many connections without a process",
+		Evidence: func(f *finding.Finding) string {
+			return words.Count(f.Values.Int("used"), "connection") + " without a process; from a half of the limit, " +
+				words.Thousands(f.Values.Int("limit")) + ", on the kernel may reset them instead of closing them properly"
+		},
+	},
+	Needs: host.WantTCP,
+	Machine: func(m *Machine) {
+		// tcp_too_many_orphans counts those of a busy peer two- or fourfold.
+		t := m.Now.TCP
+		if t == nil || t.MaxOrphans == 0 || 2*t.Orphans < t.MaxOrphans {
+			return
+		}
+		subject := finding.OfSetting("net.ipv4.tcp_max_orphans", strconv.FormatUint(t.MaxOrphans, 10))
+		m.add(finding.Warning, subject, limitValues(t.Orphans, t.MaxOrphans),
+			finding.Action{
+				Step:    finding.Now,
+				Command: finding.Portrange("", "sockets", "--netns", "all", "--state", "fin-wait1,last-ack"),
+				Text:    "find out who closes sockets with unsent data, or towards peers that do not answer",
 			},
-		},
-		Needs: host.WantTCP,
-		Machine: func(m *Machine) {
-			// tcp_too_many_orphans counts those of a busy peer two- or fourfold.
-			if t := m.Now.TCP; t != nil && t.MaxOrphans > 0 && 2*t.Orphans >= t.MaxOrphans {
-				m.add(finding.Warning, finding.OfSetting("net.ipv4.tcp_max_orphans", strconv.FormatUint(t.MaxOrphans, 10)),
-					limitValues(t.Orphans, t.MaxOrphans), fewerOrphans()...)
-			}
-		},
-	}
-}
-
-func fewerOrphans() []finding.Action {
-	return []finding.Action{
-		{
-			Step: finding.Now, Command: finding.Portrange("", "sockets", "--netns", "all", "--state", "fin-wait1,last-ack"),
-			Text: "find out who closes sockets with unsent data, or towards peers that do not answer",
-		},
-		{Step: finding.Today, Text: "lower net.ipv4.tcp_orphan_retries; raise net.ipv4.tcp_max_orphans if the memory is there (up to 64 KiB each)"},
-	}
+			finding.Action{
+				Step: finding.Today,
+				Text: "lower net.ipv4.tcp_orphan_retries; raise net.ipv4.tcp_max_orphans if the memory is there " +
+					"(up to 64 KiB each)",
+			})
+	},
 }

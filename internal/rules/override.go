@@ -22,21 +22,20 @@ type Override struct {
 }
 
 // overriddenAtBoot: a line of another file wins against the drop-in.
-func overriddenAtBoot() *Rule {
-	return &Rule{Kind: finding.Kind{
-		Code: "overridden-at-boot", Title: "Another file overrides the drop-in at boot", Evidence: overrideEvidence,
-	}}
-}
+var overriddenAtBoot = &Rule{Kind: finding.Kind{
+	Code: "overridden-at-boot", Title: "Another file overrides the drop-in at boot", Evidence: overrideEvidence,
+}}
 
 // Overridden is the finding of a line that stays in the way.
 func (o *Override) Overridden() finding.Finding {
-	f := o.finding(&overriddenAtBoot().Kind, finding.Warning)
+	f := o.finding(&overriddenAtBoot.Kind, finding.Warning)
 	switch {
 	case o.Line.File == "":
 		f.Actions = []finding.Action{{Step: finding.Now, Command: finding.Portrange("", "boot"), Text: "shows which value will hold"}}
 	case o.Foreign:
 		f.Actions = []finding.Action{{
-			Step: finding.Today, Text: o.Line.Target + " does not belong to the administrator: override the file with one of its name in /etc",
+			Step: finding.Today,
+			Text: o.Line.Target + " does not belong to the administrator: override the file with one of its name in /etc",
 		}}
 	default:
 		f.Actions = []finding.Action{{Step: finding.Now, Text: "add --fix-conflicts to comment that line out, or remove it"}}
@@ -45,19 +44,18 @@ func (o *Override) Overridden() finding.Finding {
 }
 
 // commentedOut: the change takes a line of another file out.
-func commentedOut() *Rule {
-	return &Rule{Kind: finding.Kind{
-		Code: "commented-out", Title: "A line of another file is commented out",
-		Evidence: func(f *finding.Finding) string {
-			return overrideEvidence(f) + "; it is commented out in this plan, and a copy of the file is kept in " + f.Values.Text("backups")
-		},
-	}}
-}
+var commentedOut = &Rule{Kind: finding.Kind{
+	Code: "commented-out", Title: "A line of another file is commented out",
+	Evidence: func(f *finding.Finding) string {
+		return overrideEvidence(f) + "; it is commented out in this plan, and a copy of the file is kept in " +
+			f.Values.Text("backups")
+	},
+}}
 
 // CommentedOut is the finding of a line that the change takes out. Copies of the
 // files are kept in the directory backups.
 func (o *Override) CommentedOut(backups string) finding.Finding {
-	f := o.finding(&commentedOut().Kind, finding.Info)
+	f := o.finding(&commentedOut.Kind, finding.Info)
 	f.Values = append(f.Values, finding.Value{Name: "backups", V: backups})
 	return f
 }
@@ -65,7 +63,9 @@ func (o *Override) CommentedOut(backups string) finding.Finding {
 func (o *Override) finding(kind *finding.Kind, severity finding.Severity) finding.Finding {
 	values := finding.Values{{Name: "drop_in", V: o.DropIn}, {Name: "programs", V: o.Programs}, {Name: "why", V: o.Why}}
 	if o.Line.File != "" {
-		values = append(values, finding.Value{Name: "file", V: o.Line.File}, finding.Value{Name: "line", V: o.Line.Line}, finding.Value{Name: "value", V: o.Value})
+		values = append(values, finding.Values{
+			{Name: "file", V: o.Line.File}, {Name: "line", V: o.Line.Line}, {Name: "value", V: o.Value},
+		}...)
 	}
 	return finding.Finding{Kind: kind, Severity: severity, Subject: finding.OfSetting(o.Key, ""), Values: values}
 }

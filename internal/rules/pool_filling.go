@@ -17,30 +17,29 @@ const (
 )
 
 // poolFilling: more ports are taken than given back, and soon none is left.
-func poolFilling() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "pool-filling", Title: "A pool fills up within minutes", Causes: causesOfFullPools(),
-			Evidence: func(f *finding.Finding) string {
-				v := f.Values
-				return fmt.Sprintf("%s more in use than given back over %s; %s of %s left, which lasts %s%s", words.PerSecond(v.Float("growth"), "port"),
-					words.Span(v.Duration("over")), words.Thousands(v.Int("left")), words.Thousands(v.Int("size")), words.Span(v.Duration("to_wall")), mostBy(v))
-			},
+var poolFilling = &Rule{
+	Kind: finding.Kind{
+		Code: "pool-filling", Title: "A pool fills up within minutes", Causes: causesOfFullPools(),
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			return fmt.Sprintf("%s more in use than given back over %s; %s of %s left, which lasts %s%s",
+				words.PerSecond(v.Float("growth"), "port"), words.Span(v.Duration("over")),
+				words.Thousands(v.Int("left")), words.Thousands(v.Int("size")), words.Span(v.Duration("to_wall")), mostBy(v))
 		},
-		Needs: host.WantSockets | host.WantOwners,
-		Namespace: func(p *Place) {
-			for i := range p.Rates {
-				r := &p.Rates[i]
-				switch {
-				case r.ToWall == 0 || r.ToWall > wallSoon || r.Pool.Left == 0:
-				case r.ToWall <= wallNow:
-					p.fills(r, finding.Critical)
-				default:
-					p.fills(r, finding.Warning)
-				}
+	},
+	Needs: host.WantSockets | host.WantOwners,
+	Namespace: func(p *Place) {
+		for i := range p.Rates {
+			r := &p.Rates[i]
+			switch {
+			case r.ToWall == 0 || r.ToWall > wallSoon || r.Pool.Left == 0:
+			case r.ToWall <= wallNow:
+				p.fills(r, finding.Critical)
+			default:
+				p.fills(r, finding.Warning)
 			}
-		},
-	}
+		}
+	},
 }
 
 // fills adds the finding of a pool that fills: more room at once, then why.

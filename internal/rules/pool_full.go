@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"portrange/internal/capacity"
 	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
@@ -8,17 +9,15 @@ import (
 )
 
 // poolFull: no port is left to a destination.
-func poolFull() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "pool-full", Title: "No port is left to a destination",
-			Causes: causesOfFullPools(), Evidence: poolEvidence,
-		},
-		Needs:     host.WantSockets | host.WantOwners,
-		Show:      Shown,
-		Namespace: func(p *Place) { eachPool(p, full, finding.Critical) },
-		Change:    worsened,
-	}
+var poolFull = &Rule{
+	Kind: finding.Kind{
+		Code: "pool-full", Title: "No port is left to a destination",
+		Causes: causesOfFullPools(), Evidence: poolEvidence,
+	},
+	Needs:     host.WantSockets | host.WantOwners,
+	Show:      Shown,
+	Namespace: func(p *Place) { eachPool(p, full, finding.Critical) },
+	Change:    worsened,
 }
 
 // eachPool adds a finding for each pool of a level.
@@ -39,7 +38,28 @@ func moreRoom(p *Place, pool *judge.Pool) []finding.Action {
 		actions = takeOver(p, pool, &present)
 	}
 	actions = append(actions, widen(p, &present)...)
-	return append(actions, moreTuples(&present), keepOpen(&present))
+	spread := finding.Action{
+		Step:   finding.Today,
+		Text:   "add a source address or a port at the destination: each pair of them has a pool of its own",
+		Effect: present.With(capacity.Remedy{Sources: 2}),
+	}
+	if present.Rate == 0 {
+		return append(append(actions, spread), fewerOpen(p, pool)...)
+	}
+	return append(actions, spread, keepOpen(&present))
+}
+
+// fewerOpen are the ways to keep fewer connections of a pool open, where none of
+// them ends here: reusing connections would not free a port.
+func fewerOpen(p *Place, pool *judge.Pool) []finding.Action {
+	return []finding.Action{
+		{
+			Step: finding.Today, Command: socketsOf(p, pool, pool.Owners, ""), Text: "lists them with their processes",
+		},
+		{
+			Step: finding.InProgram, Text: "close connections that carry nothing (an idle timeout), and limit how many are open at once",
+		},
+	}
 }
 
 // share is the share of a pool that is in a state.

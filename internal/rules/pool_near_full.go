@@ -6,15 +6,13 @@ import (
 )
 
 // poolNearFull: a destination has few ports left.
-func poolNearFull() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "pool-near-full", Title: "A pool is more than 85 % full",
-			Causes: append(causesOfFullPools(), "pool-filling"), Evidence: poolEvidence,
-		},
-		Needs:     host.WantSockets | host.WantOwners,
-		Show:      Shown,
-		Namespace: func(p *Place) { eachPool(p, nearFull, finding.Warning) },
-		Change:    worsened,
-	}
+var poolNearFull = &Rule{
+	Kind: finding.Kind{
+		Code: "pool-near-full", Title: "A pool is more than 85 % full",
+		Causes: append(causesOfFullPools(), "pool-filling"), Evidence: poolEvidence,
+	},
+	Needs:     host.WantSockets | host.WantOwners,
+	Show:      Shown,
+	Namespace: func(p *Place) { eachPool(p, nearFull, finding.Warning) },
+	Change:    worsened,
 }

@@ -6,15 +6,13 @@ import (
 )
 
 // poolPastHalf: connect() has begun to search.
-func poolPastHalf() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "pool-past-half", Title: "A pool is more than half full, and connect() is slow",
-			Causes: append(causesOfFullPools(), "pool-filling"), Evidence: poolEvidence,
-		},
-		Needs:     host.WantSockets | host.WantOwners,
-		Show:      Shown,
-		Namespace: func(p *Place) { eachPool(p, pastHalf, finding.Warning) },
-		Change:    worsened,
-	}
+var poolPastHalf = &Rule{
+	Kind: finding.Kind{
+		Code: "pool-past-half", Title: "A pool is more than half full, and connect() is slow",
+		Causes: append(causesOfFullPools(), "pool-filling"), Evidence: poolEvidence,
+	},
+	Needs:     host.WantSockets | host.WantOwners,
+	Show:      Shown,
+	Namespace: func(p *Place) { eachPool(p, pastHalf, finding.Warning) },
+	Change:    worsened,
 }

@@ -12,21 +12,19 @@ import (
 )
 
 // portTaken: a service could not start now, as others have its port.
-func portTaken() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "port-taken", Title: "A connection or a UDP socket sits on a service's port", Evidence: takenEvidence,
-		},
-		Needs: host.WantSockets | host.WantHolds | host.WantClaims,
-		Namespace: func(p *Place) {
-			for i := range p.NS.Claims {
-				claim := &p.NS.Claims[i]
-				if claim.Kind == host.SocketUnit || claim.Kind == host.ServicePort {
-					p.takenFrom(claim)
-				}
+var portTaken = &Rule{
+	Kind: finding.Kind{
+		Code: "port-taken", Title: "A connection or a UDP socket sits on a service's port", Evidence: takenEvidence,
+	},
+	Needs: host.WantSockets | host.WantHolds | host.WantClaims,
+	Namespace: func(p *Place) {
+		for i := range p.NS.Claims {
+			claim := &p.NS.Claims[i]
+			if claim.Kind == host.SocketUnit || claim.Kind == host.ServicePort {
+				p.takenFrom(claim)
 			}
-		},
-	}
+		}
+	},
 }
 
 // takenFrom reports the ports of one claim that others have at this moment. A
@@ -93,18 +91,13 @@ func takenEvidence(f *finding.Finding) string {
 	if v.Int("sockets") == 1 {
 		sockets = "one " + what
 	}
-	return fmt.Sprintf("%s %s held now by %s of %s", portsText(f), verb, sockets, processesText(f))
-}
-
-// processesText names the processes of a finding.
-func processesText(f *finding.Finding) string {
-	processes, _ := f.Values.Get("processes").([]host.Process)
-	if len(processes) == 0 {
-		return "a process that could not be seen"
-	}
+	processes, _ := v.Get("processes").([]host.Process)
 	var names []string
 	for _, process := range processes {
 		names = append(names, process.String())
 	}
-	return words.Join(names, "and")
+	if len(names) == 0 {
+		names = []string{"a process that could not be seen"}
+	}
+	return fmt.Sprintf("%s %s held now by %s of %s", portsText(f), verb, sockets, words.Join(names, "and"))
 }

@@ -3,7 +3,5 @@ package rules
 import "portrange/internal/host"
 
 // publishedPorts: the kernel may give away ports that Docker publishes.
-func publishedPorts() *Rule {
-	return claimRule(host.PublishedPorts, "The range overlaps ports that Docker publishes",
-		"docker-proxy fails to bind a published port that an outgoing connection holds")
-}
+var publishedPorts = claimRule(host.PublishedPorts, "The range overlaps ports that Docker publishes",
+	"docker-proxy fails to bind a published port that an outgoing connection holds")

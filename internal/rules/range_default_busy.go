@@ -11,27 +11,26 @@ import (
 )
 
 // rangeDefaultBusy: the default range is under heavy use.
-func rangeDefaultBusy() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "range-default-busy", Title: "The default range under heavy use",
-			Causes: causesOfDetails(),
-			Evidence: func(f *finding.Finding) string {
-				return fmt.Sprintf("the kernel's default of %s under heavy use: %s", words.Count(f.Values.Int("size"), "port"), useText(f.Values))
-			},
+var rangeDefaultBusy = &Rule{
+	Kind: finding.Kind{
+		Code: "range-default-busy", Title: "The default range under heavy use",
+		Causes: causesOfDetails(),
+		Evidence: func(f *finding.Finding) string {
+			return fmt.Sprintf("the kernel's default of %s under heavy use: %s",
+				words.Count(f.Values.Int("size"), "port"), useText(f.Values))
 		},
-		Needs: host.WantSockets,
-		Namespace: func(p *Place) {
-			if p.NS.Settings.Range != port.DefaultRange || p.busy() < useful {
-				return
-			}
-			wide, _ := judge.Wider(port.DefaultRange)
-			p.add(severityAt(p.busy()), rangeSubject(p), rangeValues(p), finding.Action{
-				Step: finding.Now, Command: setRange(p.NS, wide), Text: "with --dry-run it shows what that would bring and break",
-				Effect: fullestWith(p, wide),
-			})
-		},
-	}
+	},
+	Needs: host.WantSockets,
+	Namespace: func(p *Place) {
+		if p.NS.Settings.Range != port.DefaultRange || p.busy() < useful {
+			return
+		}
+		wide, _ := judge.Wider(port.DefaultRange)
+		p.add(severityAt(p.busy()), rangeSubject(p), rangeValues(p), finding.Action{
+			Step: finding.Now, Command: setRange(p.NS, wide), Text: "with --dry-run it shows what that would bring and break",
+			Effect: fullestWith(p, wide),
+		})
+	},
 }
 
 // severityAt is how bad a setting is that costs a pool ports of which so many are

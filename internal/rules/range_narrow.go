@@ -15,32 +15,30 @@ import (
 const useful = 0.25
 
 // rangeNarrow: the range is narrower than the kernel's default.
-func rangeNarrow() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "range-narrow", Title: "The range is narrower than the kernel's default",
-			Causes: causesOfDetails(),
-			Evidence: func(f *finding.Finding) string {
-				size, standard := f.Values.Int("size"), port.DefaultRange.Size()
-				return fmt.Sprintf("%s, %s fewer than the kernel's default of %s; %s", words.Count(size, "port"),
-					words.Thousands(standard-size), words.Thousands(standard), useText(f.Values))
-			},
+var rangeNarrow = &Rule{
+	Kind: finding.Kind{
+		Code: "range-narrow", Title: "The range is narrower than the kernel's default",
+		Causes: causesOfDetails(),
+		Evidence: func(f *finding.Finding) string {
+			size, standard := f.Values.Int("size"), port.DefaultRange.Size()
+			return fmt.Sprintf("%s, %s fewer than the kernel's default of %s; %s", words.Count(size, "port"),
+				words.Thousands(standard-size), words.Thousands(standard), useText(f.Values))
 		},
-		Needs: host.WantSockets,
-		Namespace: func(p *Place) {
-			if p.NS.Settings.Range.Size() >= port.DefaultRange.Size() {
-				return
-			}
-			severity := finding.Info
-			if p.busy() >= useful {
-				severity = finding.Warning
-			}
-			p.add(severity, rangeSubject(p), rangeValues(p), finding.Action{
-				Step: finding.Now, Command: setRange(p.NS, port.DefaultRange), Text: "unless a firewall wants it so",
-				Effect: fullestWith(p, port.DefaultRange),
-			})
-		},
-	}
+	},
+	Needs: host.WantSockets,
+	Namespace: func(p *Place) {
+		if p.NS.Settings.Range.Size() >= port.DefaultRange.Size() {
+			return
+		}
+		severity := finding.Info
+		if p.busy() >= useful {
+			severity = finding.Warning
+		}
+		p.add(severity, rangeSubject(p), rangeValues(p), finding.Action{
+			Step: finding.Now, Command: setRange(p.NS, port.DefaultRange), Text: "unless a firewall wants it so",
+			Effect: fullestWith(p, port.DefaultRange),
+		})
+	},
 }
 
 // rangeSubject is the range, with the pool that needs it where one is busy.
@@ -63,7 +61,9 @@ func withPool(subject finding.Subject, pool *judge.Pool) finding.Subject {
 func rangeValues(p *Place) finding.Values {
 	values := finding.Values{{Name: "size", V: p.NS.Settings.Range.Size()}}
 	if worst := p.fullest(); worst != nil {
-		values = append(values, finding.Values{{Name: "pool_size", V: worst.Size}, {Name: "left", V: worst.Left}, {Name: "remote", V: worst.Remote}}...)
+		values = append(values, finding.Values{
+			{Name: "pool_size", V: worst.Size}, {Name: "left", V: worst.Left}, {Name: "remote", V: worst.Remote},
+		}...)
 	}
 	return values
 }
@@ -73,7 +73,8 @@ func useText(v finding.Values) string {
 	if remote == "" {
 		return "no pool of a destination uses a port of it"
 	}
-	return fmt.Sprintf("the fullest pool, towards %s, has %s of %s left", remote, words.Thousands(v.Int("left")), words.Thousands(v.Int("pool_size")))
+	return fmt.Sprintf("the fullest pool, towards %s, has %s of %s left",
+		remote, words.Thousands(v.Int("left")), words.Thousands(v.Int("pool_size")))
 }
 
 // fullestWith predicts the fullest pool in another range, nil where there is none.

@@ -13,41 +13,36 @@ import (
 
 // rangeWithheld: little or nothing of the range is left for connect(), whatever
 // the destination.
-func rangeWithheld() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "range-withheld", Title: "Half of the range or more is withheld from every connect()",
-			Causes: []string{"bind-before-connect"},
-			Weight: func(f *finding.Finding) int { return f.Values.Int("size") - f.Values.Int("usable") },
-			Evidence: func(f *finding.Finding) string {
-				v := f.Values
-				return fmt.Sprintf("%s of the range's %s usable: %s reserved, %s bind-held%s", words.Thousands(v.Int("usable")),
-					words.Count(v.Int("size"), "port"), words.Thousands(v.Int("reserved")), words.Thousands(v.Int("bind_held")), heldBy(v))
-			},
+var rangeWithheld = &Rule{
+	Kind: finding.Kind{
+		Code: "range-withheld", Title: "Half of the range or more is withheld from every connect()",
+		Causes: []string{"bind-before-connect"},
+		Weight: func(f *finding.Finding) int { return f.Values.Int("size") - f.Values.Int("usable") },
+		Evidence: func(f *finding.Finding) string {
+			v := f.Values
+			return fmt.Sprintf("%s of the range's %s usable: %s reserved, %s bind-held%s", words.Thousands(v.Int("usable")),
+				words.Count(v.Int("size"), "port"), words.Thousands(v.Int("reserved")), words.Thousands(v.Int("bind_held")), heldBy(v))
 		},
-		Needs: host.WantSockets | host.WantOwners,
-		Show:  Shown,
-		Namespace: func(p *Place) {
-			count := p.Ports.Count()
-			if 2*count.Usable > count.Size {
-				return
-			}
-			severity := finding.Warning
-			if count.Usable == 0 {
-				severity = finding.Critical
-			}
-			p.add(severity, finding.Subject{Proto: port.TCP.String()}, withheldValues(p, &count), giveBack(p, &count)...)
-		},
-	}
-}
-
-func withheldValues(p *Place, count *judge.Count) finding.Values {
-	held := p.Ports.Open()
-	held.Subtract(p.Ports.Usable())
-	return withOwners(finding.Values{
-		{Name: "usable", V: count.Usable}, {Name: "size", V: count.Size},
-		{Name: "reserved", V: count.ReservedInRange}, {Name: "bind_held", V: count.BindHeld},
-	}, judge.Binders(p.NS, held))
+	},
+	Needs: host.WantSockets | host.WantOwners,
+	Show:  Shown,
+	Namespace: func(p *Place) {
+		count := p.Ports.Count()
+		if 2*count.Usable > count.Size {
+			return
+		}
+		severity := finding.Warning
+		if count.Usable == 0 {
+			severity = finding.Critical
+		}
+		held := p.Ports.Open()
+		held.Subtract(p.Ports.Usable())
+		values := withOwners(finding.Values{
+			{Name: "usable", V: count.Usable}, {Name: "size", V: count.Size},
+			{Name: "reserved", V: count.ReservedInRange}, {Name: "bind_held", V: count.BindHeld},
+		}, judge.Binders(p.NS, held))
+		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, giveBack(p, &count)...)
+	},
 }
 
 // giveBack are the ways to have more ports for connect(): a wider range at once,

@@ -115,7 +115,7 @@ func TestAdviceWidensOnlyWhatIsNarrow(t *testing.T) {
 			t.Errorf("%v: %q, want %q in it", now, got, want)
 		}
 	}
-	if got := advice(port.Range{Low: 1024, High: 65535}); strings.Contains(got, "portrange set") || !strings.Contains(got, "reuse") {
+	if got := advice(port.Range{Low: 1024, High: 65535}); strings.Contains(got, "portrange set") || !strings.Contains(got, "add a source address") {
 		t.Errorf("nothing to widen: %q", got)
 	}
 }
@@ -133,6 +133,24 @@ func TestACommandOfTheHostLasts(t *testing.T) {
 		found := find(examine(p), "pool-full")
 		if got := commandsOf(&found[0]); len(got) == 0 || got[0] != tt.want {
 			t.Errorf("%s: %q, want %q first", name, got, tt.want)
+		}
+	}
+}
+
+// TestAdviceFitsWhatFillsThePool does not ask for connections to be reused where
+// none of them ends.
+func TestAdviceFitsWhatFillsThePool(t *testing.T) {
+	for name, tt := range map[string]struct {
+		sockets []*port.Socket
+		want    string
+		not     string
+	}{
+		"all open":      {clients(100), "an idle timeout", "keep-alive"},
+		"one TIME_WAIT": {append(clients(99), crowd(40099, 1, "10.0.0.2", "10.0.0.5:80", waits)...), "keep-alive", "an idle timeout"},
+	} {
+		got := textOf(find(examine(healthy().with(tt.sockets...)), "pool-full")[0].Actions)
+		if !strings.Contains(got, tt.want) || strings.Contains(got, tt.not) {
+			t.Errorf("%s: %q, want %q in it and not %q", name, got, tt.want, tt.not)
 		}
 	}
 }

@@ -3,6 +3,4 @@ package rules
 import "portrange/internal/host"
 
 // servicePort: the kernel may give away the usual port of an installed service.
-func servicePort() *Rule {
-	return claimRule(host.ServicePort, "An installed service with its port in the range", heldAtStart)
-}
+var servicePort = claimRule(host.ServicePort, "An installed service with its port in the range", heldAtStart)

@@ -12,23 +12,22 @@ import (
 const fewPorts = 1000
 
 // smallRange: a change leaves hardly any port.
-func smallRange() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "small-range", Title: "The range would be very small",
-			Evidence: func(f *finding.Finding) string {
-				return fmt.Sprintf("%s, of which TIME_WAIT keeps each for %s: %s new connections to one destination",
-					words.Count(f.Values.Int("size"), "port"), words.Span(port.TimeWaitLength), words.Rate(f.Values.Float("rate")))
-			},
+var smallRange = &Rule{
+	Kind: finding.Kind{
+		Code: "small-range", Title: "The range would be very small",
+		Evidence: func(f *finding.Finding) string {
+			return fmt.Sprintf("%s, of which TIME_WAIT keeps each for %s: %s new connections to one destination",
+				words.Count(f.Values.Int("size"), "port"), words.Span(port.TimeWaitLength), words.Rate(f.Values.Float("rate")))
 		},
-		Change: func(c *Change) {
-			size := c.After.Settings.Range.Size()
-			if c.movesRange() && size < fewPorts {
-				values := finding.Values{{Name: "size", V: size}, {Name: "rate", V: float64(size) / port.TimeWaitLength.Seconds()}}
-				c.add(finding.Warning, c.ofRange(), values, finding.Action{
-					Step: finding.Now, Text: fmt.Sprintf("the kernel's default has %s; did you mean that?", words.Thousands(port.DefaultRange.Size())),
-				})
-			}
-		},
-	}
+	},
+	Change: func(c *Change) {
+		size := c.After.Settings.Range.Size()
+		if c.movesRange() && size < fewPorts {
+			values := finding.Values{{Name: "size", V: size}, {Name: "rate", V: float64(size) / port.TimeWaitLength.Seconds()}}
+			c.add(finding.Warning, c.ofRange(), values, finding.Action{
+				Step: finding.Now,
+				Text: "the kernel's default has " + words.Thousands(port.DefaultRange.Size()) + "; did you mean that?",
+			})
+		}
+	},
 }

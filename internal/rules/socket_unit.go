@@ -6,6 +6,4 @@ import "portrange/internal/host"
 const heldAtStart = "an outgoing connection can hold the port when it starts, which then fails with EADDRINUSE"
 
 // socketUnit: the kernel may give away the port of a socket unit of systemd.
-func socketUnit() *Rule {
-	return claimRule(host.SocketUnit, "A systemd socket unit with a port in the range", heldAtStart)
-}
+var socketUnit = claimRule(host.SocketUnit, "A systemd socket unit with a port in the range", heldAtStart)

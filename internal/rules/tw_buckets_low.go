@@ -14,39 +14,35 @@ import (
 const bucketsNear = 0.8
 
 // twBucketsLow: there is too little room for timewait sockets.
-func twBucketsLow() *Rule {
-	return &Rule{
-		Kind: finding.Kind{
-			Code: "tw-buckets-low", Title: "Too little room for TIME_WAIT sockets",
-			Evidence: func(f *finding.Finding) string {
-				return fmt.Sprintf("%s now; one destination alone could leave %s",
-					words.Count(f.Values.Int("sockets"), "timewait socket"), words.Thousands(f.Values.Int("usable")))
-			},
+var twBucketsLow = &Rule{
+	Kind: finding.Kind{
+		Code: "tw-buckets-low", Title: "Too little room for TIME_WAIT sockets",
+		Evidence: func(f *finding.Finding) string {
+			return fmt.Sprintf("%s now; one destination alone could leave %s",
+				words.Count(f.Values.Int("sockets"), "timewait socket"), words.Thousands(f.Values.Int("usable")))
 		},
-		Needs: host.WantSockets | host.WantTCP,
-		Namespace: func(p *Place) {
-			if p.NS.TimeWait == nil {
-				return
-			}
-			room, sockets := p.NS.Settings.MaxTWBuckets, p.NS.TimeWait.Sockets
-			severity := finding.Info
-			switch {
-			case float64(sockets) >= bucketsNear*float64(room):
-				severity = finding.Warning
-			case room >= p.Verdict.Usable || !usesBuckets(p):
-				return
-			}
-			p.add(severity, settingOf(p, port.KeyMaxTWBuckets, nil), finding.Values{
-				{Name: "sockets", V: sockets}, {Name: "max", V: room}, {Name: "usable", V: p.Verdict.Usable},
-			}, moreBuckets(p, "when it is full the kernel skips TIME_WAIT: that frees ports, but late packets can then hit a new connection"))
-		},
-	}
-}
-
-// usesBuckets reports whether a low limit of timewait sockets is more than what
-// the kernel gives a machine with little memory that makes few of them.
-func usesBuckets(p *Place) bool {
-	return float64(p.NS.TimeWait.Sockets) >= worthWaiting*float64(p.NS.Settings.MaxTWBuckets) || len(configured(p, port.KeyMaxTWBuckets)) > 0
+	},
+	Needs: host.WantSockets | host.WantTCP,
+	Namespace: func(p *Place) {
+		if p.NS.TimeWait == nil {
+			return
+		}
+		room, sockets := p.NS.Settings.MaxTWBuckets, p.NS.TimeWait.Sockets
+		severity := finding.Info
+		// The kernel gives a machine with little memory a low limit, which is no
+		// matter where few sockets come into TIME_WAIT.
+		matters := float64(sockets) >= worthWaiting*float64(room) || len(configured(p, port.KeyMaxTWBuckets)) > 0
+		switch {
+		case float64(sockets) >= bucketsNear*float64(room):
+			severity = finding.Warning
+		case room >= p.Verdict.Usable || !matters:
+			return
+		}
+		p.add(severity, settingOf(p, port.KeyMaxTWBuckets, nil), finding.Values{
+			{Name: "sockets", V: sockets}, {Name: "max", V: room}, {Name: "usable", V: p.Verdict.Usable},
+		}, moreBuckets(p, "when it is full the kernel skips TIME_WAIT: that frees ports, "+
+			"but late packets can then hit a new connection"))
+	},
 }
 
 // defaultTWBuckets is what the kernel gives a machine with enough memory.

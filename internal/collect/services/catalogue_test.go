@@ -9,12 +9,11 @@ import (
 )
 
 func TestEntries(t *testing.T) {
-	daemons := catalogue()
 	byName := func(a, b Daemon) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) }
-	if !slices.IsSortedFunc(daemons, byName) {
+	if !slices.IsSortedFunc(catalogue, byName) {
 		t.Error("the catalogue is not in order of names")
 	}
-	for _, d := range daemons {
+	for _, d := range catalogue {
 		ports, err := port.ParseSet(d.Ports)
 		if err != nil || ports.Len() == 0 {
 			t.Errorf("%s: ports %q: %v", d.Name, d.Ports, err)
@@ -37,8 +36,7 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-func TestHasUnit(t *testing.T) {
-	d := Daemon{Units: []string{"postgresql", "postgresql@"}}
+func TestServicesOfADaemon(t *testing.T) {
 	for unit, want := range map[string]bool{
 		"postgresql.service":         true,
 		"postgresql@.service":        true,
@@ -47,8 +45,9 @@ func TestHasUnit(t *testing.T) {
 		"postgresqld.service":        false,
 		"mysql@15.service":           false,
 	} {
-		if got := d.HasUnit(unit); got != want {
-			t.Errorf("HasUnit(%q) = %v", unit, got)
+		claims := units{path: map[string]string{unit: unit}}.daemons()
+		if got := len(claims) == 1 && claims[0].Who == "PostgreSQL"; got != want || !want && len(claims) > 0 {
+			t.Errorf("%s: claims %+v", unit, claims)
 		}
 	}
 }

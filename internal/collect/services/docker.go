@@ -81,12 +81,23 @@ func askDocker(ctx context.Context, root string, gaps *host.Gaps) []host.Claim {
 	}
 	var claims []host.Claim
 	for _, c := range containers {
-		if ports := c.published(); ports.Len() > 0 {
-			claims = append(claims, host.Claim{
-				Kind: host.PublishedPorts, Who: "Docker container " + c.name(), Ports: ports,
-				Evidence: "Docker publishes it for the container",
-			})
+		ports := &port.Set{}
+		for _, p := range c.Ports {
+			if p.PublicPort != 0 {
+				ports.Add(p.PublicPort)
+			}
 		}
+		if ports.Len() == 0 {
+			continue
+		}
+		name := c.ID[:min(12, len(c.ID))]
+		if len(c.Names) > 0 {
+			name = strings.TrimPrefix(c.Names[0], "/")
+		}
+		claims = append(claims, host.Claim{
+			Kind: host.PublishedPorts, Who: "Docker container " + name, Ports: ports,
+			Evidence: "Docker publishes it for the container",
+		})
 	}
 	return claims
 }
@@ -115,21 +126,4 @@ func listContainers(ctx context.Context, socket string) ([]container, error) {
 		return nil, fmt.Errorf("read docker's answer: %w", err)
 	}
 	return containers, nil
-}
-
-func (c *container) published() *port.Set {
-	set := &port.Set{}
-	for _, p := range c.Ports {
-		if p.PublicPort != 0 {
-			set.Add(p.PublicPort)
-		}
-	}
-	return set
-}
-
-func (c *container) name() string {
-	if len(c.Names) > 0 {
-		return strings.TrimPrefix(c.Names[0], "/")
-	}
-	return c.ID[:min(12, len(c.ID))]
 }

@@ -15,7 +15,9 @@ var defaultNodePorts = port.Range{Low: 30000, High: 32767}
 
 // nodeAgents are the processes that make NodePorts work on a node, by the name
 // the kernel knows them by.
-var nodeAgents = []string{"kubelet", "kube-proxy", "kube-apiserver", "k3s", "k3s-server", "k3s-agent", "kubelite", "k0s", "rke2"}
+var nodeAgents = []string{
+	"kubelet", "kube-proxy", "kube-apiserver", "k3s", "k3s-server", "k3s-agent", "kubelite", "k0s", "rke2",
+}
 
 // kubernetes finds out whether the namespace is a node's, by its agents and by
 // the rules they leave.
@@ -24,12 +26,15 @@ func kubernetes(agents []process, nat []host.NATRules) []host.Claim {
 	ports := defaultNodePorts
 	for _, agent := range agents {
 		seen = append(seen, fmt.Sprintf("%s (pid %d) runs", agent.name, agent.PID))
-		if configured, found := nodePortRange(agent); found {
-			ports = configured
+		if value, found := agent.option("service-node-port-range"); found {
+			if configured, err := port.ParseRange(strings.Replace(value, "-", " ", 1)); err == nil {
+				ports = configured
+			}
 		}
 	}
 	for _, rule := range nat {
-		if isKubeProxy(rule) {
+		// In nftables mode kube-proxy has a table of its own, in iptables mode chains.
+		if rule.Table == "kube-proxy" || strings.HasPrefix(rule.Chain, "KUBE-") {
 			seen = append(seen, rule.String()+" has rules")
 		}
 	}
@@ -41,20 +46,4 @@ func kubernetes(agents []process, nat []host.NATRules) []host.Claim {
 		Evidence: fmt.Sprintf("%s; services of type NodePort get %d-%d there, without a listening socket",
 			strings.Join(seen, ", "), ports.Low, ports.High),
 	}}
-}
-
-// isKubeProxy knows the masquerading of kube-proxy: in nftables mode it has a
-// table of its own, in iptables mode chains that begin with KUBE-.
-func isKubeProxy(rule host.NATRules) bool {
-	return rule.Table == "kube-proxy" || strings.HasPrefix(rule.Chain, "KUBE-")
-}
-
-// nodePortRange reads the range from the command line of what assigns the ports.
-func nodePortRange(agent process) (port.Range, bool) {
-	value, found := agent.option("service-node-port-range")
-	if !found {
-		return port.Range{}, false
-	}
-	r, err := port.ParseRange(strings.Replace(value, "-", " ", 1))
-	return r, err == nil
 }

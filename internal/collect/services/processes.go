@@ -38,21 +38,19 @@ func running(root string, gaps *host.Gaps) []process {
 	return asked
 }
 
-// inside are the processes with a wanted name in a namespace.
+// inside are the processes with a wanted name in a namespace. One that may not be
+// looked at is taken to be there.
 func inside(netns uint64, all []process, wanted ...string) []process {
 	return slices.DeleteFunc(slices.Clone(all), func(p process) bool {
-		return !slices.Contains(wanted, p.name) || !p.lives(netns)
+		if !slices.Contains(wanted, p.name) {
+			return true
+		}
+		namespaces, err := p.Namespaces()
+		if errors.Is(err, fs.ErrPermission) {
+			return false
+		}
+		return err != nil || uint64(namespaces["net"].Inode) != netns
 	})
-}
-
-// lives reports whether a process is in the namespace. One that may not be
-// looked at is taken to be.
-func (p process) lives(id uint64) bool {
-	namespaces, err := p.Namespaces()
-	if errors.Is(err, fs.ErrPermission) {
-		return true
-	}
-	return err == nil && uint64(namespaces["net"].Inode) == id
 }
 
 // option is the value of an option on the command line, be it one word or two.

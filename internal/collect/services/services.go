@@ -2,7 +2,6 @@ package services
 
 import (
 	"context"
-	"fmt"
 
 	"portrange/internal/host"
 )
@@ -20,7 +19,8 @@ type Services struct {
 func Find(ctx context.Context, root string, local bool, gaps *host.Gaps) *Services {
 	s := &Services{processes: running(root, gaps)}
 	if local {
-		s.installed = installed(root, gaps)
+		units := readUnits(root, gaps)
+		s.installed = append(units.sockets(gaps), units.daemons()...)
 		s.docker = askDocker(ctx, root, gaps)
 	}
 	return s
@@ -37,29 +37,6 @@ func (s *Services) In(netns uint64, local bool, nat []host.NATRules) []host.Clai
 	claims = append(claims, published...)
 	if local {
 		claims = append(claims, s.installed...)
-	}
-	return claims
-}
-
-// installed finds installed services by their unit files.
-func installed(root string, gaps *host.Gaps) []host.Claim {
-	units := readUnits(root, gaps)
-	return append(units.sockets(gaps), installedDaemons(units)...)
-}
-
-func installedDaemons(units units) []host.Claim {
-	var claims []host.Claim
-	for _, daemon := range catalogue() {
-		for _, unit := range units.names(".service") {
-			if !daemon.HasUnit(unit) {
-				continue
-			}
-			claims = append(claims, host.Claim{
-				Kind: host.ServicePort, Who: daemon.Name, Ports: daemon.Set(),
-				Evidence: fmt.Sprintf("%s is installed and not listening there now; %s is its default (%s)", unit, daemon.Ports, daemon.Source),
-			})
-			break
-		}
 	}
 	return claims
 }

@@ -84,7 +84,7 @@ func TestInstalledDaemons(t *testing.T) {
 		"etc/systemd/system/redis.service":           "-> /usr/lib/systemd/system/other.service",
 	})
 	var gaps host.Gaps
-	claims := installed(root, &gaps)
+	claims := readUnits(root, &gaps).daemons()
 	if len(gaps.List()) > 0 || len(claims) != 1 || claims[0].Who != "PostgreSQL" || claims[0].Ports.String() != "5432" {
 		t.Fatalf("claims %+v, gaps %v", claims, gaps.List())
 	}
@@ -289,17 +289,13 @@ func TestNodePortRange(t *testing.T) {
 	if missed := gaps.List(); len(agents) != 3 || len(missed) > 0 {
 		t.Fatalf("agents %v, gaps %v", agents, missed)
 	}
-	if !agents[0].lives(own) || agents[1].lives(own) {
-		t.Error("a process counts in its own namespace, and in no other")
+	if here := inside(own, agents, nodeAgents...); len(here) != 1 || here[0].PID != 41 {
+		t.Errorf("%v count, want the process in its own namespace and no other", here)
 	}
-	if r, found := nodePortRange(agents[0]); !found || r != (port.Range{Low: 20000, High: 22767}) {
-		t.Errorf("range %v, %v", r, found)
-	}
-	if r, found := nodePortRange(agents[1]); found {
-		t.Errorf("range %v without the option", r)
-	}
-	if r, found := nodePortRange(agents[2]); !found || r != (port.Range{Low: 28000, High: 29000}) {
-		t.Errorf("range %v, %v in two words", r, found)
+	for i, want := range []string{"20000-22767", defaultNodePorts.Set().String(), "28000-29000"} {
+		if got := kubernetes(agents[i:i+1], nil)[0].Ports.String(); got != want {
+			t.Errorf("%s: range %s, want %s", agents[i].name, got, want)
+		}
 	}
 	claims := Find(t.Context(), root, false, &gaps).In(own, false, nil)
 	if len(claims) != 1 || claims[0].Kind != host.NodePorts || claims[0].Ports.String() != "20000-22767" {

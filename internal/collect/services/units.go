@@ -1,6 +1,7 @@
 package services
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,11 +20,9 @@ import (
 
 // unitDirs is the system's unit search path, strongest first (systemd.unit(5)),
 // without what generators make.
-func unitDirs() []string {
-	return []string{
-		"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
-		"/usr/lib/systemd/system", "/lib/systemd/system",
-	}
+var unitDirs = []string{
+	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
+	"/usr/lib/systemd/system", "/lib/systemd/system",
 }
 
 // units are the unit files of a system: the path of each by name. Masked ones
@@ -35,7 +34,7 @@ type units struct {
 
 func readUnits(root string, gaps *host.Gaps) units {
 	u := units{root: root, path: map[string]string{}}
-	for _, dir := range unitDirs() {
+	for _, dir := range unitDirs {
 		entries, err := os.ReadDir(filepath.Join(root, dir))
 		if !errors.Is(err, fs.ErrNotExist) {
 			gaps.MissingObject(host.PartUnits, "units in "+dir, 0, err)
@@ -65,6 +64,34 @@ func (u units) names(suffix string) []string {
 	return names
 }
 
+// daemons claims their default ports for daemons that have a service here.
+func (u units) daemons() []host.Claim {
+	services := u.names(".service")
+	var claims []host.Claim
+	for _, daemon := range catalogue {
+		at := slices.IndexFunc(services, func(service string) bool {
+			name := strings.TrimSuffix(service, ".service")
+			if template, _, instantiated := strings.Cut(name, "@"); instantiated {
+				name = template + "@" // postgresql@15-main
+			}
+			return slices.Contains(daemon.Units, name)
+		})
+		if at < 0 {
+			continue
+		}
+		ports, err := port.ParseSet(daemon.Ports)
+		if err != nil {
+			panic("daemon " + daemon.Name + ": " + err.Error()) // a test parses all of them
+		}
+		claims = append(claims, host.Claim{
+			Kind: host.ServicePort, Who: daemon.Name, Ports: ports,
+			Evidence: fmt.Sprintf("%s is installed and not listening there now; %s is its default (%s)",
+				services[at], daemon.Ports, daemon.Source),
+		})
+	}
+	return claims
+}
+
 // sockets finds the ports of socket units.
 func (u units) sockets(gaps *host.Gaps) (claims []host.Claim) {
 	for _, name := range u.names(".socket") {
@@ -77,7 +104,7 @@ func (u units) sockets(gaps *host.Gaps) (claims []host.Claim) {
 			if ports := listenPorts(listens, proto); ports.Len() > 0 {
 				claims = append(claims, host.Claim{
 					Kind: host.SocketUnit, Who: name, Ports: ports, Proto: proto,
-					Evidence: fmt.Sprintf("the socket unit is installed and not listening now; it says %s", strings.Join(listens, ", ")),
+					Evidence: "the socket unit is installed and not listening now; it says " + strings.Join(listens, ", "),
 				})
 			}
 		}
@@ -97,7 +124,14 @@ const (
 func (u units) listens(name string) ([]string, error) {
 	var listens []string
 	for _, path := range append([]string{u.path[name]}, u.dropIns(name)...) {
-		options, err := readUnit(path)
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a link to a unit that was removed
+		}
+		if err != nil {
+			return nil, err
+		}
+		options, err := unit.DeserializeOptions(bytes.NewReader(text))
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +153,7 @@ func (u units) listens(name string) ([]string, error) {
 // where the strongest directory decides.
 func (u units) dropIns(name string) []string {
 	byName := map[string]string{}
-	for _, dir := range unitDirs() {
+	for _, dir := range unitDirs {
 		found, _ := filepath.Glob(filepath.Join(u.root, dir, name+".d", "*.conf")) // the error is for bad patterns
 		for _, path := range found {
 			if _, known := byName[filepath.Base(path)]; !known {
@@ -132,18 +166,6 @@ func (u units) dropIns(name string) []string {
 		paths = append(paths, byName[name])
 	}
 	return paths
-}
-
-func readUnit(path string) ([]*unit.UnitOption, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // a link to a unit that was removed
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return unit.DeserializeOptions(file)
 }
 
 // listenPorts are the ports of one protocol among addresses of socket units,

@@ -27,7 +27,8 @@ func Probe(cache *btf.Cache, gaps *host.Gaps) host.Features {
 	gaps.MissingObject(host.PartFeatures, "whether sockets may have port ranges", 0, err)
 	types, err := cache.Kernel()
 	if err != nil {
-		gaps.MissingObject(host.PartFeatures, "how this kernel searches ports", 0, fmt.Errorf("load the kernel's type information: %w", err))
+		err = fmt.Errorf("load the kernel's type information: %w", err)
+		gaps.MissingObject(host.PartFeatures, "how this kernel searches ports", 0, err)
 		return s
 	}
 	s.WholeSearch = returnsValue(types, "inet_sk_get_local_port_range")
@@ -69,8 +70,7 @@ func returnsValue(types *btf.Spec, name string) host.Answer {
 	if !is {
 		return host.Unknown
 	}
-	_, nothing := prototype.Return.(*btf.Void)
-	if nothing {
+	if _, nothing := prototype.Return.(*btf.Void); nothing {
 		return host.No
 	}
 	return host.Yes

@@ -104,25 +104,15 @@ func (p proc) numbers(name string, count int) ([]uint64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read /proc/%s: %w", name, bare(err))
 	}
-	list, err := parseNumbers(string(data), count)
-	if err != nil {
-		return nil, fmt.Errorf("read /proc/%s: %w", name, err)
-	}
-	return list, nil
-}
-
-func parseNumbers(text string, count int) ([]uint64, error) {
-	fields := strings.Fields(text)
+	fields := strings.Fields(string(data))
 	if len(fields) != count {
-		return nil, fmt.Errorf("%q: want %d numbers", text, count)
+		return nil, fmt.Errorf("read /proc/%s: %q: want %d numbers", name, data, count)
 	}
 	list := make([]uint64, count)
 	for i, field := range fields {
-		n, err := strconv.ParseUint(field, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not a number from 0 up", field)
+		if list[i], err = strconv.ParseUint(field, 10, 64); err != nil {
+			return nil, fmt.Errorf("read /proc/%s: %q is not a number from 0 up", name, field)
 		}
-		list[i] = n
 	}
 	return list, nil
 }

@@ -161,13 +161,13 @@ func FuzzParseCounter(f *testing.F) {
 	})
 }
 
-func FuzzParseNumbers(f *testing.F) {
+func FuzzNumbers(f *testing.F) {
 	f.Add("100\t200\t300\n", 3)
 	f.Add("-1", 1)
 	f.Fuzz(func(t *testing.T, text string, count int) {
-		list, err := parseNumbers(text, count%4)
+		list, err := fixture(t, map[string]string{"file": text}).numbers("file", count%4)
 		if err == nil && len(list) != len(strings.Fields(text)) {
-			t.Errorf("parseNumbers(%q) = %v", text, list)
+			t.Errorf("numbers of %q: %v", text, list)
 		}
 	})
 }

@@ -44,8 +44,17 @@ func (p proc) timeWait() (host.TimeWait, error) {
 	if err != nil {
 		return host.TimeWait{}, err
 	}
-	overflows, err := p.overflows()
-	return host.TimeWait{Sockets: count(tcp.TW), Overflows: overflows}, err
+	// The file itself: procfs knows it only by process id, and a process's directory
+	// shows the namespace of its first thread.
+	data, err := os.ReadFile(filepath.Join(p.thread(), "net/netstat"))
+	if err != nil {
+		return host.TimeWait{}, fmt.Errorf("read netstat: %w", bare(err))
+	}
+	overflows, err := parseCounter(string(data), "TcpExt", "TCPTimeWaitOverflow")
+	if err != nil {
+		return host.TimeWait{}, fmt.Errorf("read netstat: %w", err)
+	}
+	return host.TimeWait{Sockets: count(tcp.TW), Overflows: overflows}, nil
 }
 
 func (p proc) sockstat() (procfs.NetSockstatProtocol, error) {
@@ -71,20 +80,6 @@ func count(n *int) uint64 {
 		return 0
 	}
 	return uint64(*n)
-}
-
-// overflows reads the file itself, as procfs knows it only by process id, and
-// a process's directory shows the namespace of its first thread.
-func (p proc) overflows() (uint64, error) {
-	data, err := os.ReadFile(filepath.Join(p.thread(), "net/netstat"))
-	if err != nil {
-		return 0, fmt.Errorf("read netstat: %w", bare(err))
-	}
-	n, err := parseCounter(string(data), "TcpExt", "TCPTimeWaitOverflow")
-	if err != nil {
-		return 0, fmt.Errorf("read netstat: %w", err)
-	}
-	return n, nil
 }
 
 // parseCounter finds one counter in the form of /proc/net/netstat: a line of

@@ -48,16 +48,14 @@ const (
 // natTable is the only table whose targets may be SNAT or MASQUERADE.
 const natTable = "nat"
 
-func legacies() []legacy {
-	return []legacy{
-		{"ip", unix.AF_INET, unix.SOL_IP, "/proc/thread-self/net/ip_tables_names", layout{88, 90, 112}},
-		{"ip6", unix.AF_INET6, unix.SOL_IPV6, "/proc/thread-self/net/ip6_tables_names", layout{140, 142, 168}},
-	}
+var legacies = []legacy{
+	{"ip", unix.AF_INET, unix.SOL_IP, "/proc/thread-self/net/ip_tables_names", layout{88, 90, 112}},
+	{"ip6", unix.AF_INET6, unix.SOL_IPV6, "/proc/thread-self/net/ip6_tables_names", layout{140, 142, 168}},
 }
 
 func listLegacy(context.Context) ([]host.NATRules, error) {
 	var found []host.NATRules
-	for _, l := range legacies() {
+	for _, l := range legacies {
 		n, err := l.count()
 		if err != nil {
 			return found, fmt.Errorf("read table nat of family %s: %w", l.family, err)

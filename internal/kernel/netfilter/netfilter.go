@@ -26,19 +26,16 @@ func SourceNAT(ctx context.Context) ([]host.NATRules, []host.Gap) {
 	} {
 		rules, err := backend.list(ctx)
 		if err != nil {
-			gaps = append(gaps, host.Gap{Part: host.PartNAT, Object: backend.what, Why: explain(err, backend.hint)})
+			why := err.Error()
+			if errors.Is(err, fs.ErrPermission) {
+				why += "; " + backend.hint
+			}
+			gaps = append(gaps, host.Gap{Part: host.PartNAT, Object: backend.what, Why: why})
 		}
 		found = append(found, rules...)
 	}
 	slices.SortFunc(found, func(a, b host.NATRules) int { return cmp.Compare(a.String(), b.String()) })
 	return found, gaps
-}
-
-func explain(err error, hint string) string {
-	if errors.Is(err, fs.ErrPermission) {
-		return err.Error() + "; " + hint
-	}
-	return err.Error()
 }
 
 var families = map[uint8]string{

@@ -94,7 +94,7 @@ func FuzzParseRule(f *testing.F) {
 
 // entry is one entry of an IPv4 table with matches of the given length.
 func entry(matches int, target string) []byte {
-	l := legacies()[0].entry
+	l := legacies[0].entry
 	whole := make([]byte, l.size+matches+40)
 	binary.NativeEndian.PutUint16(whole[l.targetOffset:], uint16(l.size+matches))
 	binary.NativeEndian.PutUint16(whole[l.nextOffset:], uint16(len(whole)))
@@ -103,7 +103,7 @@ func entry(matches int, target string) []byte {
 }
 
 func TestCountEntries(t *testing.T) {
-	l := legacies()[0].entry
+	l := legacies[0].entry
 	table := entry(0, "")
 	for _, target := range []string{"MASQUERADE", "DNAT", "SNAT", "ERROR"} {
 		table = append(table, entry(48, target)...)
@@ -122,7 +122,7 @@ func FuzzCountEntries(f *testing.F) {
 	f.Add(entry(0, "SNAT"))
 	f.Add(append(entry(48, "MASQUERADE"), entry(0, "ERROR")...))
 	f.Fuzz(func(t *testing.T, table []byte) {
-		for _, l := range legacies() {
+		for _, l := range legacies {
 			if n, err := l.entry.count(table); err == nil && n > len(table)/l.entry.size {
 				t.Errorf("%d rules in %d bytes", n, len(table))
 			}

@@ -77,16 +77,12 @@ func dumpNFT(conn *netlink.Conn) ([]host.NATRules, error) {
 	if interrupted {
 		return nil, errInterrupted
 	}
-	return counted(chains), nil
-}
-
-func counted(chains map[host.NATRules]int) []host.NATRules {
 	var list []host.NATRules
 	for chain, n := range chains {
 		chain.Count = n
 		list = append(list, chain)
 	}
-	return list
+	return list, nil
 }
 
 // parseRule reads one NFT_MSG_NEWRULE: the chain it is in, and whether it

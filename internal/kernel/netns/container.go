@@ -3,8 +3,6 @@ package netns
 import (
 	"regexp"
 	"strings"
-
-	"github.com/prometheus/procfs"
 )
 
 // Container is what a control group's name says of the container in it.
@@ -53,15 +51,13 @@ var cgroupPatterns = []struct {
 func containerOf(cgroup string) Container {
 	for _, pattern := range cgroupPatterns {
 		if match := pattern.name.FindStringSubmatch(cgroup); match != nil {
-			return Container{Runtime: pattern.runtime, ID: unescapeUnit(match[1])}
+			// The one escape that machine names get in unit names (systemd.unit(5)): a
+			// hyphen separates slices there.
+			return Container{Runtime: pattern.runtime, ID: strings.ReplaceAll(match[1], `\x2d`, "-")}
 		}
 	}
 	return Container{}
 }
-
-// unescapeUnit undoes the one escape that machine names get in unit names
-// (systemd.unit(5)): a hyphen separates slices there.
-func unescapeUnit(name string) string { return strings.ReplaceAll(name, `\x2d`, "-") }
 
 // container is the container of a process; the zero value where it has none or
 // has ended.
@@ -74,13 +70,7 @@ func (s *survey) container(pid int) Container {
 	if err != nil {
 		return Container{}
 	}
-	return containerOfAny(cgroups)
-}
-
-// containerOfAny looks into all hierarchies: with version 1, not every one
-// needs to have a group of the container.
-func containerOfAny(cgroups []procfs.Cgroup) Container {
-	for _, cgroup := range cgroups {
+	for _, cgroup := range cgroups { // with version 1, not every hierarchy needs to have a group of it
 		if container := containerOf(cgroup.Path); container.ID != "" {
 			return container
 		}

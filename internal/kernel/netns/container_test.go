@@ -3,8 +3,6 @@ package netns
 import (
 	"strings"
 	"testing"
-
-	"github.com/prometheus/procfs"
 )
 
 var hex64 = strings.Repeat("3f2a9c12ab34", 5) + "0123"
@@ -54,8 +52,13 @@ func TestContainerOf(t *testing.T) {
 }
 
 func TestContainerOfAnyHierarchy(t *testing.T) {
-	got := containerOfAny([]procfs.Cgroup{{Path: "/"}, {Path: "/docker/" + hex64}, {Path: "/user.slice"}})
-	if want := (Container{"docker", hex64}); got != want {
+	m := newMachine(t)
+	m.write("proc/80/cgroup", "3:cpu:/\n2:memory:/docker/"+hex64+"\n1:name=systemd:/user.slice\n")
+	s, err := m.finder().newSurvey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.container(80), (Container{"docker", hex64}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -39,9 +39,13 @@ func (h *Handle) doHere(fn func() error) error {
 		return fmt.Errorf("open own network namespace: %w", err)
 	}
 	defer unix.Close(home)
-	if err := h.enter(); err != nil {
+	if err := unix.Setns(int(h.file.Fd()), unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
-		return err
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("enter network namespace %s: %w; run as root or with CAP_SYS_ADMIN, "+
+				"here and in the user namespace that owns it", h.Name, err)
+		}
+		return fmt.Errorf("enter network namespace %s: %w", h.Name, err)
 	}
 	defer func() {
 		if unix.Setns(home, unix.CLONE_NEWNET) == nil {
@@ -49,18 +53,6 @@ func (h *Handle) doHere(fn func() error) error {
 		}
 	}()
 	return fn()
-}
-
-func (h *Handle) enter() error {
-	err := unix.Setns(int(h.file.Fd()), unix.CLONE_NEWNET)
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("enter network namespace %s: %w; run as root or with CAP_SYS_ADMIN, "+
-			"here and in the user namespace that owns it", h.Name, err)
-	}
-	if err != nil {
-		return fmt.Errorf("enter network namespace %s: %w", h.Name, err)
-	}
-	return nil
 }
 
 // Do opens a namespace that [Find] has found, runs fn inside and closes it. The

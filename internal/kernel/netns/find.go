@@ -185,15 +185,11 @@ func (s *survey) addOwn() (*candidate, error) {
 	own := s.at(id)
 	own.Path = path
 	process, _, _ := strings.Cut(thread, "/")
-	if path := s.path("proc", process, "ns/net"); s.leadsTo(path, id) {
+	path = s.path("proc", process, "ns/net")
+	if at, err := s.link(path); err == nil && at == id {
 		own.Path = path // threads of this program come and go
 	}
 	return own, nil
-}
-
-func (s *survey) leadsTo(path string, id uint64) bool {
-	at, err := s.link(path)
-	return err == nil && at == id
 }
 
 // addMounts also settles which namespace is the host's, for which names count.
@@ -243,16 +239,6 @@ func (s *survey) findHost() uint64 {
 	return own
 }
 
-// findHostAmong is findHost with the help of other processes.
-func (s *survey) findHostAmong() uint64 {
-	for id, c := range s.found {
-		if same, err := s.sameMark("1", strconv.Itoa(c.PID)); err == nil && same {
-			return id
-		}
-	}
-	return 0
-}
-
 func (s *survey) addProcesses(ctx context.Context) {
 	procs, err := s.procs.AllProcs()
 	if err != nil {
@@ -267,8 +253,14 @@ func (s *survey) addProcesses(ctx context.Context) {
 		}
 		s.addProcess(proc)
 	}
-	if s.host == 0 {
-		s.host = s.findHostAmong()
+	if s.host != 0 {
+		return
+	}
+	for id, c := range s.found { // findHost with the help of other processes
+		if same, err := s.sameMark("1", strconv.Itoa(c.PID)); err == nil && same {
+			s.host = id
+			return
+		}
 	}
 }
 
@@ -300,11 +292,20 @@ func (s *survey) addProcess(proc procfs.Proc) {
 // reportHidden turns processes that may not be looked at into a gap, except
 // those that live in a namespace that was found through others.
 func (s *survey) reportHidden() {
-	marks := s.knownMarks()
+	known := map[uint64]bool{}
+	processes := []string{"thread-self"}
+	for _, c := range s.found {
+		processes = append(processes, strconv.Itoa(c.PID))
+	}
+	for _, process := range processes {
+		if mark, err := s.mark(process); err == nil {
+			known[mark] = true
+		}
+	}
 	var missing []int
 	for _, pid := range s.hidden {
 		mark, err := s.mark(strconv.Itoa(pid))
-		if !marks[mark] && !errors.Is(err, fs.ErrNotExist) {
+		if !known[mark] && !errors.Is(err, fs.ErrNotExist) {
 			missing = append(missing, pid)
 		}
 	}
@@ -312,20 +313,6 @@ func (s *survey) reportHidden() {
 		s.gap("network namespaces", fmt.Errorf("missing may be those of %s: %w; run as root or with CAP_SYS_PTRACE",
 			s.describe(missing), fs.ErrPermission))
 	}
-}
-
-func (s *survey) knownMarks() map[uint64]bool {
-	marks := map[uint64]bool{}
-	processes := []string{"thread-self"}
-	for _, c := range s.found {
-		processes = append(processes, strconv.Itoa(c.PID))
-	}
-	for _, process := range processes {
-		if mark, err := s.mark(process); err == nil {
-			marks[mark] = true
-		}
-	}
-	return marks
 }
 
 // describe names one process and counts the others.

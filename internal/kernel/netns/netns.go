@@ -80,11 +80,3 @@ func CurrentID() (uint64, error) {
 	}
 	return id, nil
 }
-
-// Open opens the namespace that a user refers to: by a name that ip-netns(8) or
-// Docker knows, by a path, by the id of a process inside, or as "host". The
-// error of an unknown name lists the known ones, the one of a lack of
-// permission the capability that would help.
-func Open(ref string) (*Handle, error) {
-	return newFinder().open(ref)
-}

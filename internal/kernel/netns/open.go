@@ -24,7 +24,12 @@ type Handle struct {
 // Close lets go of the namespace.
 func (h *Handle) Close() error { return h.file.Close() }
 
-func (f finder) open(ref string) (*Handle, error) {
+// Open opens the namespace that a user refers to: by a name that ip-netns(8) or
+// Docker knows, by a path, by the id of a process inside, or as "host". The
+// error of an unknown name lists the known ones, the one of a lack of
+// permission the capability that would help.
+func Open(ref string) (*Handle, error) {
+	f := newFinder()
 	path, err := f.resolve(ref)
 	if err != nil {
 		return nil, err
@@ -33,7 +38,12 @@ func (f finder) open(ref string) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.Namespace = f.describe(h.ID, path, ref)
+	h.Name = ref
+	// Where it can be found, it has the same name however the user refers to it.
+	namespaces, _ := f.find(context.Background())
+	if at := slices.IndexFunc(namespaces, func(n Namespace) bool { return n.ID == h.ID }); at >= 0 {
+		h.Namespace = namespaces[at]
+	}
 	return h, nil
 }
 
@@ -82,17 +92,6 @@ func explainOpen(path string, err error) error {
 	return fmt.Errorf("open network namespace: %w", err)
 }
 
-// describe finds out what the namespace is called, so that it has the same name
-// however the user refers to it.
-func (f finder) describe(id uint64, path, ref string) Namespace {
-	namespaces, _ := f.find(context.Background())
-	at := slices.IndexFunc(namespaces, func(n Namespace) bool { return n.ID == id })
-	if at < 0 {
-		return Namespace{ID: id, Name: ref, Path: path}
-	}
-	return namespaces[at]
-}
-
 // resolve turns what the user wrote into a path.
 func (f finder) resolve(ref string) (string, error) {
 	switch {
@@ -112,10 +111,16 @@ func (f finder) resolve(ref string) (string, error) {
 			return "", fmt.Errorf("find network namespace %s: %w; run as root", ref, err)
 		}
 	}
-	if ref == port.Host {
-		return f.resolveHost()
+	if ref != port.Host {
+		return "", f.unknownName(ref)
 	}
-	return "", f.unknownName(ref)
+	namespaces, _ := f.find(context.Background())
+	for _, n := range namespaces {
+		if n.Name == port.Host {
+			return n.Path, nil
+		}
+	}
+	return "", fmt.Errorf("find network namespace of process 1: %w; run as root or with CAP_SYS_PTRACE", fs.ErrPermission)
 }
 
 func isNumber(ref string) bool { return strings.Trim(ref, "0123456789") == "" }
@@ -129,16 +134,6 @@ func (f finder) resolvePID(ref string) (string, error) {
 		return "", fmt.Errorf("find network namespace of process %s: there is no such process", ref)
 	}
 	return f.proc(pid, "ns", "net"), nil
-}
-
-func (f finder) resolveHost() (string, error) {
-	namespaces, _ := f.find(context.Background())
-	for _, n := range namespaces {
-		if n.Name == port.Host {
-			return n.Path, nil
-		}
-	}
-	return "", fmt.Errorf("find network namespace of process 1: %w; run as root or with CAP_SYS_PTRACE", fs.ErrPermission)
 }
 
 func (f finder) unknownName(ref string) error {

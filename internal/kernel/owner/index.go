@@ -33,7 +33,11 @@ func (ix *Index) Add(inode uint64, p host.Process) {
 // Holders yields the processes that hold the socket, each once.
 func (ix *Index) Holders(inode uint64) iter.Seq[host.Process] {
 	return func(yield func(host.Process) bool) {
-		ix.sort()
+		if !ix.sorted {
+			slices.Sort(ix.pairs)
+			ix.pairs = slices.Compact(ix.pairs)
+			ix.sorted = true
+		}
 		at, _ := slices.BinarySearch(ix.pairs, inode<<32)
 		for ; at < len(ix.pairs) && ix.pairs[at]>>32 == inode; at++ {
 			if !yield(ix.processes[uint32(ix.pairs[at])]) {
@@ -60,13 +64,4 @@ func (ix *Index) place(p host.Process) uint32 {
 	ix.processes = append(ix.processes, p)
 	ix.places[p] = place
 	return place
-}
-
-func (ix *Index) sort() {
-	if ix.sorted {
-		return
-	}
-	slices.Sort(ix.pairs)
-	ix.pairs = slices.Compact(ix.pairs)
-	ix.sorted = true
 }

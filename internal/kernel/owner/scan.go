@@ -112,15 +112,22 @@ func (s *scan) path(pid int, name string) string {
 func (s *scan) process(ctx context.Context, pid int) error {
 	inodes, files, err := s.sockets(ctx, pid)
 	if errors.Is(err, fs.ErrPermission) {
-		s.deny(pid)
+		if s.hasFiles(pid) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.denied++
+		}
 		return nil
 	}
 	var command []byte
 	if err == nil && len(inodes) > 0 {
 		command, err = os.ReadFile(s.path(pid, "comm"))
 	}
-	if err != nil {
-		return unlessGone(err)
+	switch {
+	case gone(err):
+		return nil
+	case err != nil:
+		return err
 	}
 	p := host.Process{PID: pid, Command: string(bytes.TrimSuffix(command, []byte("\n")))}
 	s.mu.Lock()
@@ -132,17 +139,6 @@ func (s *scan) process(ctx context.Context, pid int) error {
 		s.index.Add(inode, p)
 	}
 	return nil
-}
-
-// deny counts a process whose files may not be read, if there are any: not for
-// kernel threads and zombies.
-func (s *scan) deny(pid int) {
-	if !s.hasFiles(pid) {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.denied++
 }
 
 // sockets are the inode numbers of the sockets that the process has open, and
@@ -181,34 +177,21 @@ func appendSockets(inodes []uint64, dir int, names []string) ([]uint64, error) {
 		if err != nil {
 			return nil, os.NewSyscallError("readlinkat", err)
 		}
-		if inode, ok := socketInode(target[:n]); ok {
+		number, isSocket := bytes.CutPrefix(target[:n], []byte("socket:[")) // as socket:[4711]
+		number, isWhole := bytes.CutSuffix(number, []byte("]"))
+		if !isSocket || !isWhole {
+			continue
+		}
+		if inode, err := strconv.ParseUint(string(number), 10, 32); err == nil {
 			inodes = append(inodes, inode)
 		}
 	}
 	return inodes, nil
 }
 
-// socketInode parses the target of a link to a socket, "socket:[4711]".
-func socketInode(target []byte) (uint64, bool) {
-	number, isSocket := bytes.CutPrefix(target, []byte("socket:["))
-	number, isWhole := bytes.CutSuffix(number, []byte("]"))
-	if !isSocket || !isWhole {
-		return 0, false
-	}
-	inode, err := strconv.ParseUint(string(number), 10, 32)
-	return inode, err == nil
-}
-
 // gone reports whether the error says that a process or file has ended.
 func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
-}
-
-func unlessGone(err error) error {
-	if gone(err) {
-		return nil
-	}
-	return err
 }
 
 // kernelThread is PF_KTHREAD (include/linux/sched.h).
@@ -236,7 +219,9 @@ func (s *scan) gaps(pids []int) []host.Gap {
 			"%d of %d processes: permission denied; %s", s.denied, s.denied+s.read, remedy())})
 	}
 	if pids[0] != 1 {
-		gaps = append(gaps, host.Gap{Part: host.PartOwners, Why: "processes of other users are hidden (hidepid in proc(5)); " + remedy()})
+		gaps = append(gaps, host.Gap{
+			Part: host.PartOwners, Why: "processes of other users are hidden (hidepid in proc(5)); " + remedy(),
+		})
 	}
 	return gaps
 }

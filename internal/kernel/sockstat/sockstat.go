@@ -74,7 +74,15 @@ func (s *Stats) readSockstat(thread string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.take4(v4); err != nil {
+	lines := byProtocol(v4)
+	tcp := lines["TCP"]
+	if v4.Used == nil || tcp.Orphan == nil || tcp.TW == nil || tcp.Alloc == nil {
+		return errors.New("sockstat: counters of TCP are missing")
+	}
+	s.Sockets, s.Orphaned, s.TimeWait, s.Allocated = *v4.Used, *tcp.Orphan, *tcp.TW, *tcp.Alloc
+	if err := inUse(lines, map[string]*int{
+		"RAW": &s.Raw.IPv4, "UDP": &s.UDP.IPv4, "TCP": &s.TCP.IPv4, "FRAG": &s.Frag.IPv4,
+	}); err != nil {
 		return fmt.Errorf("sockstat: %w", err)
 	}
 	v6, err := files.NetSockstat6()
@@ -84,28 +92,12 @@ func (s *Stats) readSockstat(thread string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.take6(v6); err != nil {
+	if err := inUse(byProtocol(v6), map[string]*int{
+		"RAW6": &s.Raw.IPv6, "UDP6": &s.UDP.IPv6, "TCP6": &s.TCP.IPv6, "FRAG6": &s.Frag.IPv6,
+	}); err != nil {
 		return fmt.Errorf("sockstat6: %w", err)
 	}
 	return nil
-}
-
-func (s *Stats) take4(stat *procfs.NetSockstat) error {
-	lines := byProtocol(stat)
-	tcp := lines["TCP"]
-	if stat.Used == nil || tcp.Orphan == nil || tcp.TW == nil || tcp.Alloc == nil {
-		return errors.New("counters of TCP are missing")
-	}
-	s.Sockets, s.Orphaned, s.TimeWait, s.Allocated = *stat.Used, *tcp.Orphan, *tcp.TW, *tcp.Alloc
-	return inUse(lines, map[string]*int{
-		"RAW": &s.Raw.IPv4, "UDP": &s.UDP.IPv4, "TCP": &s.TCP.IPv4, "FRAG": &s.Frag.IPv4,
-	})
-}
-
-func (s *Stats) take6(stat *procfs.NetSockstat) error {
-	return inUse(byProtocol(stat), map[string]*int{
-		"RAW6": &s.Raw.IPv6, "UDP6": &s.UDP.IPv6, "TCP6": &s.TCP.IPv6, "FRAG6": &s.Frag.IPv6,
-	})
 }
 
 func byProtocol(stat *procfs.NetSockstat) map[string]procfs.NetSockstatProtocol {
@@ -155,6 +147,10 @@ func (s *Stats) readSNMP(tasks string, tid int) error {
 // misc/ss.c of iproute2). In a namespace other than the only one, TCP.Total and
 // TCP.Closed contain other namespaces' sockets, there as here.
 func (s Stats) Totals() host.Totals {
+	inet := Families{
+		IPv4: s.Raw.IPv4 + s.UDP.IPv4 + s.TCP.IPv4,
+		IPv6: s.Raw.IPv6 + s.UDP.IPv6 + s.TCP.IPv6,
+	}
 	return host.Totals{
 		Sockets: s.Sockets,
 		TCP: host.TCPTotals{
@@ -166,7 +162,7 @@ func (s Stats) Totals() host.Totals {
 		},
 		Transports: []host.Transport{
 			s.Raw.transport("raw"), s.UDP.transport("udp"), s.TCP.transport("tcp"),
-			s.inet().transport("inet"), s.Frag.transport("frag"),
+			inet.transport("inet"), s.Frag.transport("frag"),
 		},
 	}
 }
@@ -175,11 +171,4 @@ func (f Families) sum() int { return f.IPv4 + f.IPv6 }
 
 func (f Families) transport(name string) host.Transport {
 	return host.Transport{Name: name, Total: f.sum(), IPv4: f.IPv4, IPv6: f.IPv6}
-}
-
-func (s Stats) inet() Families {
-	return Families{
-		IPv4: s.Raw.IPv4 + s.UDP.IPv4 + s.TCP.IPv4,
-		IPv6: s.Raw.IPv6 + s.UDP.IPv6 + s.TCP.IPv6,
-	}
 }

@@ -26,18 +26,12 @@ func (t tree) set(key, value string) error {
 	case port.KeyReserved:
 		return t.setReserved(value)
 	case port.KeyRange:
-		return t.setRange(value)
+		// The kernel would take a single number for a new low end, and pass over a third one.
+		if _, err := port.ParseRange(value); err != nil {
+			return fmt.Errorf("write %s: %w: %w; %s", key, ErrRefused, err, t.whyRefused(key))
+		}
 	}
 	return t.change(key, func(file *os.File) error { return writeOnce(file, value, 0) })
-}
-
-// setRange looks first: the kernel takes a single number for a new low end, and
-// passes over a third one.
-func (t tree) setRange(value string) error {
-	if _, err := port.ParseRange(value); err != nil {
-		return fmt.Errorf("write %s: %w: %w; %s", port.KeyRange, ErrRefused, err, t.whyRefused(port.KeyRange))
-	}
-	return t.change(port.KeyRange, func(file *os.File) error { return writeOnce(file, value, 0) })
 }
 
 func (t tree) change(key string, write func(*os.File) error) error {
@@ -110,15 +104,20 @@ func (t tree) reserved() (*port.Set, error) {
 
 func (t tree) writeReserved(want, before *port.Set) error {
 	chunks := chunkList(want.String(), maxChunk)
-	first := int64(0)
-	if len(chunks) > 1 && includes(want, before) {
-		first = addOffset
+	removed := before.Clone()
+	removed.Subtract(want)
+	offset := int64(0)
+	if len(chunks) > 1 && removed.Len() == 0 {
+		offset = addOffset
 	}
 	err := t.change(port.KeyReserved, func(file *os.File) error {
-		if err := writeOnce(file, chunks[0], first); err != nil {
-			return err
+		for _, chunk := range chunks {
+			if err := writeOnce(file, chunk, offset); err != nil {
+				return err
+			}
+			offset = addOffset
 		}
-		return addChunks(file, chunks[1:])
+		return nil
 	})
 	if err != nil {
 		return err
@@ -128,22 +127,6 @@ func (t tree) writeReserved(want, before *port.Set) error {
 		return fmt.Errorf("write %s: reads back as %q; does another program write it?", port.KeyReserved, got)
 	}
 	return err
-}
-
-// includes reports whether all ports of part are in whole.
-func includes(whole, part *port.Set) bool {
-	rest := part.Clone()
-	rest.Subtract(whole)
-	return rest.Len() == 0
-}
-
-func addChunks(file *os.File, chunks []string) error {
-	for _, chunk := range chunks {
-		if err := writeOnce(file, chunk, addOffset); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // chunkList cuts a list at commas. There is always at least one chunk, as an

@@ -37,7 +37,9 @@ func (t tree) settings() (host.Settings, error) {
 	if s.UnprivilegedStart, found = optional(&r, port.KeyUnprivilegedStart, numberUpTo(math.MaxUint16)); !found {
 		s.UnprivilegedStart = oldUnprivilegedStart
 	}
-	if s.TWReuseDelay, s.HasTWReuseDelay = optional(&r, port.KeyTWReuseDelay, parseMilliseconds); !s.HasTWReuseDelay {
+	// The kernel keeps the delay below a minute (TCP_PAWS_MSL), in milliseconds.
+	upToAnHour := durationUpTo(int(time.Hour/time.Millisecond), time.Millisecond)
+	if s.TWReuseDelay, s.HasTWReuseDelay = optional(&r, port.KeyTWReuseDelay, upToAnHour); !s.HasTWReuseDelay {
 		s.TWReuseDelay = oldTWReuseDelay
 	}
 	s.StepWidth, s.HasStepWidth = optional(&r, port.KeyStepWidth, numberUpTo(math.MaxInt32))
@@ -45,7 +47,7 @@ func (t tree) settings() (host.Settings, error) {
 	s.BindV6Only, s.HasBindV6Only = optional(&r, port.KeyBindV6Only, parseFlag)
 	s.AutobindReuse, s.HasAutobindReuse = optional(&r, port.KeyAutobindReuse, parseFlag)
 	s.MaxTWBuckets, _ = value(&r, port.KeyMaxTWBuckets, numberUpTo(math.MaxInt32))
-	s.FinTimeout, _ = value(&r, port.KeyFinTimeout, parseSeconds)
+	s.FinTimeout, _ = value(&r, port.KeyFinTimeout, durationUpTo(math.MaxInt32, time.Second))
 	if r.err != nil {
 		return host.Settings{}, r.err
 	}
@@ -104,15 +106,10 @@ func parseFlag(text string) (bool, error) {
 	return n != 0, err
 }
 
-// parseSeconds reads tcp_fin_timeout.
-func parseSeconds(text string) (time.Duration, error) {
-	n, err := numberUpTo(math.MaxInt32)(text)
-	return time.Duration(n) * time.Second, err
-}
-
-// parseMilliseconds reads tcp_tw_reuse_delay, which the kernel keeps below
-// TCP_PAWS_MSL, a minute.
-func parseMilliseconds(text string) (time.Duration, error) {
-	n, err := numberUpTo(int(time.Hour / time.Millisecond))(text)
-	return time.Duration(n) * time.Millisecond, err
+// durationUpTo parses a number of units.
+func durationUpTo(high int, unit time.Duration) func(string) (time.Duration, error) {
+	return func(text string) (time.Duration, error) {
+		n, err := numberUpTo(high)(text)
+		return time.Duration(n) * unit, err
+	}
 }

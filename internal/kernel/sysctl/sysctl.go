@@ -93,9 +93,10 @@ func readWhole(file io.ReaderAt) (string, error) {
 func (t tree) explain(operation, key string, err error) error {
 	hint := ""
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && t.missing():
-		return fmt.Errorf("%s %s: %w", operation, key, ErrNoSysctl)
 	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Join(t.root, "net")); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s %s: %w", operation, key, ErrNoSysctl)
+		}
 		hint = "; this kernel does not have the setting"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "; run as root or with CAP_NET_ADMIN"
@@ -105,9 +106,4 @@ func (t tree) explain(operation, key string, err error) error {
 		err = path.Err // the key says it already
 	}
 	return fmt.Errorf("%s %s: %w%s", operation, key, err, hint)
-}
-
-func (t tree) missing() bool {
-	_, err := os.Stat(filepath.Join(t.root, "net"))
-	return errors.Is(err, fs.ErrNotExist)
 }
