@@ -51,6 +51,7 @@ func (s *site) begin(want host.Want) {
 	}
 }
 
+// newUsage is where a walk puts what it sees.
 func (s *site) newUsage() *host.Usage {
 	usage := host.NewUsage(s.ns.Settings)
 	usage.Masters = s.masters

@@ -254,7 +254,7 @@ func (u *TupleUsage) add(s *port.Socket, p uint16, in *Usage) {
 	u.States[state].Ports.Add(p)
 	switch {
 	case !s.Mini || s.State != port.TimeWait:
-	case !s.Stamped && s.Hold == port.ConnectHeld:
+	case !s.Stamped && !s.Blind && s.Hold == port.ConnectHeld:
 		u.Unstamped.Add(p)
 	case s.Stamped && s.Quiet > in.reuseDelay:
 		u.Reusable.Add(p)
