@@ -2,14 +2,17 @@ package cli
 
 import (
 	"net/netip"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"portrange/internal/collect"
 	"portrange/internal/host"
-	"portrange/internal/kernel/netns"
+	"portrange/internal/judge"
 	"portrange/internal/port"
-	"portrange/internal/report"
 )
 
 func TestParseRemote(t *testing.T) {
@@ -70,54 +73,91 @@ func TestParseLocal(t *testing.T) {
 	}
 	for _, test := range tests {
 		command := leftCommand{proto: "tcp", local: test.text}
-		got, err := command.parse(netip.AddrPortFrom(test.remote, 80).String())
+		got, err := command.parse(netip.AddrPortFrom(test.remote, 80).String(), noFlag)
 		if (err == nil) != (test.want != "") || err == nil && got.local.String() != test.want {
 			t.Errorf("--local %q towards %s: %v, %v; want %q", test.text, test.remote, got.local, err, test.want)
 		}
 	}
 }
 
+func noFlag(string) bool { return false }
+
 func TestQuestion(t *testing.T) {
-	tests := []struct {
-		name    string
+	given := func(names ...string) func(string) bool {
+		return func(name string) bool { return slices.Contains(names, name) }
+	}
+	own := port.Range{Low: 40000, High: 40100}
+	for name, tt := range map[string]struct {
 		command leftCommand
+		given   func(string) bool
 		remote  string
-		device  string
+		want    judge.Asker
 		fault   string
 	}{
-		{"zone", leftCommand{proto: "tcp"}, "[fe80::1%eth0]:80", "eth0", ""},
-		{"device", leftCommand{proto: "tcp", device: "eth1"}, "10.0.0.5:80", "eth1", ""},
-		{"zone and device agree", leftCommand{proto: "tcp", device: "eth0"}, "[fe80::1%eth0]:80", "eth0", ""},
-		{"zone and device differ", leftCommand{proto: "tcp", device: "eth1"}, "[fe80::1%eth0]:80", "", "lies behind eth0"},
-		{"UDP has no device", leftCommand{proto: "udp", device: "eth1"}, "10.0.0.5:80", "", "leave it out"},
+		"plain":      {leftCommand{proto: "tcp"}, noFlag, "10.0.0.5:80", judge.Asker{Proto: port.TCP}, ""},
+		"IPv6":       {leftCommand{proto: "tcp"}, noFlag, "[::1]:80", judge.Asker{Proto: port.TCP, Family6: true}, ""},
+		"mapped":     {leftCommand{proto: "udp"}, noFlag, "[::ffff:10.0.0.5]:53", judge.Asker{Proto: port.UDP, Family6: true}, ""},
+		"mapped own": {leftCommand{proto: "udp", local: "::ffff:0.0.0.0"}, noFlag, "10.0.0.5:53", judge.Asker{Proto: port.UDP, Family6: true}, ""},
+		"reuse":      {leftCommand{proto: "udp", reuse: true}, noFlag, "10.0.0.5:53", judge.Asker{Proto: port.UDP, Reuse: true}, ""},
+		"reuseport":  {leftCommand{proto: "udp", reusePort: true}, noFlag, "10.0.0.5:53", judge.Asker{Proto: port.UDP, ReusePort: true}, ""},
+		"user":       {leftCommand{proto: "tcp", uid: 33}, given("uid"), "10.0.0.5:80", judge.Asker{Proto: port.TCP, UID: 33}, ""},
+		"own range": {leftCommand{proto: "tcp", socketRange: "40000-40100"}, noFlag, "10.0.0.5:80",
+			judge.Asker{Proto: port.TCP, SocketRange: &own}, ""},
+		"no range":       {leftCommand{proto: "tcp", socketRange: "40000"}, noFlag, "10.0.0.5:80", judge.Asker{}, "--socket-range"},
+		"V6ONLY on IPv4": {leftCommand{proto: "udp", v6only: true}, given("v6only"), "10.0.0.5:80", judge.Asker{}, "--v6only"},
+	} {
+		q, err := tt.command.parse(tt.remote, tt.given)
+		if tt.fault != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.fault) {
+				t.Errorf("%s: error %v, want one that says %q", name, err, tt.fault)
+			}
+			continue
+		}
+		if !tt.given("uid") {
+			tt.want.UID = uint32(os.Getuid())
+		}
+		if diff := cmp.Diff(tt.want, q.plain, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", name, err, diff)
+		}
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			q, err := test.command.parse(test.remote)
-			if test.fault != "" {
-				if err == nil || !strings.Contains(err.Error(), test.fault) {
-					t.Fatalf("error %v, want one that says %q", err, test.fault)
-				}
-				return
-			}
-			if err != nil || q.device != test.device {
-				t.Errorf("device %q, error %v; want %q", q.device, err, test.device)
-			}
-		})
+}
+
+// TestAskerOfANamespace gives a socket IPV6_V6ONLY as the namespace does, unless told.
+func TestAskerOfANamespace(t *testing.T) {
+	yes, no := true, false
+	for name, tt := range map[string]struct {
+		remote     string
+		v6only     *bool
+		bindV6Only bool
+		want       bool
+	}{
+		"usual":              {"[::1]:53", nil, false, false},
+		"bindv6only":         {"[::1]:53", nil, true, true},
+		"told":               {"[::1]:53", &yes, false, true},
+		"told not":           {"[::1]:53", &no, true, false},
+		"it is to send IPv4": {"[::ffff:10.0.0.5]:53", nil, true, false},
+	} {
+		command := leftCommand{proto: "udp"}
+		q, err := command.parse(tt.remote, noFlag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.v6only = tt.v6only
+		ns := host.Namespace{Settings: host.Settings{BindV6Only: tt.bindV6Only}}
+		if asker := q.asker(&ns, q.unbound(), 7); asker.V6Only != tt.want || asker.Local != netip.IPv6Unspecified() || asker.Device != 7 {
+			t.Errorf("%s: %+v, want V6Only %t", name, asker, tt.want)
+		}
 	}
 }
 
 func TestUDPWithoutLocalDrawsOnAllAddresses(t *testing.T) {
-	for remote, want := range map[string]string{"10.0.0.5:53": "0.0.0.0", "[2001:db8::5]:53": "::"} {
-		q := question{proto: port.UDP, remote: netip.MustParseAddrPort(remote)}
-		settings := host.Settings{Range: port.DefaultRange, Reserved: &port.Set{}}
-		ns := host.Namespace{Settings: settings, Usage: host.NewUsage(settings)}
-		var document report.Left
-		if err := q.add(t.Context(), &document, &ns, netns.Namespace{}); err != nil {
-			t.Fatal(err)
-		}
-		if got := document.LocalPools[0].Local; got != want {
-			t.Errorf("towards %s: %s, want %s", remote, got, want)
+	for text, want := range map[string]string{
+		"10.0.0.5:53": "0.0.0.0", "[2001:db8::5]:53": "::", "[::ffff:10.0.0.5]:53": "::",
+	} {
+		command := leftCommand{proto: "udp"}
+		q, err := command.parse(text, noFlag)
+		if got := q.unbound(); err != nil || got.String() != want {
+			t.Errorf("towards %s: %s, %v; want %s", text, got, err, want)
 		}
 	}
 }

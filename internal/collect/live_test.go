@@ -242,22 +242,26 @@ func TestLiveDestinations(t *testing.T) {
 	}
 }
 
-func TestLiveSourceAddressAndDevice(t *testing.T) {
+func TestLiveSourcesAndDevice(t *testing.T) {
 	h := nettest.New(t)
 	h.Addr("10.7.0.1")
 	targets, _, err := collect.Targets(t.Context(), h.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := collect.SourceAddress(t.Context(), targets[0], netip.MustParseAddr("10.7.0.1"), "")
-	if err != nil || source != netip.MustParseAddr("10.7.0.1") {
-		t.Errorf("source %v, %v", source, err)
+	sources, err := collect.Sources(t.Context(), targets[0], collect.Question{Remote: netip.MustParseAddr("10.7.0.1")})
+	if err != nil || !slices.Equal(sources, []netip.Addr{netip.MustParseAddr("10.7.0.1")}) {
+		t.Errorf("sources %v, %v", sources, err)
 	}
-	if index, err := collect.DeviceIndex(targets[0], "lo"); err != nil || index != 1 {
-		t.Errorf("lo has index %d, %v", index, err)
+	for _, text := range []string{"lo", "1"} {
+		if device, err := collect.Device(targets[0], text); err != nil || device.Index != 1 || device.Name != "lo" {
+			t.Errorf("%s is %+v, %v", text, device, err)
+		}
 	}
-	if _, err := collect.DeviceIndex(targets[0], "eth9"); err == nil || !strings.Contains(err.Error(), "eth9") {
-		t.Errorf("no such device: %v", err)
+	for _, text := range []string{"eth9", "4711"} {
+		if _, err := collect.Device(targets[0], text); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("no device %s: %v", text, err)
+		}
 	}
 	if _, _, err := collect.Targets(t.Context(), "no-such-netns"); err == nil || !strings.Contains(err.Error(), "no-such-netns") {
 		t.Errorf("unknown namespace: %v", err)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 
 	"portrange/internal/host"
+	"portrange/internal/kernel/cgrouphook"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/route"
 )
@@ -55,16 +57,21 @@ func within(target netns.Namespace, fn func(at *netns.Handle) error) error {
 	return errors.Join(at.Do(func() error { return fn(at) }), at.Close())
 }
 
-// SourceAddress is the local address that the target's routing would give a
-// connection to remote, through device where that is not empty.
-func SourceAddress(
-	ctx context.Context, target netns.Namespace, remote netip.Addr, device string,
-) (source netip.Addr, err error) {
+// Question is what [Sources] asks the routing.
+type Question = route.Question
+
+// ErrRefused says that connect() takes no such destination, although there is a
+// way to it.
+var ErrRefused = route.ErrRefused
+
+// Sources are the local addresses that the target's routing gives to connections,
+// see [route.Sources].
+func Sources(ctx context.Context, target netns.Namespace, q Question) (sources []netip.Addr, err error) {
 	err = within(target, func(*netns.Handle) error {
-		source, err = route.Source(ctx, remote, device)
+		sources, err = route.Sources(ctx, q)
 		return err
 	})
-	return source, err
+	return sources, err
 }
 
 // CheckLocal returns an error where no socket of the target may be bound to
@@ -73,17 +80,33 @@ func CheckLocal(target netns.Namespace, addr netip.Addr, device uint32) error {
 	return within(target, func(*netns.Handle) error { return route.Bindable(addr, device) })
 }
 
-// DeviceIndex is the index of an interface of the target by its name.
-func DeviceIndex(target netns.Namespace, name string) (index uint32, err error) {
+// Device is an interface of the target by its name or, as in fe80::1%2, its index.
+func Device(target netns.Namespace, text string) (device *net.Interface, err error) {
 	err = within(target, func(*netns.Handle) error {
-		device, err := net.InterfaceByName(name)
-		if err != nil {
-			return fmt.Errorf("find interface %s in netns %s: %w", name, target.Name, err)
+		if index, notNumber := strconv.Atoi(text); notNumber == nil {
+			device, err = net.InterfaceByIndex(index)
+		} else {
+			device, err = net.InterfaceByName(text)
 		}
-		index = uint32(device.Index)
+		if err != nil {
+			return fmt.Errorf("find interface %s in netns %s: %w", text, target.Name, err)
+		}
 		return nil
 	})
-	return index, err
+	return device, err
+}
+
+// ConnectHooks reports whether BPF programs may send elsewhere what a program
+// connects to in the target: one in the control group of portrange, or of the
+// target's first process where that is not portrange's own namespace. The error
+// says why it is not known.
+func ConnectHooks(target netns.Namespace, family6 bool) (host.Answer, error) {
+	pid := 0
+	if own, err := netns.CurrentID(); err != nil || own != target.ID {
+		pid = target.PID
+	}
+	hooks, err := cgrouphook.Of(pid)
+	return hooks.Connect(family6), err
 }
 
 // Unread lists the targets that a state is without although they are still there.

@@ -38,6 +38,7 @@ const (
 	PartJournal     Part = "journal"
 	PartConnectCost Part = "what connect() takes"
 	PartRoute       Part = "routes"
+	PartHooks       Part = "BPF programs on connect()"
 )
 
 // Gap is something that could not be read, and why. Numbers beside a gap may be

@@ -83,8 +83,12 @@ type Left struct {
 	Gaps          []host.Gap  `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
 }
 
-// Single is the document for one namespace: the pool itself, not a list.
+// Single is the document for one namespace: the pool itself, not a list, where
+// there is one.
 func (l *Left) Single() any {
+	if len(l.Pools) > 1 {
+		return l
+	}
 	if len(l.LocalPools) > 0 {
 		return singleLocal{l.SchemaVersion, l.LocalPools[0], l.Gaps}
 	}

@@ -37,6 +37,9 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), at)
 		p.field("In range", words.Count(l.Size, "port")+", reserved ones left out")
 		p.field("Used", words.Thousands(l.Used))
+		if l.Endless {
+			p.field("Shared", "any number of sockets like this one finds room there, as they share ports")
+		}
 		p.note(l.Origin.Source, l.Doubts)
 	}
 	return p.flush()

@@ -75,23 +75,23 @@ func busyNamespace() judge.Verdict {
 		Settings: judge.SettingsInfo{TWReuse: 2, TWReuseDelayMS: 1000, UnprivilegedStart: 1024},
 		Pools: []judge.Pool{
 			{
-				Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:8080", Size: 28214, Used: 28214, UsedRatio: 1,
+				Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:8080", Size: 28214, Used: 28214, UsedRatio: 1, Exact: true,
 				States: map[string]int{"established": 3000, "time_wait": 25214},
 				Owners: []judge.Owner{{Process: host.Process{PID: 812, Command: "haproxy"}, Used: 2500}, {Process: host.Process{PID: 813, Command: "haproxy"}, Used: 500}},
 			},
 			{
-				Proto: "tcp", Local: "10.0.0.2", Device: "eth1", Remote: "[2001:db8::1234:5678]:443", Size: 28214, Used: 15000, Left: 13214, UsedRatio: 0.532,
+				Proto: "tcp", Local: "10.0.0.2", Device: "eth1", Remote: "[2001:db8::1234:5678]:443", Size: 28214, Used: 15000, Left: 13214, UsedRatio: 0.532, Exact: true,
 				States: map[string]int{"established": 15000},
 				Owners: []judge.Owner{{Process: host.Process{PID: 90, Command: "ev\x1b[31mil"}, Used: 15000}},
 			},
 			{
-				Proto: "tcp", Local: "127.0.0.1", Remote: "127.0.0.1:5432", Size: 28214, Used: 12, Left: 28209, Reusable: 7, UsedRatio: 0,
+				Proto: "tcp", Local: "127.0.0.1", Remote: "127.0.0.1:5432", Size: 28214, Used: 12, Left: 28209, Reusable: 7, UsedRatio: 0, Exact: true,
 				States: map[string]int{"time_wait": 7, "established": 5}, Owners: []judge.Owner{},
 			},
 		},
 		LocalPools: []judge.LocalPool{
-			{Proto: "tcp", Local: "127.0.0.1", Size: 28228, Used: 12, Left: 28216},
-			{Proto: "udp", Local: "10.0.0.2", Size: 28228, Used: 20000, Left: 8228},
+			{Proto: "tcp", Local: "127.0.0.1", Size: 28228, Used: 12, Left: 28216, Exact: true},
+			{Proto: "udp", Local: "10.0.0.2", Size: 28228, Used: 20000, Left: 8228, Exact: true},
 		},
 	}
 }

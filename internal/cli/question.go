@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"portrange/internal/act"
+	"portrange/internal/collect"
+	"portrange/internal/host"
+	"portrange/internal/judge"
+	"portrange/internal/kernel/netns"
+	"portrange/internal/port"
+	"portrange/internal/report"
+)
+
+// question is what left asks in each namespace.
+type question struct {
+	// plain is the socket as far as it is the same in each namespace.
+	plain  judge.Asker
+	remote netip.AddrPort
+	local  netip.Addr // the zero Addr where routing shall tell
+	bind   bool       // bound to port 0 before connect()
+	v6only *bool      // nil for what the namespace gives to new sockets
+	// transparent allows a local address that the host does not have.
+	transparent bool
+	// device, localZone and remoteZone name interfaces, by name or index; empty for
+	// none.
+	device, localZone, remoteZone string
+}
+
+// parse reads the command line. given reports whether a flag stands there.
+func (c *leftCommand) parse(text string, given func(flag string) bool) (question, error) {
+	q := question{device: c.device, bind: c.bind, transparent: c.transparent}
+	q.plain = judge.Asker{Proto: port.TCP, Reuse: c.reuse, ReusePort: c.reusePort, UID: uint32(os.Getuid())}
+	if c.proto == port.UDP.String() {
+		q.plain.Proto = port.UDP
+	}
+	if given("uid") {
+		q.plain.UID = c.uid
+	}
+	if given("v6only") {
+		q.v6only = &c.v6only
+	}
+	remote, zone, err := parseRemote(text)
+	if err != nil {
+		return q, err
+	}
+	q.remote, q.remoteZone = remote, zone
+	q.plain.Family6 = strings.Count(text, ":") > 1 // so has [::ffff:10.0.0.5]:53
+	if c.local != "" {
+		if err := q.parseLocal(c.local); err != nil {
+			return q, err
+		}
+	}
+	if c.v6only && q.remote.Addr().Is4() {
+		return q, fmt.Errorf("--v6only: a socket with IPV6_V6ONLY does not reach the IPv4 address %s", q.remote.Addr())
+	}
+	if c.socketRange != "" {
+		own, err := act.ParseRange([]string{c.socketRange})
+		if err != nil {
+			return q, fmt.Errorf("--socket-range: %w", err)
+		}
+		q.plain.SocketRange = &own
+	}
+	return q, nil
+}
+
+func (q *question) parseLocal(text string) error {
+	local, err := netip.ParseAddr(text)
+	if err != nil {
+		return fmt.Errorf("--local %q: want an IP address without a port", text)
+	}
+	q.plain.Family6 = q.plain.Family6 || local.Is6()
+	q.local, q.localZone = cutZone(local)
+	if q.local.Is4() != q.remote.Addr().Is4() {
+		return fmt.Errorf("--local %s and remote %s: one is IPv4, the other IPv6", q.local, q.remote.Addr())
+	}
+	return nil
+}
+
+// shares reports whether the answer is the same for all destinations.
+func (q *question) shares() bool { return q.plain.Proto == port.UDP || q.bind }
+
+// add appends a namespace's answer to the document.
+func (q *question) add(ctx context.Context, document *report.Left, ns *host.Namespace, target netns.Namespace) error {
+	bound, towards, err := q.devices(ns, target)
+	if err != nil {
+		return err
+	}
+	if err := q.checkLocal(target, max(bound, towards)); err != nil {
+		return err
+	}
+	sources, err := q.sources(ctx, target)
+	if err != nil {
+		return err
+	}
+	origin := report.NewOrigin(ns)
+	if q.shares() {
+		asker := q.asker(ns, q.unbound(), bound)
+		pool := judge.LeftLocal(ns, &asker)
+		document.LocalPools = append(document.LocalPools, report.LeftLocal{Origin: origin, LocalPool: pool})
+		return nil
+	}
+	hooks, err := collect.ConnectHooks(target, q.plain.Family6)
+	if err != nil {
+		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartHooks, NetNS: ns.ID, Why: err.Error()})
+	}
+	for _, source := range sources {
+		asker := q.asker(ns, source, max(bound, towards))
+		pool := judge.Left(ns, &asker, q.remote)
+		if hooks != host.No {
+			pool.Add(judge.DoubtConnectHooks)
+		}
+		if len(sources) > 1 {
+			pool.Add(judge.DoubtSources)
+		}
+		document.Pools = append(document.Pools, report.LeftPool{Origin: origin, Pool: pool})
+	}
+	return nil
+}
+
+// asker is the socket in a namespace.
+func (q *question) asker(ns *host.Namespace, local netip.Addr, device uint32) judge.Asker {
+	asker := q.plain
+	usual := judge.NewAsker(ns, asker.Proto, local)
+	asker.Local, asker.Device = local, device
+	asker.V6Only = usual.V6Only && !q.remote.Addr().Is4()
+	if q.v6only != nil {
+		asker.V6Only = *q.v6only
+	}
+	return asker
+}
+
+// unbound is the local address at the moment when the port is chosen, for a socket
+// that draws on a pool of an address: unless bound to one, UDP gets its port before
+// its address, and one of AF_INET6 does not sit on IPv4 by then, wherever it is
+// going to send.
+func (q *question) unbound() netip.Addr {
+	switch {
+	case q.local.IsValid():
+		return q.local
+	case q.plain.Family6:
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// devices are the interface that the socket is bound to when it asks for a port,
+// and the one that its destination lies behind, which connect() of TCP binds it
+// to; 0 for none. The verdict learns their names, though no socket may be bound to
+// them so far.
+func (q *question) devices(ns *host.Namespace, target netns.Namespace) (bound, towards uint32, err error) {
+	var known []uint32
+	for _, text := range []string{q.device, q.localZone, q.remoteZone} {
+		if text == "" {
+			known = append(known, 0)
+			continue
+		}
+		device, err := collect.Device(target, text)
+		if err != nil {
+			return 0, 0, err
+		}
+		if ns.Devices == nil {
+			ns.Devices = map[uint32]string{}
+		}
+		ns.Devices[uint32(device.Index)] = device.Name
+		known = append(known, uint32(device.Index))
+	}
+	bound, towards = max(known[0], known[1]), known[2]
+	if q.local.IsLinkLocalUnicast() && bound == 0 {
+		bound = towards
+	}
+	others := slices.DeleteFunc(known, func(index uint32) bool { return index == 0 })
+	if slices.ContainsFunc(others, func(index uint32) bool { return index != others[0] }) {
+		return 0, 0, fmt.Errorf("--device, the zone of --local and that of the remote address name several interfaces: "+
+			"%q, %q, %q; a socket has one", q.device, q.localZone, q.remoteZone)
+	}
+	return bound, towards, nil
+}
+
+// sources are the local addresses that TCP connects from, and the check that there
+// is a way. An address that is given needs no route from here: rules may look at it.
+func (q *question) sources(ctx context.Context, target netns.Namespace) ([]netip.Addr, error) {
+	uid := q.plain.UID
+	sources, err := collect.Sources(ctx, target, collect.Question{
+		Remote: q.remote.Addr(), Port: q.remote.Port(), Proto: q.plain.Proto, UID: &uid,
+		Device: cmp.Or(q.device, q.localZone, q.remoteZone),
+	})
+	if !q.local.IsValid() || q.local.IsUnspecified() {
+		return sources, err
+	}
+	if errors.Is(err, collect.ErrRefused) {
+		return nil, err
+	}
+	return []netip.Addr{q.local}, nil
+}
+
+// checkLocal tells a local address that the host does not have from one without
+// ports: bind() and connect() answer EADDRNOTAVAIL to both.
+func (q *question) checkLocal(target netns.Namespace, device uint32) error {
+	if !q.local.IsValid() || q.transparent {
+		return nil
+	}
+	if err := collect.CheckLocal(target, q.local, device); err != nil {
+		return fmt.Errorf("--local %s: %w; `ip addr` lists those there are, --transparent asks for a socket with IP_TRANSPARENT", q.local, err)
+	}
+	return nil
+}
