@@ -21,10 +21,6 @@ func (p *pass) readInside(ctx context.Context, s *site) (err error) {
 	if s.ns.Settings, err = sysctl.Read(); err != nil {
 		return err
 	}
-	if p.want.Any(needSockets) {
-		s.masters, err = vrf.Masters()
-		p.gaps.Missing(host.PartVRF, s.ns.ID, err)
-	}
 	if p.want.Has(host.WantLimits) {
 		switch table, err := limits.ReadConntrack(); {
 		case err == nil:
@@ -50,6 +46,10 @@ func (p *pass) readInside(ctx context.Context, s *site) (err error) {
 				s.ns.Totals = &totals
 			}
 		}
+	}
+	if p.want.Any(needSockets) { // after the totals, which count the socket that this takes
+		s.masters, err = vrf.Masters()
+		p.gaps.Missing(host.PartVRF, s.ns.ID, err)
 	}
 	return nil
 }
