@@ -14,15 +14,18 @@ func BoundPorts(ns *host.Namespace) *port.Set {
 	return bound
 }
 
-// DrawsOnLocalPools reports whether something was seen to draw on the pools that
-// all destinations share: UDP always does, of TCP only bind(addr, 0), where a
-// port of the range was taken so, listeners aside.
-func DrawsOnLocalPools(ns *host.Namespace, proto port.Proto) bool {
-	if proto == port.UDP {
-		return true
-	}
+// DrawnOn reports whether something was seen to draw on a pool that all
+// destinations share. Of UDP something always does; of TCP only bind(addr, 0),
+// where a port of the range was taken so, listeners aside. Nothing shows a TCP
+// socket that was bound to all addresses: connect() gives it one. So the pool of
+// all of them, which several source addresses fill together, counts as idle.
+func DrawnOn(ns *host.Namespace, pool *LocalPool) bool {
 	r := newRules(ns)
-	return r.drawnOn()
+	return r.drawsOn(pool)
+}
+
+func (r *rules) drawsOn(pool *LocalPool) bool {
+	return pool.Proto == port.UDP.String() || !pool.forAll() && r.drawnOn()
 }
 
 func (r *rules) drawnOn() bool { return r.unserved(r.field(0).bindHeld).Len() > 0 }

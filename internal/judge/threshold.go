@@ -125,7 +125,7 @@ func Strains(ns *host.Namespace, thresholds Thresholds) []Strain {
 	}
 	shared := Distinct(v.LocalPools)
 	for i := range shared {
-		if p := &shared[i]; p.Proto == port.UDP.String() || r.drawnOn() {
+		if p := &shared[i]; r.drawsOn(p) {
 			strains = append(strains, Strain{Proto: p.Proto, Local: p.Source(), Size: p.Size, Left: p.Left})
 		}
 	}

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -82,6 +83,24 @@ func TestStrainOfBoundPorts(t *testing.T) {
 	}
 	if got := worst(); got.Severity != finding.Info || got.Size != 90 || got.Left != 90 {
 		t.Errorf("nothing in use: %+v", got)
+	}
+}
+
+// TestStrainOfAllAddresses: two source addresses with half of the ports each leave
+// none to bind(0.0.0.0:0) of TCP, which nobody calls; every UDP socket without an
+// address does.
+func TestStrainOfAllAddresses(t *testing.T) {
+	other := func(s *port.Socket) {
+		s.Local = netip.AddrPortFrom(netip.MustParseAddr("10.0.0.3"), s.Local.Port()+45)
+	}
+	full := func(edit func(*port.Socket)) bool {
+		sockets := slices.Concat(crowd(45, "10.0.0.5:80", edit), crowd(45, "10.0.0.5:80", edit, other))
+		return slices.ContainsFunc(Strains(box(sockets...), thresholds(t, "85%", "100%")), func(s Strain) bool {
+			return s.Local == "0.0.0.0" && s.Severity == finding.Critical
+		})
+	}
+	if full(bound) || !full(udp) {
+		t.Errorf("all addresses full: TCP %v, want false; UDP %v, want true", full(bound), full(udp))
 	}
 }
 

@@ -35,7 +35,7 @@ func eachLocalPool(p *Place, wanted level, severity finding.Severity) {
 			continue
 		}
 		values := finding.Values{{Name: "used", V: pool.Used}, {Name: "size", V: pool.Size}, {Name: "left", V: pool.Left}}
-		if judge.DrawsOnLocalPools(p.NS, protoOf(pool)) {
+		if judge.DrawnOn(p.NS, pool) {
 			p.add(severity, localSubject(pool), values, moreLocalRoom(p, pool)...)
 		} else {
 			p.add(finding.Info, localSubject(pool), values, bindLate(pool)...)
