@@ -29,6 +29,9 @@ func CompareSteps(a, b Step) int { return cmp.Compare(a.rank(), b.rank()) }
 type Action struct {
 	Step    Step
 	Command Command
+	// Setting is the key of the setting that Command changes; empty where it changes
+	// none or several. Of two steps that change the same one only the first is taken.
+	Setting string
 	// Text says what to do, or with a Command what has to be known of it.
 	Text string
 	// Effect is what the action is predicted to do to the pool; nil where that

@@ -43,12 +43,15 @@ func blocksOf(list []Finding) []block {
 }
 
 // steps are what to do about the block, in the order of the steps: what its cause
-// asks for, then what else adds to the same effects does. No command comes twice.
+// asks for, then what else adds to the same effects does. No command comes twice,
+// and no setting is changed twice: the second change would undo the first.
 func (b *block) steps() []Action {
 	var steps []Action
 	for _, f := range append([]*Finding{b.Finding}, b.effects...) {
 		for _, action := range f.Actions {
-			same := func(a Action) bool { return a.Command == action.Command }
+			same := func(a Action) bool {
+				return a.Command == action.Command || a.Setting != "" && a.Setting == action.Setting
+			}
 			if action.Command == "" || !slices.ContainsFunc(steps, same) {
 				steps = append(steps, action)
 			}
@@ -86,11 +89,7 @@ func (p *printer) block(b *block, several, repeated bool) {
 	about = p.wrap(Printable(about), p.cells(code)+columnGap, labelCells)
 	head := p.paint(severityInk(b.Severity), code) + strings.Repeat(" ", columnGap) + about
 	p.line("%s", strings.TrimRight(head, " "))
-	evidence := b.bareEvidence()
-	if !b.Since.IsZero() {
-		evidence += ", since " + words.Moment(b.Since)
-	}
-	p.under(evidence)
+	p.under(b.bareEvidence())
 	p.effects(b)
 	if repeated {
 		p.under("the same steps as above")

@@ -41,7 +41,8 @@ func firstStep(b *block) string {
 	if len(steps) == 0 {
 		return Printable(strings.TrimSuffix(b.Code+", "+subjectText(&b.Subject), ", "))
 	}
-	text := Printable(steps[0].Text)
+	what, _, _ := strings.Cut(steps[0].Text, ": ") // without the reason behind it
+	text := Printable(what)
 	if steps[0].Command != "" {
 		text = commandText(steps[0].Command)
 	}

@@ -29,6 +29,7 @@ type Finding struct {
 type Action struct {
 	Step    finding.Step `json:"step" doc:"now, today or in the program"`
 	Command string       `json:"command,omitempty" doc:"command line for a shell; absent where none does it"`
+	Setting string       `json:"setting,omitempty" doc:"key of the setting that the command changes; absent where it changes none or several"`
 	Text    string       `json:"text,omitempty" doc:"what to do, or what has to be known of the command; absent where the command says all"`
 	Effect  string       `json:"effect,omitempty" doc:"what the action is predicted to do to the pool, in words; absent where that cannot be told"`
 	// Predicted is Effect in numbers.
@@ -42,7 +43,7 @@ func NewFindings(found []finding.Finding) []Finding {
 		f := &found[i]
 		actions := make([]Action, len(f.Actions))
 		for j, a := range f.Actions {
-			actions[j] = Action{a.Step, a.Command.String(), a.Text, effectText(a.Effect), a.Effect}
+			actions[j] = Action{a.Step, a.Command.String(), a.Setting, a.Text, effectText(a.Effect), a.Effect}
 		}
 		list[i] = Finding{
 			Code: f.Code(), Severity: f.Severity, NetNS: f.NetNS, Name: f.Name, Subject: f.Subject, Values: f.Values,

@@ -1,11 +1,13 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"portrange/internal/finding"
 	"portrange/internal/host"
+	"portrange/internal/port"
 )
 
 func TestWrapCountsCells(t *testing.T) {
@@ -134,5 +136,23 @@ func TestTheStepsOfABlock(t *testing.T) {
 	}
 	if texts != "adebf" || len(cause.Actions) != 2 {
 		t.Errorf("steps %s, want adebf: by steps, the cause's first, each command once", texts)
+	}
+}
+
+// TestStepsDoNotUndoEachOther keeps the first of two changes of one setting, also
+// where a command of another finding makes the second.
+func TestStepsDoNotUndoEachOther(t *testing.T) {
+	sets := func(command, setting string) Action {
+		return Action{Step: finding.Now, Command: command, Setting: setting}
+	}
+	b := block{Finding: &Finding{Actions: []Action{sets("portrange set 15000 64001", port.KeyRange)}}, effects: []*Finding{
+		{Actions: []Action{sets("portrange set 32768 60999", port.KeyRange), sets("a", ""), sets("b", "")}},
+	}}
+	var commands []string
+	for _, step := range b.steps() {
+		commands = append(commands, step.Command)
+	}
+	if want := []string{"portrange set 15000 64001", "a", "b"}; !slices.Equal(commands, want) {
+		t.Errorf("steps %q, want %q", commands, want)
 	}
 }

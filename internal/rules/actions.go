@@ -25,10 +25,13 @@ func lasting(ns *host.Namespace, words ...string) finding.Command {
 	return finding.Portrange(ns.Ref, words...)
 }
 
-// setRange is the command that gives the namespace a range. --reserve keeps what
-// listens in the new part from being handed out.
-func setRange(ns *host.Namespace, r port.Range) finding.Command {
-	return lasting(ns, "set", strconv.Itoa(int(r.Low)), strconv.Itoa(int(r.High)), "--reserve")
+// setRange is the action that gives the namespace a range. --reserve keeps what
+// listens in the new part from being handed out. text is what has to be known of it.
+func setRange(ns *host.Namespace, r port.Range, text string, effect *finding.Effect) finding.Action {
+	return finding.Action{
+		Step: finding.Now, Setting: port.KeyRange, Text: text, Effect: effect,
+		Command: lasting(ns, "set", strconv.Itoa(int(r.Low)), strconv.Itoa(int(r.High)), "--reserve"),
+	}
 }
 
 // sysctl is the command that changes settings of the namespace for now, each
@@ -51,7 +54,7 @@ func widen(p *Place, present *capacity.Present) []finding.Action {
 	if !wider {
 		return nil
 	}
-	action := finding.Action{Step: finding.Now, Command: setRange(p.NS, wide)}
+	action := setRange(p.NS, wide, "", nil)
 	if present != nil {
 		action.Effect = present.With(capacity.Remedy{Size: p.usableIn(wide)})
 	}

@@ -29,13 +29,14 @@ func All() []*Rule {
 // causesOfFullPools are the codes of what fills a pool, the last resort last.
 func causesOfFullPools() []string {
 	return []string{
-		"close-wait-leak", "fin-wait2-share", "time-wait-share", "bind-before-connect", "range-withheld", "other-range", "one-process",
+		"close-wait-leak", "fin-wait2-share", "time-wait-share", "bind-before-connect", "range-withheld", "one-process", "other-range",
 	}
 }
 
 // causesOfDetails are the codes below which a detail of a pool is told.
 func causesOfDetails() []string {
-	return append(causesOfFullPools(), "pool-filling", "pool-full", "pool-near-full", "pool-past-half")
+	return append(causesOfFullPools(), "pool-filling", "pool-full", "pool-near-full", "pool-past-half",
+		"local-pool-full", "local-pool-near-full")
 }
 
 // Codes are the codes of all rules, in their order.

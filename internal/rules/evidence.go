@@ -6,13 +6,14 @@ import (
 
 	"portrange/internal/finding"
 	"portrange/internal/judge"
+	"portrange/internal/port"
 	"portrange/internal/words"
 )
 
 // poolEvidence words what poolValues holds.
 func poolEvidence(f *finding.Finding) string {
 	v := f.Values
-	text := roomText(v)
+	text := roomText(f)
 	if waiting := v.Int("time_wait"); waiting > 0 {
 		text += fmt.Sprintf("; %s in TIME_WAIT", words.Thousands(waiting))
 	}
@@ -22,10 +23,21 @@ func poolEvidence(f *finding.Finding) string {
 	return text + mostBy(v)
 }
 
-// roomText says how full a pool is.
-func roomText(v finding.Values) string {
-	return fmt.Sprintf("%s of %s in use, %s left",
+// roomText says how full a pool is, and what fails where no port is left.
+func roomText(f *finding.Finding) string {
+	v, fails := f.Values, "bind() to port 0 fails"
+	switch {
+	case f.Subject.Remote != "":
+		fails = "connect() fails"
+	case f.Subject.Proto == port.UDP.String():
+		fails = "bind() to port 0 and connect() fail"
+	}
+	text := fmt.Sprintf("%s of %s in use, %s left",
 		words.Thousands(v.Int("used")), words.Count(v.Int("size"), "port"), words.Thousands(v.Int("left")))
+	if v.Int("left") == 0 {
+		text += ", " + fails
+	}
+	return text
 }
 
 // stateText says how many ports of a pool are in a state, as the value of its

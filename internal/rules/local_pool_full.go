@@ -13,7 +13,7 @@ var localPoolFull = &Rule{
 	Kind: finding.Kind{
 		Code: "local-pool-full", Title: "No port is left at a local address",
 		Causes:   causesOfFullLocalPools(),
-		Evidence: func(f *finding.Finding) string { return roomText(f.Values) },
+		Evidence: roomText,
 	},
 	Needs:     host.WantSockets,
 	Show:      Shown,

@@ -10,7 +10,7 @@ var localPoolNearFull = &Rule{
 	Kind: finding.Kind{
 		Code: "local-pool-near-full", Title: "A pool shared by all destinations is more than 85 % full",
 		Causes:   causesOfFullLocalPools(),
-		Evidence: func(f *finding.Finding) string { return roomText(f.Values) },
+		Evidence: roomText,
 	},
 	Needs:     host.WantSockets,
 	Show:      Shown,

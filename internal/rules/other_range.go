@@ -16,7 +16,7 @@ var otherRange = &Rule{
 	Kind: finding.Kind{
 		Code: "other-range", Title: "A container or namespace with another range than the host",
 		Causes: []string{"close-wait-leak"},
-		// It explains a full pool where nothing else does.
+		// It explains a full pool where nothing else does, also no process alone.
 		Weight: func(f *finding.Finding) int {
 			if f.Subject.Remote == "" {
 				return 0
@@ -58,7 +58,7 @@ func asTheHost(p *Place, hosts port.Range) []finding.Action {
 	if r := p.NS.Settings.Range; r.Size() >= hosts.Size() {
 		wanted, text = r, "nothing to do if it is meant; settings of the host do not reach it, so it has to be set where it is started: "
 	} else {
-		actions = append(actions, finding.Action{Step: finding.Now, Command: setRange(p.NS, hosts), Effect: fullestWith(p, hosts)})
+		actions = append(actions, setRange(p.NS, hosts, "", fullestWith(p, hosts)))
 	}
 	return append(actions, finding.Action{
 		Step: finding.Today,

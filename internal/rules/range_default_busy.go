@@ -26,10 +26,8 @@ var rangeDefaultBusy = &Rule{
 			return
 		}
 		wide, _ := judge.Wider(port.DefaultRange)
-		p.add(severityAt(p.busy()), rangeSubject(p), rangeValues(p), finding.Action{
-			Step: finding.Now, Command: setRange(p.NS, wide), Text: "with --dry-run it shows what that would bring and break",
-			Effect: fullestWith(p, wide),
-		})
+		p.add(severityAt(p.busy()), rangeSubject(p), rangeValues(p), setRange(p.NS, wide,
+			"with --dry-run it shows what that would bring and break", fullestWith(p, wide)))
 	},
 }
 

@@ -34,20 +34,35 @@ var rangeNarrow = &Rule{
 		if p.busy() >= useful {
 			severity = finding.Warning
 		}
-		p.add(severity, rangeSubject(p), rangeValues(p), finding.Action{
-			Step: finding.Now, Command: setRange(p.NS, port.DefaultRange), Text: "unless a firewall wants it so",
-			Effect: fullestWith(p, port.DefaultRange),
-		})
+		p.add(severity, rangeSubject(p), rangeValues(p), setRange(p.NS, port.DefaultRange,
+			"unless a firewall wants it so", fullestWith(p, port.DefaultRange)))
 	},
 }
 
-// rangeSubject is the range, with the pool that needs it where one is busy.
+// rangeSubject is the range, with the pool that needs it where one is busy: of a
+// destination, or else one that all destinations share.
 func rangeSubject(p *Place) finding.Subject {
 	subject := finding.OfSetting(port.KeyRange, p.NS.Settings.Range.String())
 	if p.busy() >= useful {
 		return withPool(subject, p.fullest())
 	}
+	if shared := p.fullestShared(); shared != nil && shared.Taken() >= useful {
+		subject.Proto, subject.Local = shared.Proto, shared.Source()
+	}
 	return subject
+}
+
+// fullestShared is the pool with the largest share taken of those that all
+// destinations share and something draws on, nil where there is none.
+func (p *Place) fullestShared() *judge.LocalPool {
+	var worst *judge.LocalPool
+	pools := judge.Distinct(p.Verdict.LocalPools)
+	for i := range pools {
+		if pool := &pools[i]; judge.DrawnOn(p.NS, pool) && (worst == nil || pool.Taken() > worst.Taken()) {
+			worst = pool
+		}
+	}
+	return worst
 }
 
 // withPool says which pool a setting matters to.
