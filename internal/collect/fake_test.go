@@ -297,3 +297,29 @@ func TestIdleSocketsOfOlderKernels(t *testing.T) {
 		t.Errorf("gaps %+v, bind-held %s; want the idle socket instead of a gap", missed, s.ns.Usage.BindHeld.String())
 	}
 }
+
+// TestOwnersThatCannotBeReadMakeHoldingsPartial: whoever holds a socket may be among
+// them.
+func TestOwnersThatCannotBeReadMakeHoldingsPartial(t *testing.T) {
+	for name, tt := range map[string]struct {
+		gap  host.Gap
+		want bool
+	}{
+		"of the whole host":        {host.Gap{Part: host.PartOwners, Why: "39 of 40 processes: permission denied"}, true},
+		"of some sockets":          {host.Gap{Part: host.PartOwners, Object: "owners of MPTCP sockets"}, true},
+		"of the namespace":         {host.Gap{Part: host.PartOwners, NetNS: 7}, true},
+		"of another namespace":     {host.Gap{Part: host.PartOwners, NetNS: 8}, false},
+		"something else is amiss":  {host.Gap{Part: host.PartDocker}, false},
+		"sockets, and not owners":  {host.Gap{Part: host.PartSockets, NetNS: 7}, false},
+		"one process's file limit": {host.Gap{Part: host.PartProcess, NetNS: 7}, false},
+	} {
+		p := &pass{Collector: from(), want: host.WantSockets | host.WantOwners}
+		s := &site{ns: host.Namespace{ID: 7, Settings: host.Settings{Range: port.DefaultRange, Reserved: &port.Set{}}}}
+		s.begin(p.want)
+		p.gaps.Add(tt.gap)
+		p.finish(s)
+		if got := p.state.Namespaces[0].Holdings.Partial; got != tt.want {
+			t.Errorf("a gap %s: partial %v, want %v", name, got, tt.want)
+		}
+	}
+}

@@ -123,6 +123,9 @@ func (p *pass) finish(s *site) {
 			s.see(&s.idle[i])
 		}
 	}
+	if s.ns.Holdings != nil {
+		s.ns.Holdings.Partial = p.gaps.Lacks(host.PartOwners, s.ns.ID)
+	}
 	if s.census != nil {
 		for key, hold := range s.held.holds {
 			s.census.credit(key, hold.State, hold.Processes)

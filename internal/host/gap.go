@@ -110,6 +110,14 @@ func (g *Gaps) List() []Gap {
 	return slices.Clone(g.list)
 }
 
+// Lacks reports whether something of a part is missing of the namespace netns, be it
+// of the whole host.
+func (g *Gaps) Lacks(part Part, netns uint64) bool {
+	return slices.ContainsFunc(g.List(), func(gap Gap) bool {
+		return gap.Part == part && (gap.NetNS == 0 || gap.NetNS == netns)
+	})
+}
+
 // What names the gap in a sentence: its object, else its part.
 func (g *Gap) What() string { return cmp.Or(g.Object, string(g.Part)) }
 

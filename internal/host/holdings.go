@@ -25,8 +25,13 @@ type Holder struct {
 
 // Holdings are the processes that hold ports, as a walk over open files finds them.
 type Holdings struct {
+	// Partial is set when the files of some process could not be read: a gap says
+	// why. A socket that nobody was seen to hold may have a holder then.
+	Partial bool
 	// Owners counts the sockets of a tuple by PID.
 	Owners map[port.Tuple]map[int]int
+	// Held are the ports of the same sockets, those that processes share once.
+	Held map[port.Tuple]*port.Ports
 	// Bound are the bind-held TCP ports by PID, listening and idle ones included.
 	Bound map[int]*port.Ports
 	// Commands names the processes.
@@ -40,6 +45,7 @@ type Holdings struct {
 func NewHoldings(counts *port.Set) *Holdings {
 	return &Holdings{
 		Owners:   map[port.Tuple]map[int]int{},
+		Held:     map[port.Tuple]*port.Ports{},
 		Bound:    map[int]*port.Ports{},
 		Commands: map[int]string{},
 		counts:   counts,
@@ -59,6 +65,7 @@ func (h *Holdings) Add(held *Holder) {
 	}
 	if h.counts.Contains(s.Local.Port()) {
 		h.addOwner(s.Tuple(), held.Process.PID)
+		h.addHeld(s.Tuple(), s.Local.Port())
 	}
 }
 
@@ -78,6 +85,15 @@ func (h *Holdings) addOwner(tuple port.Tuple, pid int) {
 		h.Owners[tuple] = owners
 	}
 	owners[pid]++
+}
+
+func (h *Holdings) addHeld(tuple port.Tuple, p uint16) {
+	ports, known := h.Held[tuple]
+	if !known {
+		ports = &port.Ports{}
+		h.Held[tuple] = ports
+	}
+	ports.Add(p)
 }
 
 // Process is the process with an id, as far as it was seen.

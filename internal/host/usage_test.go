@@ -123,6 +123,9 @@ func TestHoldings(t *testing.T) {
 	if len(owners) != 2 || owners[1] != 2 || owners[2] != 1 {
 		t.Errorf("owners %v, want 2 sockets of process 1 and 1 of process 2", owners)
 	}
+	if got := holdings.Held[client(1).Tuple()].Set().String(); got != "40000-40001" {
+		t.Errorf("held ports %q, want each once", got)
+	}
 	if got := holdings.Bound[2].Set().String() + " " + holdings.Bound[3].Set().String(); got != "40002 40003" {
 		t.Errorf("bound ports of processes 2 and 3 %q", got)
 	}

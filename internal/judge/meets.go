@@ -156,7 +156,7 @@ func (r *rules) met(tuple port.Tuple) met {
 
 func (r *rules) group(m met, tuple port.Tuple) met {
 	if usage, known := r.ns.Usage.Tuples[tuple]; known {
-		return append(m, group{TupleUsage: usage, reuses: r.reuse.Applies(OnLoopback(tuple))})
+		return append(m, group{TupleUsage: usage, tuple: tuple, reuses: r.reuse.Applies(OnLoopback(tuple))})
 	}
 	return m
 }

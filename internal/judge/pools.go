@@ -69,7 +69,7 @@ func (r *rules) pool(tuple port.Tuple) Pool {
 		Device: r.device(tuple.Device),
 		Size:   f.size, Used: used, Left: f.size - used + reusable, Reusable: reusable,
 		UsedRatio: ratio(used, f.size),
-		States:    states, Owners: r.owners(tuple), Tuple: tuple,
+		States:    states, Owners: r.owners(tuple), Tuple: tuple, Orphaned: r.orphaned(met, f.usable),
 	}
 	r.doubt(&pool, f, met)
 	return pool
@@ -105,6 +105,7 @@ type met []group
 // group is the sockets of one tuple, and whether tcp_tw_reuse applies to them.
 type group struct {
 	*host.TupleUsage
+	tuple  port.Tuple
 	reuses bool
 }
 
@@ -202,6 +203,26 @@ func (r *rules) owners(tuple port.Tuple) []Owner {
 	}
 	sortOwners(owners)
 	return owners
+}
+
+// orphaned counts the ports in FIN_WAIT_2 that no process holds. It goes by port, as
+// a socket that processes share counts for each of its owners.
+func (r *rules) orphaned(m met, usable *port.Set) int {
+	if r.ns.Holdings == nil {
+		return 0
+	}
+	n := 0
+	for i, g := range m {
+		held := r.ns.Holdings.Held[g.tuple]
+		for j := range g.States {
+			if in := &g.States[j]; in.State == port.FinWait2 {
+				n += countWhere(&in.Ports, usable, func(p uint16) bool {
+					return (held == nil || !held.Contains(p)) && !m[:i].contains(p)
+				})
+			}
+		}
+	}
+	return n
 }
 
 func sortOwners(owners []Owner) {

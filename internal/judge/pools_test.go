@@ -2,6 +2,7 @@ package judge
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -307,5 +308,35 @@ func TestEmptyRangeIsFull(t *testing.T) {
 	ns.Settings.Reserved = port.Range{Low: 1, High: 65535}.Set()
 	if got := left(ns, service); got.Size != 0 || got.Left != 0 || got.UsedRatio != 1 {
 		t.Errorf("everything reserved: %+v", got)
+	}
+}
+
+// TestOrphanedAreThoseThatNobodyHolds counts by port, over the devices that share
+// a pool.
+func TestOrphanedAreThoseThatNobodyHolds(t *testing.T) {
+	halfClosed := func(s *port.Socket) { s.State = port.FinWait2 }
+	sockets := slices.Concat(crowd(10, "10.0.0.5:80", halfClosed), crowd(20, "10.0.0.5:80")[10:], crowd(30, "10.0.0.5:80", halfClosed, on(3))[20:])
+	orphaned := func(ns *host.Namespace) [2]int {
+		bound := tuple("10.0.0.2", "10.0.0.5:80")
+		bound.Device = 3
+		r := newRules(ns)
+		plain, device := r.pool(tuple("10.0.0.2", "10.0.0.5:80")), r.pool(bound)
+		return [2]int{plain.Orphaned, device.Orphaned}
+	}
+	ns := box(sockets...)
+	if got := orphaned(ns); got != [2]int{} {
+		t.Errorf("without owners: %v, want nothing said", got)
+	}
+	ns.Holdings = host.NewHoldings(ns.Settings.Range.Set())
+	if got := orphaned(ns); got != [2]int{10, 20} {
+		t.Errorf("nobody holds any: %v orphaned, want 10, and with those of the device 20", got)
+	}
+	for pid := range 3 { // which share them
+		for _, s := range slices.Concat(sockets[6:20], sockets[27:]) {
+			ns.Holdings.Add(&host.Holder{Socket: *s, Process: host.Process{PID: pid}})
+		}
+	}
+	if got := orphaned(ns); got != [2]int{6, 13} {
+		t.Errorf("three processes share 4 and 3 of them: %v orphaned, want 6 and 13", got)
 	}
 }

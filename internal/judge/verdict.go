@@ -73,6 +73,9 @@ type Pool struct {
 	Doubts     []Doubt        `json:"doubts,omitempty" doc:"why exact is false; absent where it is true"`
 
 	Tuple port.Tuple `json:"-"`
+	// Orphaned are the ports in FIN_WAIT_2 that no process was seen to hold. It says
+	// nothing where owners were not asked for, or not all could be read.
+	Orphaned int `json:"-"`
 }
 
 // In is how many used ports are in a state.

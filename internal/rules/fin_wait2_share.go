@@ -45,28 +45,26 @@ var finWait2Share = &Rule{
 	},
 }
 
-// halfClosed adds the finding. Sockets of the pool that are open and that nobody
-// holds are those in FIN_WAIT_2 whose process has closed them.
+// halfClosed adds the finding. Only where the files of all processes could be read
+// is it known which connections have no process any more, and so a timeout: one
+// that somebody holds has none.
 func (p *Place) halfClosed(pool *judge.Pool) {
 	n := pool.In(port.FinWait2)
-	orphaned := n
+	orphaned := 0
 	values := finding.Values{
 		{Name: "fin_wait2", V: n}, {Name: "used", V: pool.Used}, {Name: "size", V: pool.Size}, {Name: "left", V: pool.Left},
 		{Name: "timeout", V: p.NS.Settings.FinTimeout},
 	}
-	if p.NS.Holdings != nil {
-		held := 0
-		for _, owner := range pool.Owners {
-			held += owner.Used
-		}
-		orphaned = min(n, max(0, pool.Used-pool.In(port.TimeWait)-held))
+	if holdings := p.NS.Holdings; holdings != nil && !holdings.Partial {
+		orphaned = pool.Orphaned
 		values = append(values, finding.Value{Name: "orphaned", V: orphaned})
 	}
 	p.add(finding.Warning, poolSubject(pool), withOwners(values, pool.Owners), endHalfClosed(p, pool, orphaned)...)
 }
 
 // endHalfClosed are the ways to be rid of connections in FIN_WAIT_2. A timeout
-// ends only those that no process holds, so it comes first where they are most.
+// ends only those that no process holds, so it comes first where at least half are
+// known to be such. Orphaned is 0 where that is not known.
 func endHalfClosed(p *Place, pool *judge.Pool, orphaned int) []finding.Action {
 	present, timeout := p.present(pool), p.NS.Settings.FinTimeout
 	var actions []finding.Action
