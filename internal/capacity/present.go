@@ -18,24 +18,23 @@ type Present struct {
 	// Waiting are in TIME_WAIT, whether or not connect() may take them over.
 	Waiting int
 	// Rate is how many connections a second this side closes first, each of which
-	// leaves a port in TIME_WAIT: the measured rate of new connections or, where
-	// none was measured, what the ports in TIME_WAIT show, as each stays there for
-	// 60 s. A pool that is full hides the demand that it refuses.
+	// leaves a port in TIME_WAIT: the measured rate or, where less was measured, what
+	// the ports in TIME_WAIT show, as each stays there for 60 s. A pool that is full hides the demand that it refuses.
 	Rate float64
 	// Kept is how long such a port is withheld.
 	Kept time.Duration
 }
 
-// PresentOf is a pool of a namespace. rate is the measured number of new
-// connections a second, 0 where none was measured.
-func PresentOf(ns *host.Namespace, pool *judge.Pool, rate float64) Present {
+// PresentOf is a pool of a namespace. closedHere is the measured number of
+// connections a second that this side closed first, 0 where none was measured.
+func PresentOf(ns *host.Namespace, pool *judge.Pool, closedHere float64) Present {
 	p := Present{
 		Size: pool.Size, Waiting: pool.In(port.TimeWait),
 		Kept: judge.Kept(ns, pool.Tuple),
 	}
 	p.Open = pool.Used - p.Waiting
 	if p.Waiting > 0 {
-		p.Rate = max(rate, float64(p.Waiting)/port.TimeWaitLength.Seconds())
+		p.Rate = max(closedHere, float64(p.Waiting)/port.TimeWaitLength.Seconds())
 	}
 	return p
 }

@@ -25,6 +25,10 @@ func TestPresentTakesTheRateFromWhatWaits(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, p, want)
 		}
 	}
+	pool.States = map[string]int{port.TimeWait.String(): 6, port.Established.String(): 694}
+	if p := PresentOf(ns, &pool, 0.1); p.Rate != 0.1 || p.With(Remedy{}).Left != 300 {
+		t.Errorf("this side closes few first: %+v, which predicts %+v; want as many ports left as now", p, p.With(Remedy{}))
+	}
 	pool.States = map[string]int{port.Established.String(): 700}
 	if p := PresentOf(ns, &pool, 25); p.Rate != 0 || p.Open != 700 {
 		t.Errorf("the other side closes first, yet %+v", p)

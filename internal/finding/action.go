@@ -46,11 +46,11 @@ type Effect struct {
 	Left int `json:"left" doc:"ports left at once, or at the present rate where rate is given"`
 	// Share is the share of the pool then in use.
 	Share float64 `json:"share" doc:"share of the pool then in use"`
-	// Rate is the new connections a second for which that holds; 0 where the
-	// pool is taken as it is.
-	Rate float64 `json:"rate,omitempty" doc:"new connections a second for which that holds; absent where the pool is taken as it stands"`
-	// Ceiling is the highest rate that the pool then sustains; 0 where none is known.
-	Ceiling float64 `json:"ceiling,omitempty" doc:"highest rate the pool then sustains; absent where it is not known"`
+	// Rate is the connections a second that this side closes first, for which that
+	// holds; 0 where the pool is taken as it is.
+	Rate float64 `json:"rate,omitempty" doc:"connections a second that this side closes first, for which that holds; absent where the pool is taken as it stands"`
+	// Ceiling is the highest such rate that the pool then sustains; 0 where none is known.
+	Ceiling float64 `json:"ceiling,omitempty" doc:"highest such rate the pool then sustains; absent where it is not known"`
 }
 
 // Command is a command line, word for word. The zero value is no command.

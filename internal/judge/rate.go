@@ -14,14 +14,18 @@ type Rate struct {
 	// PerSecond counts the connections that were new at the second look. Those
 	// opened and gone in between, TIME_WAIT included, are not among them.
 	PerSecond float64
+	// ClosedHere is how many connections a second this side closed first, each of
+	// which leaves a port in TIME_WAIT. It is no more than PerSecond: when many
+	// that were opened long before end at once, that does not go on.
+	ClosedHere float64
 	// Growth is by how many ports a second Left shrank; negative where it grew.
 	Growth float64
-	// Ceiling is the highest rate that the pool can sustain: each connection
-	// that this side closes keeps its port for as long as Kept. It is 0 where
-	// no port is in TIME_WAIT, as then the other side closes first.
+	// Ceiling is the highest ClosedHere that the pool can sustain: each such
+	// connection keeps its port for as long as Kept. It is 0 where no port is in
+	// TIME_WAIT, as then the other side closes first.
 	Ceiling float64
 	Kept    time.Duration
-	// Settled is how many ports TIME_WAIT holds at this rate once the first of
+	// Settled is how many ports TIME_WAIT holds at ClosedHere once the first of
 	// them expire; 0 where none is in it.
 	Settled float64
 	// ToWall is how long Left lasts at this pace, TIME_WAIT growing no further
@@ -29,12 +33,13 @@ type Rate struct {
 	ToWall time.Duration
 }
 
-// Closeness is the rate as a share of its ceiling, 0 where there is none.
+// Closeness is ClosedHere as a share of its ceiling, 0 where there is none. It is
+// rounded so that 850 a minute of 1000 are 0.85, and not the last bit less.
 func (r *Rate) Closeness() float64 {
 	if r.Ceiling == 0 {
 		return 0
 	}
-	return r.PerSecond / r.Ceiling
+	return math.Round(1e6*r.ClosedHere/r.Ceiling) / 1e6
 }
 
 // LevelsOff reports whether the ports in TIME_WAIT still grow, and stop doing so
@@ -66,12 +71,13 @@ func (r *rules) rate(pool Pool, before *rules, seconds float64) Rate {
 	turnover := Compare(before.ns.Usage.Tuples[pool.Tuple], r.ns.Usage.Tuples[pool.Tuple], r.field(r.ns.Usage.L3Mdev(pool.Tuple.Device)).usable)
 	rate := Rate{
 		Pool: pool, PerSecond: float64(turnover.Opened) / seconds,
-		Growth: float64(earlier.Left-pool.Left) / seconds,
+		ClosedHere: float64(min(turnover.Opened, turnover.ClosedHere)) / seconds,
+		Growth:     float64(earlier.Left-pool.Left) / seconds,
 	}
 	if pool.In(port.TimeWait) > 0 {
 		rate.Kept = Kept(r.ns, pool.Tuple)
 		rate.Ceiling = float64(pool.Size) / rate.Kept.Seconds()
-		rate.Settled = rate.PerSecond * rate.Kept.Seconds()
+		rate.Settled = rate.ClosedHere * rate.Kept.Seconds()
 	}
 	rate.ToWall = rate.wall(float64(pool.open()-earlier.open()) / seconds)
 	return rate

@@ -35,6 +35,7 @@ func TestRates(t *testing.T) {
 // pool of 90, which never hold more than 10 ports.
 func TestTimeWaitThatGrowsAfterAStartIsNoWall(t *testing.T) {
 	waiting := func(s *port.Socket) { s.State, s.Mini, s.Stamped = port.TimeWait, true, true }
+	leaked := crowd(7, "10.0.0.5:80")[2:]
 	for _, tt := range []struct {
 		name         string
 		before, now  []*port.Socket
@@ -42,7 +43,9 @@ func TestTimeWaitThatGrowsAfterAStartIsNoWall(t *testing.T) {
 	}{
 		{"it levels off", crowd(1, "10.0.0.5:80", waiting), crowd(2, "10.0.0.5:80", waiting), 0, 10},
 		{"beside a leak of 5 in 6 s", crowd(1, "10.0.0.5:80", waiting),
-			slices.Concat(crowd(1, "10.0.0.5:80", waiting), crowd(7, "10.0.0.5:80")[2:]), (84 - 49) * 6 / 5.0, 50},
+			slices.Concat(crowd(2, "10.0.0.5:80", waiting), leaked), (83 - 8) * 6 / 5.0, 10},
+		{"beside a leak, and no more are closed here", crowd(1, "10.0.0.5:80", waiting),
+			slices.Concat(crowd(1, "10.0.0.5:80", waiting), leaked), 84 * 6 / 5.0, 0},
 		{"a leak without TIME_WAIT", crowd(1, "10.0.0.5:80"), crowd(7, "10.0.0.5:80"), 83, 0},
 	} {
 		rates := Rates(box(tt.before...), box(tt.now...), 6*time.Second)
@@ -79,5 +82,33 @@ func TestNoRateWithoutTime(t *testing.T) {
 	same := box(crowd(9, "10.0.0.5:80")...)
 	if rates := Rates(same, same, time.Second); len(rates) != 0 {
 		t.Errorf("rates of connections that stay: %+v", rates)
+	}
+}
+
+// TestRateOfMixedClosers has 80 connections come in 80 s to a pool of 90, which
+// TIME_WAIT bounds to 1.5 a second that this side closes.
+func TestRateOfMixedClosers(t *testing.T) {
+	waiting := func(s *port.Socket) { s.State, s.Mini, s.Stamped = port.TimeWait, true, true }
+	old := crowd(80, "10.0.0.5:80")
+	closed := func(n int) []*port.Socket { return crowd(n, "10.0.0.5:80", waiting) }
+	for name, tt := range map[string]struct {
+		before, now                 []*port.Socket
+		opened, here, ceiling, near float64 // a second, the last a share
+	}{
+		"all closed here":           {nil, closed(80), 1, 1, 1.5, 1 / 1.5},
+		"one closed here":           {nil, slices.Concat(closed(1), old[1:]), 1, 1 / 80.0, 1.5, 1 / 80.0 / 1.5},
+		"none closed here":          {nil, old, 1, 0, 0, 0},
+		"none since":                {closed(1), slices.Concat(closed(1), old[1:]), 79 / 80.0, 0, 1.5, 0},
+		"old ones closed, none new": {old, closed(80), 0, 0, 1.5, 0},
+		"old ones closed, one new":  {old[:79], slices.Concat(closed(79), old[79:]), 1 / 80.0, 1 / 80.0, 1.5, 1 / 80.0 / 1.5},
+	} {
+		before, now := newRules(box(tt.before...)), newRules(box(tt.now...))
+		r := now.rate(now.pool(tuple("10.0.0.2", "10.0.0.5:80")), before, 80)
+		if r.PerSecond != tt.opened || r.ClosedHere != tt.here || r.Ceiling != tt.ceiling || math.Abs(r.Closeness()-tt.near) > 1e-6 {
+			t.Errorf("%s: %v opened, %v closed here, at %v of %v; want %+v", name, r.PerSecond, r.ClosedHere, r.Closeness(), r.Ceiling, tt)
+		}
+		if want := tt.here * 60; math.Abs(r.Settled-want) > 1e-9 {
+			t.Errorf("%s: TIME_WAIT settles at %v ports, want %v", name, r.Settled, want)
+		}
 	}
 }

@@ -27,9 +27,9 @@ var connectionRate = &Rule{
 			text := fmt.Sprintf("at least %s over %s",
 				words.PerSecond(v.Float("rate"), "new connection"), words.Span(v.Duration("over")))
 			if ceiling := v.Float("ceiling"); ceiling > 0 {
-				text += fmt.Sprintf("; TIME_WAIT allows %s (%s, each kept for %s), so the rate is at %s of its ceiling",
+				text += fmt.Sprintf("; TIME_WAIT allows %s (%s, each kept for %s) that this side closes first, which closed %s: %s of that",
 					words.Rate(ceiling), words.Count(v.Int("size"), "port"), words.Span(v.Duration("kept")),
-					words.Percent(v.Float("of_ceiling")))
+					words.Rate(v.Float("closed_here")), words.Percent(v.Float("of_ceiling")))
 			}
 			if settled := v.Float("settled"); settled > 0 {
 				text += fmt.Sprintf("; TIME_WAIT grows to about %s and no further", words.Count(int(settled+0.5), "port"))
@@ -64,7 +64,7 @@ func rateValues(p *Place, r *judge.Rate) finding.Values {
 	}
 	if r.Ceiling > 0 {
 		values = append(values, finding.Values{
-			{Name: "ceiling", V: r.Ceiling}, {Name: "of_ceiling", V: r.Closeness()}, {Name: "kept", V: r.Kept},
+			{Name: "closed_here", V: r.ClosedHere}, {Name: "ceiling", V: r.Ceiling}, {Name: "of_ceiling", V: r.Closeness()}, {Name: "kept", V: r.Kept},
 		}...)
 	}
 	if r.LevelsOff() {

@@ -131,7 +131,11 @@ func TestEdgesOfRates(t *testing.T) {
 	waiting := func(n int) *patient {
 		return healthy().with(clients(n, waits)...).before(time.Minute)
 	}
-	severities(t, "connection-rate", map[*patient]finding.Severity{waiting(1): finding.Info, waiting(84): finding.Info, waiting(86): finding.Warning})
+	many := func(n int) *patient {
+		return healthy().set(as(40000, 40999)).with(clients(n, waits)...).before(time.Minute)
+	}
+	severities(t, "connection-rate", map[*patient]finding.Severity{
+		waiting(1): finding.Info, waiting(84): finding.Info, waiting(85): finding.Warning, many(849): finding.Info, many(850): finding.Warning})
 	filling := func(elapsed time.Duration, from, to int) *patient {
 		return healthy().with(clients(to)...).before(elapsed, clients(from)...)
 	}
@@ -289,5 +293,33 @@ func TestTimeWaitThatLevelsOffFillsNoPool(t *testing.T) {
 	found := find(examine(p), "connection-rate")
 	if len(found) != 1 || !strings.Contains(found[0].Evidence(), "TIME_WAIT grows to about 10 ports and no further") {
 		t.Errorf("findings %v, want one that says where TIME_WAIT levels off", found)
+	}
+}
+
+// TestOnlyWhatThisSideClosesIsHeldAgainstTheCeiling opens 90 connections in 10 s to
+// a pool of 100, which TIME_WAIT bounds to 100 in a minute, and has this side close
+// some.
+func TestOnlyWhatThisSideClosesIsHeldAgainstTheCeiling(t *testing.T) {
+	closing := func(here int) *patient {
+		now := append(clients(here, waits), crowd(40000+here, 90-here, "10.0.0.2", "10.0.0.5:80")...)
+		return healthy().with(now...).before(10 * time.Second)
+	}
+	severities(t, "connection-rate", map[*patient]finding.Severity{
+		closing(0): finding.Info, closing(1): finding.Info, closing(14): finding.Info, closing(15): finding.Warning, closing(90): finding.Warning})
+	for here, want := range map[int]struct {
+		says string
+		rate any
+	}{
+		0:  {"at least 9 new connections a second over 10 s; 10 ports left", nil},
+		1:  {"TIME_WAIT allows 1.67/s (100 ports, each kept for 60 s) that this side closes first, which closed 0.1/s: 6.0% of that", 0.1},
+		90: {"which closed 9/s: 540.0% of that", 9.0},
+	} {
+		found := examine(closing(here))
+		if f := find(found, "connection-rate"); len(f) != 1 || !strings.Contains(f[0].Evidence(), want.says) {
+			t.Errorf("%d closed here: %v, want %q", here, f, want.says)
+		}
+		if f := find(found, "pool-near-full"); len(f) != 1 || f[0].Values.Get("rate") != want.rate {
+			t.Errorf("%d closed here: %v, want predictions at the rate %v", here, f, want.rate)
+		}
 	}
 }

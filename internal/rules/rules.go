@@ -155,13 +155,13 @@ func (p *Place) add(severity finding.Severity, subject finding.Subject, values f
 
 // present is a pool as it is drawn on now, at the measured rate where there is one.
 func (p *Place) present(pool *judge.Pool) capacity.Present {
-	rate := 0.0
+	closedHere := 0.0
 	for i := range p.Rates {
 		if p.Rates[i].Pool.Tuple == pool.Tuple {
-			rate = p.Rates[i].PerSecond
+			closedHere = p.Rates[i].ClosedHere
 		}
 	}
-	return capacity.PresentOf(p.NS, pool, rate)
+	return capacity.PresentOf(p.NS, pool, closedHere)
 }
 
 // fullest is the pool with the largest share taken, nil where there is none.
