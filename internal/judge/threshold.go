@@ -29,6 +29,9 @@ type Threshold struct {
 	ports   int     // left
 }
 
+// TakenShare is the threshold of a share in use from 0 to 1, such as [NearRatio].
+func TakenShare(share float64) Threshold { return Threshold{percent: share * 100, ports: -1} }
+
 // ParseThreshold reads "85%", the share of a pool in use, or "2000", ports left.
 func ParseThreshold(text string) (Threshold, error) {
 	if number, isPercent := strings.CutSuffix(text, "%"); isPercent {
