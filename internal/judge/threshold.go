@@ -120,7 +120,8 @@ func (s *Strain) Share() float64 { return ratio(s.Taken(), s.Size) }
 // bind(addr, 0) are left out where nothing has bound a port: on most hosts
 // nothing ever does.
 func Strains(ns *host.Namespace, thresholds Thresholds) []Strain {
-	r, v := newRules(ns), Namespace(ns)
+	r := newRules(ns)
+	v := r.verdict()
 	strains := []Strain{{Proto: port.TCP.String(), Size: r.open.Len(), Left: v.Usable}}
 	for i := range v.Pools {
 		p := &v.Pools[i]
