@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"portrange/internal/port"
 )
@@ -24,10 +25,6 @@ const (
 	hz = 250
 	// defaultUnprivileged is PROT_SOCK (include/net/sock.h).
 	defaultUnprivileged = 1024
-	// defaultReuse holds since Linux 4.19, defaultFinTimeout is
-	// TCP_FIN_TIMEOUT in seconds (net/ipv4/tcp_ipv4.c, tcp_sk_init).
-	defaultReuse      = "2"
-	defaultFinTimeout = "60"
 )
 
 // kernel is a fresh network namespace that takes writes to its settings as the
@@ -48,7 +45,10 @@ func newKernel(page int) *kernel {
 		high:         int(port.DefaultRange.High),
 		unprivileged: defaultUnprivileged,
 		reserved:     &port.Set{},
-		other:        map[string]string{port.KeyTWReuse: defaultReuse, port.KeyFinTimeout: defaultFinTimeout},
+		other: map[string]string{
+			port.KeyTWReuse:    strconv.Itoa(port.DefaultTWReuse),
+			port.KeyFinTimeout: strconv.Itoa(int(port.DefaultFinTimeout / time.Second)),
+		},
 	}
 }
 

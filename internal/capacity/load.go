@@ -49,15 +49,17 @@ func (l *Load) Check() error {
 		checkCount("destinations", l.Destinations),
 		checkCount("sources", l.Sources),
 	)
+	longest := port.TimeWaitLength.Milliseconds()
 	switch {
 	case err != nil:
 		return err
 	case !(l.ClientCloses >= 0 && l.ClientCloses <= 1): // NaN too
 		return fmt.Errorf("share of connections that the client closes first %v: want 0 to 1", l.ClientCloses)
-	case l.TWReuse < 0 || l.TWReuse > 2:
-		return fmt.Errorf("tcp_tw_reuse %d: want 0 (off), 1 (on) or 2 (loopback only)", l.TWReuse)
-	case l.TWReuseDelayMS < 1 || l.TWReuseDelayMS > port.TimeWaitLength.Milliseconds():
-		return fmt.Errorf("tcp_tw_reuse_delay %d: want milliseconds from 1 to 60000", l.TWReuseDelayMS)
+	case l.TWReuse < judge.ReuseOff || l.TWReuse > judge.ReuseLoopback:
+		return fmt.Errorf("tcp_tw_reuse %d: want %d (off), %d (on) or %d (loopback only)",
+			l.TWReuse, judge.ReuseOff, judge.ReuseOn, judge.ReuseLoopback)
+	case l.TWReuseDelayMS < 1 || l.TWReuseDelayMS > longest:
+		return fmt.Errorf("tcp_tw_reuse_delay %d: want milliseconds from 1 to %d", l.TWReuseDelayMS, longest)
 	}
 	return nil
 }

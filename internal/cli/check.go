@@ -45,7 +45,10 @@ type checkCommand struct {
 }
 
 func newCheck(a *app) *cobra.Command {
-	c := &checkCommand{app: a, timeout: checkTimeout}
+	c := &checkCommand{
+		app: a, timeout: checkTimeout,
+		warning: threshold{judge.TakenShare(judge.SlowRatio)}, critical: threshold{judge.TakenShare(judge.NearRatio)},
+	}
 	cmd := &cobra.Command{
 		Use:     "check",
 		Short:   "Print one line and an exit code for monitoring (Nagios, Icinga, Sensu)",
@@ -55,9 +58,6 @@ func newCheck(a *app) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return c.unknown(flagError(cmd, err)) })
-	if err := errors.Join(c.warning.Set("50%"), c.critical.Set("85%")); err != nil {
-		panic("default threshold: " + err.Error())
-	}
 	cmd.Flags().VarP(&c.warning, "warning", "w", "share of a pool taken, or ports left, from which it is WARNING")
 	cmd.Flags().VarP(&c.critical, "critical", "c", "share of a pool taken, or ports left, from which it is CRITICAL")
 	cmd.Flags().StringVar(&c.tuple, "tuple", "", "only pools towards `REMOTE`, ADDR:PORT")

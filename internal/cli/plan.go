@@ -193,10 +193,9 @@ type plannedHost struct {
 // --bare they are the defaults of a current kernel.
 func (c *planCommand) host(ctx context.Context) (plannedHost, error) {
 	if c.bare {
-		const reuseOnLoopback, reuseDelay = 2, time.Second
 		return c.overridden(plannedHost{
 			ports:    judge.PlainPorts(port.DefaultRange),
-			settings: host.Settings{TWReuse: reuseOnLoopback, TWReuseDelay: reuseDelay, Timestamps: 1},
+			settings: host.Settings{TWReuse: port.DefaultTWReuse, TWReuseDelay: port.DefaultTWReuseDelay, Timestamps: 1},
 		}), nil
 	}
 	if c.netns == collect.AllNamespaces {

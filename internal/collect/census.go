@@ -45,7 +45,9 @@ func (c *census) credit(key holdKey, state port.State, processes []host.Process)
 }
 
 // isHold reports whether a socket took its port through bind(). A timewait
-// socket is what is left of one; of UDP every socket excludes others.
+// socket is what is left of one; of UDP every socket excludes others. An idle
+// socket was bound even where its bucket is connect-held: a connection had the
+// port before it. Package rules passes over such a port.
 func isHold(s *port.Socket) bool {
 	switch {
 	case s.Mini:

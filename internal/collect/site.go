@@ -39,9 +39,8 @@ func (s *site) begin(want host.Want) {
 		s.ns.Usage = s.newUsage()
 	}
 	if want.Any(needFiles) {
-		countable := s.ns.Settings.Range.Set() // ports on which a connection may use one of a pool's
-		countable.Subtract(s.ns.Settings.Reserved)
-		s.ns.Holdings = host.NewHoldings(countable)
+		settings := &s.ns.Settings // only on an open port may a connection use one of a pool's
+		s.ns.Holdings = host.NewHoldings(settings.Range.Without(settings.Reserved))
 	}
 	if want.Has(host.WantHolds) {
 		s.census, s.held, s.takers = newCensus(), newCensus(), newCensus()

@@ -26,7 +26,7 @@ var (
 // other, each from a new look.
 const questionsEach = 3
 
-// errLate tells that a scenario took so long that TIME_WAIT sockets ripened
+// errLate tells that a scenario took so long that TIME_WAIT sockets became reusable
 // between an answer and its count, which therefore proves nothing. The scenario
 // ends there; when that was its first question, it runs again.
 var errLate = errors.New("too slow for the reuse delay")
@@ -233,7 +233,7 @@ func (sc *scenario) compare(witnesses []witness, q question, said []answer, gran
 	return nil
 }
 
-// late reports whether young TIME_WAIT sockets may have ripened by now.
+// late reports whether young TIME_WAIT sockets may be reusable by now.
 func (sc *scenario) late() bool {
 	return sc.reuse && sc.delay > time.Millisecond && time.Since(sc.freshSince) > sc.delay
 }

@@ -75,7 +75,7 @@ type scenario struct {
 	routed    bool // there are destinations beyond
 	oneOf     bool // connections there have one of several sources, and nobody can tell which
 	// freshSince is when the youngest TIME_WAIT socket that is not to count as
-	// ripe came about; the answers hold for delay from then.
+	// reusable came about; the answers hold for delay from then.
 	freshSince time.Time
 }
 
@@ -240,7 +240,7 @@ func (sc *scenario) pickReuse() int {
 	return mode
 }
 
-// pickDelay is short enough that every TIME_WAIT socket is ripe, so long that
+// pickDelay is short enough that every TIME_WAIT socket is reusable, so long that
 // none is, or between the two, where populate makes some of either.
 func (sc *scenario) pickDelay() time.Duration {
 	sc.delay = 60 * time.Second
@@ -265,7 +265,7 @@ func (sc *scenario) listen() error {
 	return nil
 }
 
-// populate does some random deeds, and waits where TIME_WAIT must ripen.
+// populate does some random deeds, and waits until TIME_WAIT is reusable where it must be.
 func (sc *scenario) populate() error {
 	if err := sc.act(2 + sc.IntN(8)); err != nil {
 		return err

@@ -16,7 +16,8 @@ type Settings struct {
 	UnprivilegedStart int
 	// TWReuse is tcp_tw_reuse: 0 off, 1 on, 2 loopback only.
 	TWReuse int
-	// TWReuseDelay is tcp_tw_reuse_delay, one second where the kernel has no such file.
+	// TWReuseDelay is tcp_tw_reuse_delay, [port.DefaultTWReuseDelay] where the
+	// kernel has no such file.
 	TWReuseDelay time.Duration
 	// HasTWReuseDelay tells a kernel of 6.14 or later, which has the file.
 	HasTWReuseDelay bool

@@ -35,14 +35,14 @@ func TestUsageCountsASocketOnce(t *testing.T) {
 	}
 }
 
-func TestUsageRipe(t *testing.T) {
+func TestUsageReusable(t *testing.T) {
 	usage := NewUsage(Settings{TWReuseDelay: time.Second})
 	usage.Add(client(1, waiting(true, 1001*time.Millisecond)))
 	usage.Add(client(2, waiting(true, time.Second))) // time_after32 is strict
 	usage.Add(client(3, waiting(false, time.Minute)))
 	usage.Add(client(4, waiting(true, time.Minute), func(s *port.Socket) { s.State = port.FinWait2 }))
 	if got := usage.Tuples[client(1).Tuple()].Reusable.Set().String(); got != "1" {
-		t.Errorf("ripe ports %q, want 1", got)
+		t.Errorf("reusable ports %q, want 1", got)
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package judge turns what was read of a network namespace into verdicts: how
-// many ports each pool has left, and what is wrong with that.
+// many ports each pool has left, how far that number is to be trusted, and how
+// fast it falls. What is wrong with it is package rules' to say.
 //
-// It is pure: no clock, no kernel, no files. The same tally and settings give
+// It is pure: no clock, no kernel, no files. The same usage and settings give
 // the same verdict, whatever door the sockets came through. Where that door
 // cannot know enough for an exact number, the verdict says so instead of
 // guessing, of each number for itself.

@@ -11,9 +11,10 @@ import (
 
 // Namespace judges one namespace: every pool, and how far the numbers are to be
 // trusted. Its sockets must have been read.
-func Namespace(ns *host.Namespace) Verdict {
-	r := newRules(ns)
-	f := r.field(0)
+func Namespace(ns *host.Namespace) Verdict { return newRules(ns).verdict() }
+
+func (r *rules) verdict() Verdict {
+	ns, f := r.ns, r.field(0)
 	v := Verdict{
 		NetNS: ns.ID, Name: ns.Name, Source: ns.Source,
 		Range:           RangeOf(ns.Settings.Range),

@@ -26,7 +26,7 @@ func crowd(n int, remote string, edit ...func(*port.Socket)) []*port.Socket {
 func TestNamespaceVerdict(t *testing.T) {
 	ns := box(slices.Concat(
 		crowd(3, "10.0.0.5:80"),
-		crowd(2, "10.0.0.6:80", ripe),
+		crowd(2, "10.0.0.6:80", reusable),
 		[]*port.Socket{socket("0.0.0.0:40080", "", listen), socket("10.0.0.2:50000", "10.0.0.5:80"), socket("10.0.0.2:80", "10.0.0.7:1024", bound)},
 	)...)
 	ns.ID, ns.Name, ns.Settings.TWReuse = 7, "lb1", 1
@@ -89,8 +89,8 @@ func TestDoubtsAreOfThePool(t *testing.T) {
 		"of a port out of the range":          {ns(none, socket("10.0.0.2:999", "10.0.0.6:80", asNetlink)), tcp, nil},
 		"UDP beside it":                       {ns(none, another, socket("10.0.0.2:40001", "", udp)), local(port.UDP, "0.0.0.0"), nil},
 		"bind() beside it":                    {ns(none, another), local(port.TCP, "10.0.0.2"), nil},
-		"an old TIME_WAIT":                    {ns(none, socket("10.0.0.2:40000", "10.0.0.5:80", ripe, asNetlink)), tcp, []Doubt{DoubtBuckets}},
-		"a young TIME_WAIT":                   {ns(none, socket("10.0.0.2:40000", "10.0.0.5:80", ripe, asNetlink, fresh)), tcp, nil},
+		"an old TIME_WAIT":                    {ns(none, socket("10.0.0.2:40000", "10.0.0.5:80", reusable, asNetlink)), tcp, []Doubt{DoubtBuckets}},
+		"a young TIME_WAIT":                   {ns(none, socket("10.0.0.2:40000", "10.0.0.5:80", reusable, asNetlink, fresh)), tcp, nil},
 		"IPV6_V6ONLY, of 0.0.0.0":             {ns(none, socket("[fd00::1]:40000", "[fd00::5]:80", v6Unknown)), local(port.TCP, "0.0.0.0"), []Doubt{DoubtV6Only}},
 		"IPV6_V6ONLY, of another address":     {ns(none, socket("[fd00::1]:40000", "[fd00::5]:80", v6Unknown)), local(port.TCP, "10.0.0.2"), nil},
 		"partial":                             {ns(func(ns *host.Namespace) { ns.Partial = true }), tcp, []Doubt{DoubtPartial}},
@@ -120,7 +120,7 @@ func TestVerdictGathersDoubts(t *testing.T) {
 
 func TestSortPools(t *testing.T) {
 	pools := Namespace(box(slices.Concat(
-		crowd(2, "10.0.0.6:80"), crowd(2, "10.0.0.5:80"), crowd(5, "10.0.0.7:80", ripe))...)).Pools
+		crowd(2, "10.0.0.6:80"), crowd(2, "10.0.0.5:80"), crowd(5, "10.0.0.7:80", reusable))...)).Pools
 	for i := range pools {
 		if pools[i].Used == 5 {
 			pools[i].Left, pools[i].UsedRatio = 1000, 0.001

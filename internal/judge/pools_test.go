@@ -44,7 +44,7 @@ func listen(s *port.Socket) { s.Hold, s.State = port.BindHeld, port.Listen }
 func idle(s *port.Socket)   { s.Hold, s.State = port.BindHeld, port.BoundInactive }
 func udp(s *port.Socket)    { s.Proto, s.Hold, s.State = port.UDP, port.HoldUnknown, port.Close }
 func v6only(s *port.Socket) { s.V6Only = true }
-func ripe(s *port.Socket) {
+func reusable(s *port.Socket) {
 	s.State, s.Mini, s.Stamped, s.Quiet = port.TimeWait, true, true, time.Minute
 }
 
@@ -99,12 +99,12 @@ func TestLeftSubtractsWhatConnectSkips(t *testing.T) {
 
 func TestLeftRecycles(t *testing.T) {
 	sockets := []*port.Socket{
-		socket("10.0.0.2:40000", "10.0.0.5:80", ripe),
-		socket("10.0.0.2:40001", "10.0.0.5:80", ripe, func(s *port.Socket) { s.Quiet = time.Millisecond }),
-		socket("10.0.0.2:40002", "10.0.0.5:80", ripe, bound),
-		socket("127.0.0.1:40003", "127.0.0.1:80", ripe),
-		socket("10.0.0.2:40004", "10.0.0.7:80", ripe, on(loopbackIndex)),
-		socket("10.0.0.2:40005", "10.0.0.7:80", ripe), // bound to no device: not what mode 2 takes
+		socket("10.0.0.2:40000", "10.0.0.5:80", reusable),
+		socket("10.0.0.2:40001", "10.0.0.5:80", reusable, func(s *port.Socket) { s.Quiet = time.Millisecond }),
+		socket("10.0.0.2:40002", "10.0.0.5:80", reusable, bound),
+		socket("127.0.0.1:40003", "127.0.0.1:80", reusable),
+		socket("10.0.0.2:40004", "10.0.0.7:80", reusable, on(loopbackIndex)),
+		socket("10.0.0.2:40005", "10.0.0.7:80", reusable), // bound to no device: not what mode 2 takes
 	}
 	onLo := tuple("10.0.0.2", "10.0.0.7:80")
 	onLo.Device = loopbackIndex
@@ -149,14 +149,14 @@ func TestLeftOfDevices(t *testing.T) {
 	}
 }
 
-func TestPortTakenTwiceIsRecycledOnlyIfBothAreRipe(t *testing.T) {
+func TestPortTakenTwiceIsReusableOnlyIfBothAre(t *testing.T) {
 	onTwo := service
 	onTwo.Device = 2
 	ns := box(
-		socket("10.0.0.2:40000", "10.0.0.5:80", ripe, on(2)),
+		socket("10.0.0.2:40000", "10.0.0.5:80", reusable, on(2)),
 		socket("10.0.0.2:40000", "10.0.0.5:80"),
-		socket("10.0.0.2:40001", "10.0.0.5:80", ripe, on(2)),
-		socket("10.0.0.2:40001", "10.0.0.5:80", ripe),
+		socket("10.0.0.2:40001", "10.0.0.5:80", reusable, on(2)),
+		socket("10.0.0.2:40001", "10.0.0.5:80", reusable),
 	)
 	ns.Settings.TWReuse = 1
 	if got := left(ns, onTwo); got.Used != 2 || got.Reusable != 1 || got.Left != 89 {
@@ -196,11 +196,11 @@ func TestUnseenBucketsAreBounded(t *testing.T) {
 		socket("10.0.0.2:1000", "10.0.0.6:80", unseenBucket),
 		socket("10.0.0.2:40010", "", listen),
 		socket("10.0.0.2:40010", "10.0.0.9:5555", unseenBucket), // accepted
-		socket("10.0.0.2:40004", "10.0.0.7:80", ripe, asNetlink),
-		socket("10.0.0.2:40005", "10.0.0.7:80", ripe, asNetlink),
-		socket("10.0.0.2:40006", "10.0.0.7:80", ripe, asNetlink),
-		socket("10.0.0.2:40007", "10.0.0.7:80", ripe, asNetlink),
-		socket("10.0.0.2:40008", "10.0.0.7:80", ripe, asNetlink),
+		socket("10.0.0.2:40004", "10.0.0.7:80", reusable, asNetlink),
+		socket("10.0.0.2:40005", "10.0.0.7:80", reusable, asNetlink),
+		socket("10.0.0.2:40006", "10.0.0.7:80", reusable, asNetlink),
+		socket("10.0.0.2:40007", "10.0.0.7:80", reusable, asNetlink),
+		socket("10.0.0.2:40008", "10.0.0.7:80", reusable, asNetlink),
 	)
 	ns.Settings.TWReuse = 1
 	to := func(remote string) port.Tuple {

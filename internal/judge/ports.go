@@ -62,11 +62,7 @@ func (p *Ports) Check() error {
 
 // Open are the ports of the range that are not reserved: what the kernel may
 // hand out to bind() and to UDP (inet_is_local_reserved_port).
-func (p *Ports) Open() *port.Set {
-	set := p.Range.Set()
-	set.Subtract(p.Reserved)
-	return set
-}
+func (p *Ports) Open() *port.Set { return p.Range.Without(p.Reserved) }
 
 // Usable are the open ports that are not bind-held: what connect() may draw
 // (__inet_hash_connect, net/ipv4/inet_hashtables.c).
@@ -76,12 +72,15 @@ func (p *Ports) Usable() *port.Set {
 	return set
 }
 
-// Withheld are the ports of the range that connect() passes over.
-func (p *Ports) Withheld() *port.Set {
-	set := p.Range.Set()
-	set.Subtract(p.Usable())
+// Bound are the open ports that are bind-held.
+func (p *Ports) Bound() *port.Set {
+	set := p.Open()
+	set.Intersect(p.BindHeld)
 	return set
 }
+
+// Withheld are the ports of the range that connect() passes over.
+func (p *Ports) Withheld() *port.Set { return p.Range.Without(p.Usable()) }
 
 // Unreserved are the listeners in the range that ip_local_reserved_ports does not name.
 func (p *Ports) Unreserved() *port.Set {

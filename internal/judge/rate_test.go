@@ -66,7 +66,7 @@ func TestRateCeilingWithReuse(t *testing.T) {
 		{"on, without timestamps", func(s *host.Settings) { s.TWReuse = 1 }, time.Minute},
 		{"on, no delay", func(s *host.Settings) { s.TWReuse, s.Timestamps, s.TWReuseDelay = 1, 1, 0 }, time.Millisecond},
 	} {
-		now := box(crowd(9, "10.0.0.5:80", ripe)...)
+		now := box(crowd(9, "10.0.0.5:80", reusable)...)
 		tt.edit(&now.Settings)
 		rates := Rates(box(), now, time.Second)
 		if len(rates) != 1 || rates[0].Kept != tt.wantLength {

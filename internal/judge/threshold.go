@@ -29,6 +29,9 @@ type Threshold struct {
 	ports   int     // left
 }
 
+// TakenShare is the threshold of a share in use from 0 to 1, such as [NearRatio].
+func TakenShare(share float64) Threshold { return Threshold{percent: share * 100, ports: -1} }
+
 // ParseThreshold reads "85%", the share of a pool in use, or "2000", ports left.
 func ParseThreshold(text string) (Threshold, error) {
 	if number, isPercent := strings.CutSuffix(text, "%"); isPercent {
@@ -117,7 +120,8 @@ func (s *Strain) Share() float64 { return ratio(s.Taken(), s.Size) }
 // bind(addr, 0) are left out where nothing has bound a port: on most hosts
 // nothing ever does.
 func Strains(ns *host.Namespace, thresholds Thresholds) []Strain {
-	r, v := newRules(ns), Namespace(ns)
+	r := newRules(ns)
+	v := r.verdict()
 	strains := []Strain{{Proto: port.TCP.String(), Size: r.open.Len(), Left: v.Usable}}
 	for i := range v.Pools {
 		p := &v.Pools[i]

@@ -105,7 +105,7 @@ func TestStrainOfAllAddresses(t *testing.T) {
 }
 
 func TestStrainCountsReusablePortsAsLeft(t *testing.T) {
-	ns := box(crowd(90, "10.0.0.5:80", ripe)...)
+	ns := box(crowd(90, "10.0.0.5:80", reusable)...)
 	ns.Settings.TWReuse = 1
 	if got := Strains(ns, thresholds(t, "50%", "85%"))[0]; got.Severity != finding.Info || got.Taken() != 0 {
 		t.Errorf("all ports may be taken over, yet %+v", got)

@@ -54,6 +54,13 @@ func (r Range) Set() *Set {
 	return set
 }
 
+// Without is the range without some ports, such as those that are reserved.
+func (r Range) Without(ports *Set) *Set {
+	set := r.Set()
+	set.Subtract(ports)
+	return set
+}
+
 // String is the kernel's form with one space.
 func (r Range) String() string {
 	return strconv.Itoa(int(r.Low)) + " " + strconv.Itoa(int(r.High))

@@ -53,6 +53,17 @@ func TestRangeContains(t *testing.T) {
 	}
 }
 
+func TestRangeWithout(t *testing.T) {
+	reserved, err := ParseSet("39999,40002,40004-50000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := Range{40000, 40005}.Without(reserved)
+	if got, want := rest.String(), "40000-40001,40003"; got != want || reserved.Len() != 9999 {
+		t.Errorf("%q is left, want %q; %d ports reserved, want 9999", got, want, reserved.Len())
+	}
+}
+
 func FuzzParseRange(f *testing.F) {
 	f.Add("32768\t60999\n")
 	f.Add("1 65535")

@@ -9,6 +9,18 @@ const Host = "host"
 // compiled in (TCP_TIMEWAIT_LEN, include/net/tcp.h).
 const TimeWaitLength = 60 * time.Second
 
+// What a kernel gives to a new network namespace (tcp_sk_init, net/ipv4/tcp_ipv4.c).
+const (
+	// DefaultTWReuse is "loopback only", since Linux 4.19. What the values mean is
+	// package judge's to say.
+	DefaultTWReuse = 2
+	// DefaultTWReuseDelay is TCP_PAWS_WINDOW. Kernels before 6.14 have no file for
+	// it and always wait so long (tcp_twsk_unique).
+	DefaultTWReuseDelay = time.Second
+	// DefaultFinTimeout is TCP_FIN_TIMEOUT (include/net/tcp.h).
+	DefaultFinTimeout = 60 * time.Second
+)
+
 // The settings that decide how local ports are handed out (ip-sysctl.rst), by
 // their keys.
 const (
@@ -36,4 +48,19 @@ const (
 	KeyFinTimeout = "net.ipv4.tcp_fin_timeout"
 	// KeyTWRecycle is a setting that is gone since Linux 4.12.
 	KeyTWRecycle = "net.ipv4.tcp_tw_recycle"
+)
+
+// The settings that bound connections before ports do, by their keys.
+const (
+	// KeyMaxOrphans bounds the connections that no process holds.
+	KeyMaxOrphans = "net.ipv4.tcp_max_orphans"
+	// KeyTCPMem is from which number of pages on TCP saves memory: not at all,
+	// under pressure, at any price.
+	KeyTCPMem = "net.ipv4.tcp_mem"
+	// KeyConntrackMax bounds the entries of each namespace in netfilter's table.
+	KeyConntrackMax = "net.netfilter.nf_conntrack_max"
+	// KeyFileMax bounds the open files of all processes together, KeyNROpen what
+	// one of them may be allowed.
+	KeyFileMax = "fs.file-max"
+	KeyNROpen  = "fs.nr_open"
 )

@@ -3,7 +3,6 @@ package rules
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"portrange/internal/capacity"
 	"portrange/internal/finding"
@@ -78,9 +77,6 @@ func keepOpen(present *capacity.Present) finding.Action {
 	}
 }
 
-// defaultReuseDelay is TCP_PAWS_WINDOW, from which tcp_tw_reuse_delay begins.
-const defaultReuseDelay = time.Second
-
 // takeOver is the action that lets connect() take ports of a pool over from
 // TIME_WAIT; none where settings allow it already, or where it cannot help as the
 // connections have no timestamps although this end offers them.
@@ -90,7 +86,7 @@ func takeOver(p *Place, pool *judge.Pool, present *capacity.Present) []finding.A
 	if len(settings) == 0 || now.Timestamps && stamps == host.No {
 		return nil
 	}
-	then := judge.Reuse{Mode: judge.ReuseOn, Delay: min(now.Delay, defaultReuseDelay), Timestamps: true}
+	then := judge.Reuse{Mode: judge.ReuseOn, Delay: min(now.Delay, port.DefaultTWReuseDelay), Timestamps: true}
 	return []finding.Action{{
 		Step: finding.Now, Command: sysctl(p.NS, settings...), Text: reuseText(now, stamps),
 		Effect: present.With(capacity.Remedy{Kept: then.Kept(false)}),
@@ -107,8 +103,8 @@ func reuseSettings(now judge.Reuse, loopback bool) []string {
 	if !now.Applies(loopback) {
 		settings = append(settings, port.KeyTWReuse+"="+strconv.Itoa(judge.ReuseOn))
 	}
-	if now.Delay > defaultReuseDelay {
-		settings = append(settings, port.KeyTWReuseDelay+"="+strconv.FormatInt(defaultReuseDelay.Milliseconds(), 10))
+	if now.Delay > port.DefaultTWReuseDelay {
+		settings = append(settings, port.KeyTWReuseDelay+"="+strconv.FormatInt(port.DefaultTWReuseDelay.Milliseconds(), 10))
 	}
 	return settings
 }

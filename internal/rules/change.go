@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"iter"
 	"slices"
 
 	"portrange/internal/finding"
@@ -61,10 +62,8 @@ func coming(before, after *host.Namespace) *port.Set {
 // somebody has or needs them.
 func Intruders(before, after *host.Namespace) *port.Set {
 	set := &port.Set{}
-	for i := range before.Holds {
-		if !isConnectHeld(before, &before.Holds[i]) {
-			set.Add(before.Holds[i].Port)
-		}
+	for hold := range exclusive(before) {
+		set.Add(hold.Port)
 	}
 	for i := range before.Claims {
 		set.Union(before.Claims[i].Ports)
@@ -73,11 +72,37 @@ func Intruders(before, after *host.Namespace) *port.Set {
 	return set
 }
 
-// isConnectHeld reports whether connect() picked the port, so that other
-// connections may share it.
-func isConnectHeld(ns *host.Namespace, hold *host.Hold) bool {
-	return hold.Proto == port.TCP && hold.State != port.Listen && ns.Usage != nil &&
-		!ns.Usage.BindHeld.Contains(hold.Port) && connections(ns, hold.Port) > 0
+// exclusive yields the holds of a namespace that keep others off their port. On a
+// port that connect() picked, a socket may be seen to be bound all the same; but
+// there other connections may share it.
+func exclusive(ns *host.Namespace) iter.Seq[*host.Hold] {
+	shared := connectHeld(ns)
+	return func(yield func(*host.Hold) bool) {
+		for i := range ns.Holds {
+			hold := &ns.Holds[i]
+			shares := hold.Proto == port.TCP && hold.State != port.Listen && shared.Contains(hold.Port)
+			if !shares && !yield(hold) {
+				return
+			}
+		}
+	}
+}
+
+// connectHeld are the ports of connections that are bind-held in no VRF; none
+// where sockets were not read.
+func connectHeld(ns *host.Namespace) *port.Set {
+	set := &port.Set{}
+	if ns.Usage == nil {
+		return set
+	}
+	for _, usage := range ns.Usage.Tuples {
+		usage.AddTo(set)
+	}
+	set.Subtract(&ns.Usage.BindHeld)
+	for _, buckets := range ns.Usage.VRFs { // a hold does not say in which VRF it is
+		set.Subtract(&buckets.BindHeld)
+	}
+	return set
 }
 
 // movesRange reports whether the change is one of the range.
@@ -104,9 +129,8 @@ func (c *Change) ofRange() finding.Subject {
 // holders adds a finding for each process whose ports come into the range.
 func (c *Change) holders(is func(*host.Hold) bool) {
 	var all []holding
-	for i := range c.Before.Holds {
-		hold := &c.Before.Holds[i]
-		if c.coming.Contains(hold.Port) && is(hold) && !isConnectHeld(c.Before, hold) {
+	for hold := range exclusive(c.Before) {
+		if c.coming.Contains(hold.Port) && is(hold) {
 			all = group(all, hold.Proto, hold.Port, hold.Processes)
 		}
 	}

@@ -162,6 +162,8 @@ func TestProtocolsAreApart(t *testing.T) {
 	}
 }
 
+func enslaved(s *port.Socket) { s.L3Mdev = 9 }
+
 // TestConnectionsAreNoIntruders: a port that connect() picked is shared.
 func TestConnectionsAreNoIntruders(t *testing.T) {
 	held := func(edit ...func(*port.Socket)) *Change {
@@ -172,6 +174,10 @@ func TestConnectionsAreNoIntruders(t *testing.T) {
 	mixed := healthy().with(append(crowd(40100, 1, "10.0.0.2", "10.0.0.5:80"), crowd(40100, 1, "10.0.0.2", "10.0.0.6:80", binds)...)...)
 	if c := mixed.holding(port.TCP, 40100, port.Established, java).becoming(as(40000, 40199)); Intruders(c.Before, c.After).Len() != 1 {
 		t.Error("a port that is bound as well is no intruder")
+	}
+	inVRF := healthy().with(append(crowd(40100, 1, "10.0.0.2", "10.0.0.5:80"), crowd(40100, 1, "10.0.0.2", "10.0.0.6:80", binds, enslaved)...)...)
+	if c := inVRF.holding(port.TCP, 40100, port.Established, java).becoming(as(40000, 40199)); Intruders(c.Before, c.After).Len() != 1 {
+		t.Error("a port that is bound in a VRF as well is no intruder")
 	}
 	served := healthy().with(crowd(40100, 1, "10.0.0.2", "10.0.0.5:80", unseen)...) // accepted, as netlink sees it
 	if c := served.holding(port.TCP, 40100, port.Listen, java).becoming(as(40000, 40199)); Intruders(c.Before, c.After).Len() != 1 {

@@ -14,8 +14,9 @@ import (
 // ratesShown is how many pools with new connections are worth a finding.
 const ratesShown = 10
 
-// nearCeiling is the share of the highest rate from which it is close.
-const nearCeiling = 0.85
+// nearCeiling is the share of the highest rate from which it is close: at that
+// rate TIME_WAIT comes to hold the same share of the pool.
+const nearCeiling = judge.NearRatio
 
 // connectionRate: how fast connections come, and how fast they may.
 var connectionRate = &Rule{

@@ -9,9 +9,6 @@ import (
 	"portrange/internal/port"
 )
 
-// keyConntrackMax bounds the entries of each namespace.
-const keyConntrackMax = "net.netfilter.nf_conntrack_max"
-
 // conntrackNearFull: netfilter has little room for new connections.
 var conntrackNearFull = &Rule{
 	Kind: finding.Kind{
@@ -36,13 +33,13 @@ var conntrackNearFull = &Rule{
 }
 
 func ofConntrack(t *host.Conntrack) finding.Subject {
-	return finding.OfSetting(keyConntrackMax, strconv.FormatUint(t.Max, 10))
+	return finding.OfSetting(port.KeyConntrackMax, strconv.FormatUint(t.Max, 10))
 }
 
 // moreEntries is the action that enlarges the table, which the host's namespace
 // alone can do.
 func moreEntries(ns *host.Namespace, t *host.Conntrack) finding.Action {
-	command := finding.Command{"sysctl", "-w", fmt.Sprintf("%s=%d", keyConntrackMax, doubled(t.Max))}
+	command := finding.Command{"sysctl", "-w", fmt.Sprintf("%s=%d", port.KeyConntrackMax, doubled(t.Max))}
 	if !isHost(ns) {
 		command = finding.Inside(port.Host, command...)
 	}

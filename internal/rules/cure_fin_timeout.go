@@ -2,16 +2,12 @@ package rules
 
 import (
 	"fmt"
-	"time"
 
 	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/port"
 	"portrange/internal/words"
 )
-
-// defaultFinTimeout is TCP_FIN_TIMEOUT (include/net/tcp.h).
-const defaultFinTimeout = time.Minute
 
 // cureFinTimeout: a setting was lowered that is thought to shorten TIME_WAIT.
 var cureFinTimeout = &Rule{
@@ -24,7 +20,7 @@ var cureFinTimeout = &Rule{
 			}
 			text := fmt.Sprintf("it is %s instead of %s, and has no part in TIME_WAIT, which lasts %s all the same: "+
 				"%s %s in it",
-				words.Span(v.Duration("timeout")), words.Span(defaultFinTimeout), words.Span(port.TimeWaitLength),
+				words.Span(v.Duration("timeout")), words.Span(port.DefaultFinTimeout), words.Span(port.TimeWaitLength),
 				words.Count(v.Int("sockets"), "socket"), are)
 			if lines := linesText(v); lines != "" {
 				text += "; set in " + lines
@@ -35,7 +31,7 @@ var cureFinTimeout = &Rule{
 	Needs: host.WantTCP,
 	Namespace: func(p *Place) {
 		timeout := p.NS.Settings.FinTimeout
-		if p.NS.TimeWait == nil || timeout >= defaultFinTimeout {
+		if p.NS.TimeWait == nil || timeout >= port.DefaultFinTimeout {
 			return
 		}
 		values := finding.Values{{Name: "timeout", V: timeout}, {Name: "sockets", V: p.NS.TimeWait.Sockets}}

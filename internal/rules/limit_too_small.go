@@ -6,6 +6,7 @@ import (
 
 	"portrange/internal/finding"
 	"portrange/internal/host"
+	"portrange/internal/port"
 	"portrange/internal/words"
 )
 
@@ -28,8 +29,8 @@ var limitTooSmall = &Rule{
 			c.bound(ofConntrack(t), t.Max, "an entry of netfilter's table")
 		}
 		if files := c.Files; files != nil {
-			c.bound(finding.OfSetting(keyFileMax, strconv.FormatUint(files.Max, 10)), files.Max, "an open file")
-			perProcess := finding.OfSetting("fs.nr_open", strconv.FormatUint(files.PerProcess, 10))
+			c.bound(finding.OfSetting(port.KeyFileMax, strconv.FormatUint(files.Max, 10)), files.Max, "an open file")
+			perProcess := finding.OfSetting(port.KeyNROpen, strconv.FormatUint(files.PerProcess, 10))
 			c.bound(perProcess, files.PerProcess, "an open file of its process")
 		}
 		if b := c.Before.Busiest; b != nil {

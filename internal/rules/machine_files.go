@@ -7,11 +7,9 @@ import (
 
 	"portrange/internal/finding"
 	"portrange/internal/host"
+	"portrange/internal/port"
 	"portrange/internal/words"
 )
-
-// keyFileMax bounds the open files of all processes together.
-const keyFileMax = "fs.file-max"
 
 // machineFiles: all processes together have few files left.
 var machineFiles = &Rule{
@@ -28,11 +26,11 @@ var machineFiles = &Rule{
 			return
 		}
 		if severity, worth := strain(files.Allocated, files.Max); worth {
-			subject := finding.OfSetting(keyFileMax, strconv.FormatUint(files.Max, 10))
+			subject := finding.OfSetting(port.KeyFileMax, strconv.FormatUint(files.Max, 10))
 			m.add(severity, subject, limitValues(files.Allocated, files.Max), finding.Action{
 				Step:    finding.Now,
-				Command: finding.Command{"sysctl", "-w", fmt.Sprintf("%s=%d", keyFileMax, doubled(files.Max))},
-				Text: "no single process may have more than fs.nr_open = " +
+				Command: finding.Command{"sysctl", "-w", fmt.Sprintf("%s=%d", port.KeyFileMax, doubled(files.Max))},
+				Text: "no single process may have more than " + port.KeyNROpen + " = " +
 					words.Thousands(int(min(files.PerProcess, math.MaxInt))),
 			})
 		}

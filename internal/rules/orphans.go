@@ -5,6 +5,7 @@ import (
 
 	"portrange/internal/finding"
 	"portrange/internal/host"
+	"portrange/internal/port"
 	"portrange/internal/words"
 )
 
@@ -24,7 +25,7 @@ var orphans = &Rule{
 		if t == nil || t.MaxOrphans == 0 || 2*t.Orphans < t.MaxOrphans {
 			return
 		}
-		subject := finding.OfSetting("net.ipv4.tcp_max_orphans", strconv.FormatUint(t.MaxOrphans, 10))
+		subject := finding.OfSetting(port.KeyMaxOrphans, strconv.FormatUint(t.MaxOrphans, 10))
 		m.add(finding.Warning, subject, limitValues(t.Orphans, t.MaxOrphans),
 			finding.Action{
 				Step:    finding.Now,
@@ -33,8 +34,7 @@ var orphans = &Rule{
 			},
 			finding.Action{
 				Step: finding.Today,
-				Text: "lower net.ipv4.tcp_orphan_retries; raise net.ipv4.tcp_max_orphans if the memory is there " +
-					"(up to 64 KiB each)",
+				Text: "lower net.ipv4.tcp_orphan_retries; raise " + port.KeyMaxOrphans + " if the memory is there (up to 64 KiB each)",
 			})
 	},
 }

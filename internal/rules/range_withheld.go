@@ -35,12 +35,10 @@ var rangeWithheld = &Rule{
 		if count.Usable == 0 {
 			severity = finding.Critical
 		}
-		held := p.Ports.Open()
-		held.Subtract(p.Ports.Usable())
 		values := withOwners(finding.Values{
 			{Name: "usable", V: count.Usable}, {Name: "size", V: count.Size},
 			{Name: "reserved", V: count.ReservedInRange}, {Name: "bind_held", V: count.BindHeld},
-		}, judge.Binders(p.NS, held))
+		}, judge.Binders(p.NS, p.Ports.Bound()))
 		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, giveBack(p, &count)...)
 	},
 }

@@ -22,8 +22,8 @@ import (
 	"portrange/internal/port"
 )
 
-// The tests of this file make the findings appear on a kernel's real state that
-// package doctor tests on facts alone.
+// The tests of this file make findings appear on a kernel's real state. Others
+// test the same rules on facts alone.
 
 // severity returns the finding if it is as severe as wanted.
 func severity(t *testing.T, found []finding.Finding, code string, want finding.Severity) finding.Finding {

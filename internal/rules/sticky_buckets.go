@@ -17,8 +17,7 @@ var stickyBuckets = &Rule{
 	},
 	Needs: host.WantSockets | host.WantFeatures,
 	Namespace: func(p *Place) {
-		held := p.Ports.Open()
-		held.Intersect(&p.NS.Usage.BindHeld)
+		held := p.Ports.Bound()
 		held.Subtract(&p.NS.Usage.Listening)
 		if p.Now.Features.BucketRecalculation != host.No || held.Len() == 0 {
 			return

@@ -5,6 +5,7 @@ import (
 
 	"portrange/internal/finding"
 	"portrange/internal/host"
+	"portrange/internal/port"
 	"portrange/internal/words"
 )
 
@@ -30,10 +31,10 @@ var tcpMemory = &Rule{
 		if t == nil {
 			return
 		}
-		severity, raise := finding.Warning, "raise the second and third number of net.ipv4.tcp_mem"
+		severity, raise := finding.Warning, "raise the second and third number of "+port.KeyTCPMem
 		switch {
 		case t.MaxPages > 0 && t.Pages >= t.MaxPages:
-			severity, raise = finding.Critical, "raise the third number of net.ipv4.tcp_mem"
+			severity, raise = finding.Critical, "raise the third number of "+port.KeyTCPMem
 		case t.PressurePages == 0 || t.Pages < t.PressurePages:
 			return
 		}
@@ -41,7 +42,7 @@ var tcpMemory = &Rule{
 			{Name: "pages", V: t.Pages}, {Name: "bytes", V: t.Pages * t.PageSize},
 			{Name: "pressure_pages", V: t.PressurePages}, {Name: "max_pages", V: t.MaxPages},
 		}
-		m.add(severity, finding.OfSetting("net.ipv4.tcp_mem", ""), values, finding.Action{
+		m.add(severity, finding.OfSetting(port.KeyTCPMem, ""), values, finding.Action{
 			Step: finding.Today, Text: raise + ", or lower the buffers (net.ipv4.tcp_rmem, tcp_wmem)",
 		})
 	},

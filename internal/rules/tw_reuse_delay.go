@@ -16,14 +16,14 @@ var twReuseDelay = &Rule{
 		Evidence: func(f *finding.Finding) string {
 			v := f.Values
 			return fmt.Sprintf("a port in TIME_WAIT may be taken over after %s instead of %s; of the %s there are, that is %s now",
-				words.Span(v.Duration("delay")), words.Span(defaultReuseDelay),
+				words.Span(v.Duration("delay")), words.Span(port.DefaultTWReuseDelay),
 				words.Thousands(v.Int("time_wait")), words.Thousands(v.Int("reusable")))
 		},
 	},
 	Needs: host.WantSockets,
 	Namespace: func(p *Place) {
 		delay, worst := p.NS.Settings.TWReuseDelay, reusingPool(p)
-		if worst == nil || delay <= defaultReuseDelay {
+		if worst == nil || delay <= port.DefaultTWReuseDelay {
 			return
 		}
 		present := p.present(worst)

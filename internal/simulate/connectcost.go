@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/judge"
 	"portrange/internal/port"
 )
 
@@ -96,7 +97,7 @@ func (c *ConnectCosts) measure(ctx context.Context) error {
 	low := min(int(port.DefaultRange.Low), 65536-c.Ports) // the default low end where that goes
 	err := apply([]setting{
 		{port.KeyRange, port.Range{Low: uint16(low), High: uint16(low + c.Ports - 1)}.String()},
-		{port.KeyTWReuse, "0"},
+		{port.KeyTWReuse, strconv.Itoa(judge.ReuseOff)},
 		{port.KeyMaxTWBuckets, strconv.Itoa(2 * MaxCostPorts)},
 		{keyBacklog, strconv.Itoa(backlog)},
 	})

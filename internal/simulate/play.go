@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"portrange/internal/host"
+	"portrange/internal/judge"
 	"portrange/internal/kernel/sockdiag"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -75,11 +76,11 @@ func (p *play) settings() []setting {
 		list = append([]setting{{port.KeyUnprivilegedStart, strconv.Itoa(int(p.Low))}}, list...)
 	}
 	if p.Stands == Kernel {
-		return append(list, setting{port.KeyTWReuse, "1"},
+		return append(list, setting{port.KeyTWReuse, strconv.Itoa(judge.ReuseOn)},
 			setting{port.KeyMaxTWBuckets, strconv.Itoa(8 * math.MaxUint16)})
 	}
 	// Without TIME_WAIT, the listener's closed ends do not pile up.
-	return append(list, setting{port.KeyTWReuse, "0"}, setting{port.KeyMaxTWBuckets, "0"})
+	return append(list, setting{port.KeyTWReuse, strconv.Itoa(judge.ReuseOff)}, setting{port.KeyMaxTWBuckets, "0"})
 }
 
 // pass fills the pools for one blocked time and watches them for another.

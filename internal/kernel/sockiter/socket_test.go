@@ -1,6 +1,7 @@
 package sockiter
 
 import (
+	"maps"
 	"net/netip"
 	"testing"
 	"time"
@@ -20,11 +21,14 @@ func addressBytes(text string) (b [16]uint8) {
 
 var sameAddresses = cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{})
 
-func TestSocketFromRecord(t *testing.T) {
-	tests := map[string]struct {
-		record bpfRecord
-		want   port.Socket
-	}{
+// recordTest is a record of the program and the socket that it stands for.
+type recordTest struct {
+	record bpfRecord
+	want   port.Socket
+}
+
+func plainRecords() map[string]recordTest {
+	return map[string]recordTest{
 		"established": {
 			bpfRecord{
 				Proto: 6, State: 1, Local: addressBytes("10.0.0.1"), LocalPort: 40000,
@@ -52,6 +56,11 @@ func TestSocketFromRecord(t *testing.T) {
 				Local: netip.MustParseAddrPort("[fd00::1]:53"),
 			},
 		},
+	}
+}
+
+func oddRecords() map[string]recordTest {
+	return map[string]recordTest{
 		"mapped": {
 			bpfRecord{
 				Proto: 6, State: 1, Flags: flagFamily6, Hold: 1,
@@ -83,6 +92,11 @@ func TestSocketFromRecord(t *testing.T) {
 			},
 		},
 	}
+}
+
+func TestSocketFromRecord(t *testing.T) {
+	tests := plainRecords()
+	maps.Copy(tests, oddRecords())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			got, err := test.record.socket(testTick)
@@ -121,10 +135,10 @@ func TestBrokenRecord(t *testing.T) {
 // of their clock is another one, and settings give those one second of delay.
 func TestQuietCoarse(t *testing.T) {
 	const delay = time.Second
-	for seconds, ripe := range map[int32]bool{-1: false, 0: false, 1: true, 2: true, 60: true} {
+	for seconds, reusable := range map[int32]bool{-1: false, 0: false, 1: true, 2: true, 60: true} {
 		r := bpfRecord{Flags: flagMini | flagCoarse, Quiet: seconds}
-		if got := r.quietFor() > delay; got != ripe {
-			t.Errorf("%d s: quiet for %v, ripe %v", seconds, r.quietFor(), got)
+		if got := r.quietFor() > delay; got != reusable {
+			t.Errorf("%d s: quiet for %v, reusable %v", seconds, r.quietFor(), got)
 		}
 	}
 	late := bpfRecord{Flags: flagMini, Quiet: -5}

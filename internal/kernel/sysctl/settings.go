@@ -13,13 +13,9 @@ import (
 	"portrange/internal/port"
 )
 
-// What holds where the kernel has no file for it.
-const (
-	// oldUnprivilegedStart is PROT_SOCK, fixed until Linux 4.11.
-	oldUnprivilegedStart = 1024
-	// oldTWReuseDelay was compiled in until Linux 6.14 (tcp_twsk_unique).
-	oldTWReuseDelay = time.Second
-)
+// oldUnprivilegedStart is PROT_SOCK, fixed until Linux 4.11, where the kernel has
+// no file for it.
+const oldUnprivilegedStart = 1024
 
 // Read returns the port settings of the calling thread's network namespace. The
 // error names the setting that could not be read or understood.
@@ -40,7 +36,7 @@ func (t tree) settings() (host.Settings, error) {
 	// The kernel keeps the delay below a minute (TCP_PAWS_MSL), in milliseconds.
 	upToAnHour := durationUpTo(int(time.Hour/time.Millisecond), time.Millisecond)
 	if s.TWReuseDelay, s.HasTWReuseDelay = optional(&r, port.KeyTWReuseDelay, upToAnHour); !s.HasTWReuseDelay {
-		s.TWReuseDelay = oldTWReuseDelay
+		s.TWReuseDelay = port.DefaultTWReuseDelay
 	}
 	s.StepWidth, s.HasStepWidth = optional(&r, port.KeyStepWidth, numberUpTo(math.MaxInt32))
 	s.L3MdevAccept, s.HasL3MdevAccept = optional(&r, port.KeyL3MdevAccept, parseFlag)
