@@ -25,6 +25,7 @@ type Collector struct {
 	want     host.Want
 	programs *sockiter.Programs // nil where BPF is not used
 	sources  []source           // in the order in which they are tried
+	diag     *sockdiag.Reader   // nil where nobody asks for sockets
 	features host.Features
 	gaps     host.Gaps // what opening could not have
 }
@@ -60,9 +61,9 @@ func Open(ctx context.Context, options Options, want host.Want) (*Collector, err
 }
 
 func (c *Collector) openSources(choice Source, types *btf.Cache) error {
-	diag := sockdiag.New()
+	c.diag = sockdiag.New()
 	if choice == Netlink {
-		c.sources = []source{netlinkSource{diag}}
+		c.sources = []source{netlinkSource{c.diag}}
 		return nil
 	}
 	programs, err := sockiter.Open(sockiter.Options{
@@ -73,16 +74,16 @@ func (c *Collector) openSources(choice Source, types *btf.Cache) error {
 		return fmt.Errorf("open source bpf: %w", err)
 	case err != nil:
 		c.gaps.Missing(host.PartBuckets, 0, err)
-		c.sources = []source{netlinkSource{diag}}
+		c.sources = []source{netlinkSource{c.diag}}
 		return nil
 	}
 	c.programs = programs
 	if programs.HasTable() {
 		c.sources = append(c.sources, tableSource{programs})
 	}
-	c.sources = append(c.sources, iteratorSource{programs, diag})
+	c.sources = append(c.sources, iteratorSource{programs, c.diag})
 	if choice != BPF {
-		c.sources = append(c.sources, netlinkSource{diag})
+		c.sources = append(c.sources, netlinkSource{c.diag})
 	}
 	return nil
 }

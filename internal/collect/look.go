@@ -42,6 +42,9 @@ func (c *Collector) Look(ctx context.Context, targets []netns.Namespace, want ho
 	if err := p.readSockets(ctx); err != nil {
 		return nil, err
 	}
+	if err := p.tellStrays(ctx, p.suspects(), &p.gaps); err != nil {
+		return nil, err
+	}
 	for _, s := range p.sites {
 		p.finish(s)
 	}

@@ -51,7 +51,7 @@ func (c *Collector) Rows(ctx context.Context, targets []netns.Namespace, gaps *h
 		if len(failures) == len(targets) {
 			return nothing(failures)
 		}
-		return nil
+		return r.tellStrays(ctx, r.strays, gaps)
 	})
 }
 
@@ -65,6 +65,8 @@ type rows struct {
 	idle map[uint64][]port.Socket
 	seen bool // whether the owners were all seen, and with them the idle sockets
 	cut  bool // a source failed after it had yielded rows
+	// strays are connections without a process, one entry for each target.
+	strays []*strays
 }
 
 // errStopped ends a walk whose rows nobody wants any more.
@@ -108,11 +110,17 @@ func (r *rows) read(ctx context.Context, target netns.Namespace) error {
 			return err
 		}
 		devices := deviceNames()
+		suspects := newStrays(target)
+		r.strays = append(r.strays, suspects)
 		visit := func(socket *port.Socket) bool {
-			return r.yield(Row{
+			row := Row{
 				Namespace: target, Range: settings.Range, Socket: *socket,
 				Device: devices(socket.Device), Processes: slices.Collect(r.index.Holders(socket.Inode)),
-			})
+			}
+			if r.want.Has(host.WantOwners) && len(row.Processes) == 0 {
+				suspects.addSocket(socket)
+			}
+			return r.yield(row)
 		}
 		for i, from := range r.sources {
 			err = r.walk(ctx, from, at, visit)

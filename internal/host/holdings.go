@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"iter"
 
 	"portrange/internal/port"
 )
@@ -38,6 +39,9 @@ type Holdings struct {
 	Commands map[int]string
 
 	counts *port.Set
+	tuple  port.Tuple  // of the latest socket
+	owners map[int]int // Owners[tuple]
+	ports  *port.Ports // Held[tuple]
 }
 
 // NewHoldings returns empty holdings; only sockets on the given ports count as
@@ -64,8 +68,7 @@ func (h *Holdings) Add(held *Holder) {
 		return
 	}
 	if h.counts.Contains(s.Local.Port()) {
-		h.addOwner(s.Tuple(), held.Process.PID)
-		h.addHeld(s.Tuple(), s.Local.Port())
+		h.addOwner(s.Tuple(), s.Local.Port(), held.Process.PID)
 	}
 }
 
@@ -78,22 +81,34 @@ func (h *Holdings) addBound(pid int, p uint16) {
 	ports.Add(p)
 }
 
-func (h *Holdings) addOwner(tuple port.Tuple, pid int) {
-	owners, known := h.Owners[tuple]
-	if !known {
-		owners = make(map[int]int, 1)
-		h.Owners[tuple] = owners
+func (h *Holdings) addOwner(tuple port.Tuple, p uint16, pid int) {
+	if h.ports == nil || h.tuple != tuple {
+		h.enter(tuple)
 	}
-	owners[pid]++
+	h.owners[pid]++
+	h.ports.Add(p)
 }
 
-func (h *Holdings) addHeld(tuple port.Tuple, p uint16) {
-	ports, known := h.Held[tuple]
-	if !known {
-		ports = &port.Ports{}
-		h.Held[tuple] = ports
+// enter makes the tuple the one that sockets are added to: one after another, most
+// share one, and to look it up takes longer than the rest.
+func (h *Holdings) enter(tuple port.Tuple) {
+	if h.Owners[tuple] == nil {
+		h.Owners[tuple] = make(map[int]int, 1)
+		h.Held[tuple] = &port.Ports{}
 	}
-	ports.Add(p)
+	h.tuple, h.owners, h.ports = tuple, h.Owners[tuple], h.Held[tuple]
+}
+
+// Unheld yields those ports of a tuple that count and that no process holds.
+func (h *Holdings) Unheld(tuple port.Tuple, ports *port.Ports) iter.Seq[uint16] {
+	return func(yield func(uint16) bool) {
+		held, known := h.Held[tuple]
+		for p := range ports.All() {
+			if h.counts.Contains(p) && !(known && held.Contains(p)) && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // Process is the process with an id, as far as it was seen.

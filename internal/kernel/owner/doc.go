@@ -9,5 +9,6 @@
 // The package knows processes as the reader's PID namespace numbers them. It
 // refuses to know sockets: an inode number is all it has of them. It does not
 // see descriptor tables that belong to single threads (clone(2) without
-// CLONE_FILES), nor processes outside the reader's PID namespace.
+// CLONE_FILES), nor processes outside the reader's PID namespace, nor sockets without
+// a descriptor: fixed files of io_uring and those on their way through SCM_RIGHTS.
 package owner

@@ -20,7 +20,8 @@ import (
 // TCP sockets that are bound but neither connected nor listening are
 // [port.BoundInactive] here. An MPTCP socket yields the TCP sockets it is made
 // of, eight at most (since Linux 6.2; a gap before). A socket in flight between
-// two processes, or held by the kernel alone, belongs to no process. UID is the
+// two processes, among io_uring's fixed files, or held by the kernel alone, belongs
+// to no process. UID is the
 // number of the initial user namespace.
 //
 // A program that the kernel refused is a gap, not an error.
