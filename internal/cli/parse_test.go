@@ -150,6 +150,42 @@ func TestAskerOfANamespace(t *testing.T) {
 	}
 }
 
+func TestSocketRange(t *testing.T) {
+	for text, want := range map[string]*port.Range{
+		"40000-40999": {Low: 40000, High: 40999}, "40007-0": {Low: 40007}, "0-40007": {High: 40007},
+		"40999-40000": {Low: 40999, High: 40000}, "40000": nil, "40000-65536": nil, "-1-2": nil, "": nil, "a-b": nil,
+	} {
+		got, err := parseSocketRange(text)
+		if (err == nil) != (want != nil) || err == nil && *got != *want {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+	}
+}
+
+// TestV6OnlyOfTheNamespace refuses IPv4 to a socket that has IPV6_V6ONLY unasked.
+func TestV6OnlyOfTheNamespace(t *testing.T) {
+	no := false
+	for name, tt := range map[string]struct {
+		remote     string
+		bindV6Only bool
+		v6only     *bool
+		refused    bool
+	}{
+		"mapped": {"[::ffff:10.0.0.5]:53", true, nil, true}, "told not": {"[::ffff:10.0.0.5]:53", true, &no, false},
+		"not set": {"[::ffff:10.0.0.5]:53", false, nil, false}, "IPv4": {"10.0.0.5:53", true, nil, false}, "IPv6": {"[::1]:53", true, nil, false},
+	} {
+		command := leftCommand{proto: "udp"}
+		q, err := command.parse(tt.remote, noFlag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.v6only = tt.v6only
+		if err := q.reaches(&host.Namespace{Settings: host.Settings{BindV6Only: tt.bindV6Only}}); (err != nil) != tt.refused {
+			t.Errorf("%s: %v, want refused %t", name, err, tt.refused)
+		}
+	}
+}
+
 func TestUDPWithoutLocalDrawsOnAllAddresses(t *testing.T) {
 	for text, want := range map[string]string{
 		"10.0.0.5:53": "0.0.0.0", "[2001:db8::5]:53": "::", "[::ffff:10.0.0.5]:53": "::",

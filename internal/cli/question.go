@@ -8,9 +8,9 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
-	"portrange/internal/act"
 	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/judge"
@@ -62,13 +62,23 @@ func (c *leftCommand) parse(text string, given func(flag string) bool) (question
 		return q, fmt.Errorf("--v6only: a socket with IPV6_V6ONLY does not reach the IPv4 address %s", q.remote.Addr())
 	}
 	if c.socketRange != "" {
-		own, err := act.ParseRange([]string{c.socketRange})
-		if err != nil {
-			return q, fmt.Errorf("--socket-range: %w", err)
+		if q.plain.SocketRange, err = parseSocketRange(c.socketRange); err != nil {
+			return q, err
 		}
-		q.plain.SocketRange = &own
 	}
 	return q, nil
+}
+
+// parseSocketRange reads IP_LOCAL_PORT_RANGE (ip(7)), LOW-HIGH. The kernel takes any
+// two ends, and 0 for one that is not narrowed.
+func parseSocketRange(text string) (*port.Range, error) {
+	low, high, found := strings.Cut(text, "-")
+	first, err := strconv.ParseUint(low, 10, 16)
+	second, errHigh := strconv.ParseUint(high, 10, 16)
+	if !found || err != nil || errHigh != nil {
+		return nil, fmt.Errorf("--socket-range %q: want LOW-HIGH, such as 40000-40999; 0 leaves an end as it is", text)
+	}
+	return &port.Range{Low: uint16(first), High: uint16(second)}, nil
 }
 
 func (q *question) parseLocal(text string) error {
@@ -89,6 +99,9 @@ func (q *question) shares() bool { return q.plain.Proto == port.UDP || q.bind }
 
 // add appends a namespace's answer to the document.
 func (q *question) add(ctx context.Context, document *report.Left, ns *host.Namespace, target netns.Namespace) error {
+	if err := q.reaches(ns); err != nil {
+		return err
+	}
 	bound, towards, err := q.devices(ns, target)
 	if err != nil {
 		return err
@@ -100,16 +113,19 @@ func (q *question) add(ctx context.Context, document *report.Left, ns *host.Name
 	if err != nil {
 		return err
 	}
+	hooks, err := collect.Hooks(target, q.plain.Family6, q.bind || q.local.IsValid())
+	if err != nil {
+		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartHooks, NetNS: ns.ID, Why: err.Error()})
+	}
 	origin := report.NewOrigin(ns)
 	if q.shares() {
 		asker := q.asker(ns, q.unbound(), bound)
 		pool := judge.LeftLocal(ns, &asker)
+		if hooks != host.No {
+			pool.Add(judge.DoubtConnectHooks)
+		}
 		document.LocalPools = append(document.LocalPools, report.LeftLocal{Origin: origin, LocalPool: pool})
 		return nil
-	}
-	hooks, err := collect.ConnectHooks(target, q.plain.Family6)
-	if err != nil {
-		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartHooks, NetNS: ns.ID, Why: err.Error()})
 	}
 	for _, source := range sources {
 		asker := q.asker(ns, source, max(bound, towards))
@@ -121,6 +137,16 @@ func (q *question) add(ctx context.Context, document *report.Left, ns *host.Name
 			pool.Add(judge.DoubtSources)
 		}
 		document.Pools = append(document.Pools, report.LeftPool{Origin: origin, Pool: pool})
+	}
+	return nil
+}
+
+// reaches refuses a socket that the namespace gives IPV6_V6ONLY and that is to speak
+// IPv4.
+func (q *question) reaches(ns *host.Namespace) error {
+	if q.plain.Family6 && q.remote.Addr().Is4() && ns.Settings.BindV6Only && q.v6only == nil {
+		return fmt.Errorf("%s is 1 in netns %s: a socket of IPv6 does not reach the IPv4 address %s, unless --v6only=false",
+			port.KeyBindV6Only, ns.Name, q.remote.Addr())
 	}
 	return nil
 }
@@ -178,27 +204,31 @@ func (q *question) devices(ns *host.Namespace, target netns.Namespace) (bound, t
 	}
 	others := slices.DeleteFunc(known, func(index uint32) bool { return index == 0 })
 	if slices.ContainsFunc(others, func(index uint32) bool { return index != others[0] }) {
-		return 0, 0, fmt.Errorf("--device, the zone of --local and that of the remote address name several interfaces: "+
-			"%q, %q, %q; a socket has one", q.device, q.localZone, q.remoteZone)
+		named := strings.Join(strings.Fields(q.device+" "+q.localZone+" "+q.remoteZone), ", ")
+		return 0, 0, fmt.Errorf("--device and the zones of the addresses name several interfaces (%s); a socket has one", named)
 	}
 	return bound, towards, nil
 }
 
-// sources are the local addresses that TCP connects from, and the check that there
-// is a way. An address that is given needs no route from here: rules may look at it.
+// sources are the local addresses that the socket connects from; the error says why
+// it cannot. One that is not the host's is not asked for: the routing would refuse it.
 func (q *question) sources(ctx context.Context, target netns.Namespace) ([]netip.Addr, error) {
 	uid := q.plain.UID
-	sources, err := collect.Sources(ctx, target, collect.Question{
+	ask := collect.Question{
 		Remote: q.remote.Addr(), Port: q.remote.Port(), Proto: q.plain.Proto, UID: &uid,
 		Device: cmp.Or(q.device, q.localZone, q.remoteZone),
-	})
+	}
 	if !q.local.IsValid() || q.local.IsUnspecified() {
-		return sources, err
+		return collect.Sources(ctx, target, ask)
 	}
-	if errors.Is(err, collect.ErrRefused) {
-		return nil, err
+	if !q.transparent {
+		ask.Source = q.local
 	}
-	return []netip.Addr{q.local}, nil
+	sources, err := collect.Sources(ctx, target, ask)
+	if q.transparent && !errors.Is(err, collect.ErrRefused) {
+		return []netip.Addr{q.local}, nil
+	}
+	return sources, err
 }
 
 // checkLocal tells a local address that the host does not have from one without

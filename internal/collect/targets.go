@@ -96,16 +96,19 @@ func Device(target netns.Namespace, text string) (device *net.Interface, err err
 	return device, err
 }
 
-// ConnectHooks reports whether BPF programs may send elsewhere what a program
-// connects to in the target: one in the control group of portrange, or of the
-// target's first process where that is not portrange's own namespace. The error
-// says why it is not known.
-func ConnectHooks(target netns.Namespace, family6 bool) (host.Answer, error) {
+// Hooks reports whether BPF programs may have a say in what a program connects to
+// in the target, and where it binds if it binds: programs in the control group of
+// portrange, or of the target's first process where that is not portrange's own
+// namespace. The error says why it is not known.
+func Hooks(target netns.Namespace, family6, binds bool) (host.Answer, error) {
 	pid := 0
 	if own, err := netns.CurrentID(); err != nil || own != target.ID {
 		pid = target.PID
 	}
 	hooks, err := cgrouphook.Of(pid)
+	if binds {
+		return hooks.BindAndConnect(family6), err
+	}
 	return hooks.Connect(family6), err
 }
 

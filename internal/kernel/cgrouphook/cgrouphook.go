@@ -58,6 +58,11 @@ func (h *Hooks) Bind(family6 bool) host.Answer {
 	return either(h.Socket, h.Bind4)
 }
 
+// BindAndConnect is [Hooks.Connect] for a socket that is bound first.
+func (h *Hooks) BindAndConnect(family6 bool) host.Answer {
+	return either(h.Bind(family6), h.Connect(family6))
+}
+
 // either is yes where one of the two is, and no where both are.
 func either(a, b host.Answer) host.Answer {
 	switch {
@@ -110,14 +115,29 @@ func group(f procfs.FS, pid int) (string, error) {
 	return "", errNone
 }
 
-// below finds the mount through which the path can be reached. A path that leads
-// up is outside of what the caller's namespace of groups shows (cgroup_namespaces(7)).
+// below finds the mount through which the path can be reached: one of the caller's,
+// or one of process 1, as `ip netns exec` hides the caller's below a new /sys. A path
+// that leads up is outside of what the caller's namespace of groups shows
+// (cgroup_namespaces(7)).
 func below(f procfs.FS, path string) (string, error) {
 	self, err := f.Self()
 	if err != nil {
 		return "", err
 	}
-	mounts, err := self.MountInfo()
+	if dir, err := mounted(self, path); err != nil || dir != "" {
+		return dir, err
+	}
+	if first, err := f.Proc(1); err == nil {
+		if dir, err := mounted(first, path); err == nil && dir != "" {
+			return filepath.Join(procfs.DefaultMountPoint, "1", "root", dir), nil
+		}
+	}
+	return "", ErrNoGroup
+}
+
+// mounted is where a process sees the path, empty where it does not.
+func mounted(process procfs.Proc, path string) (string, error) {
+	mounts, err := process.MountInfo()
 	if err != nil {
 		return "", err
 	}
@@ -130,7 +150,7 @@ func below(f procfs.FS, path string) (string, error) {
 			return filepath.Join(mount.MountPoint, rest), nil
 		}
 	}
-	return "", ErrNoGroup
+	return "", nil
 }
 
 // query asks for the programs in effect, those of groups above included.

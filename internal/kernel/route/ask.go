@@ -51,11 +51,26 @@ func (a *asker) sources(device uint32) ([]netip.Addr, error) {
 	if err := a.refused(&route); err != nil {
 		return nil, err
 	}
+	if a.Source.IsValid() {
+		return []netip.Addr{a.Source}, nil
+	}
 	source, err := sourceOf(&route, a.Remote)
-	if err != nil || device != 0 || !a.spreads(a.Remote.Is6()) {
-		return []netip.Addr{source}, err
+	if err != nil {
+		return nil, err
+	}
+	if device != 0 || !a.spreads(a.Remote.Is6()) {
+		return []netip.Addr{source}, a.leads(source, device)
 	}
 	return a.ofHops(source)
+}
+
+// leads asks again with the source that was found, as connect() does
+// (ip_route_connect, include/net/route.h): a rule may look at it and lead elsewhere.
+func (a *asker) leads(source netip.Addr, device uint32) error {
+	bound := *a
+	bound.Source = source
+	_, err := bound.ask(a.Remote, device, 0)
+	return err
 }
 
 // refused says why connect() takes no such destination: tcp_v4_connect
@@ -109,7 +124,7 @@ func (a *asker) ask(remote netip.Addr, device, flags uint32) (rtnetlink.RouteMes
 	}
 	replies, err := a.conn.Execute(request)
 	if err != nil {
-		return rtnetlink.RouteMessage{}, explain(remote, err)
+		return rtnetlink.RouteMessage{}, explain(remote, a.Source, err)
 	}
 	route, err := answer(replies)
 	if err != nil {
@@ -126,6 +141,7 @@ func (a *asker) request(remote netip.Addr, device, flags uint32) (netlink.Messag
 	body := rtnetlink.RouteMessage{
 		Family:     family,
 		DstLength:  uint8(remote.BitLen()),
+		SrcLength:  uint8(a.Source.BitLen()),
 		Flags:      flags,
 		Attributes: rtnetlink.RouteAttributes{Dst: remote.AsSlice(), OutIface: device, Mark: a.Mark},
 	}
@@ -151,6 +167,9 @@ func (a *asker) socket() *netlink.AttributeEncoder {
 	}
 	if a.UID != nil {
 		encoder.Uint32(unix.RTA_UID, *a.UID)
+	}
+	if a.Source.IsValid() {
+		encoder.Bytes(unix.RTA_SRC, a.Source.AsSlice())
 	}
 	return encoder
 }

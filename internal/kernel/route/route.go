@@ -45,6 +45,8 @@ type Question struct {
 	// Device is the name or index of the interface that the socket is bound to
 	// (SO_BINDTODEVICE); empty for none, or the zone of a link-local Remote.
 	Device string
+	// Source is the address that the socket is bound to; the zero Addr for none.
+	Source netip.Addr
 	// UID is the user of the socket, nil for the caller.
 	UID  *uint32
 	Mark uint32 // SO_MARK
@@ -55,6 +57,8 @@ type Question struct {
 // next hops and each connection gets another of them, as with
 // net.ipv4.fib_multipath_hash_policy=1 (since Linux 6.16 of TCP too): then there
 // are all that there can be, in the order of the next hops.
+//
+// A socket that is bound has its own source, if there is a way from there.
 //
 // The error wraps [ErrNoSource] or [ErrRefused] where a connect() would fail too.
 func Sources(ctx context.Context, q Question) ([]netip.Addr, error) {
@@ -119,7 +123,7 @@ func deviceIndex(remote netip.Addr, device string) (uint32, error) {
 
 // explain tells the routing's refusals (fib_props, net/ipv4/fib_semantics.c)
 // from failures of the question.
-func explain(remote netip.Addr, err error) error {
+func explain(remote, source netip.Addr, err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, unix.ENETUNREACH):
@@ -128,6 +132,8 @@ func explain(remote netip.Addr, err error) error {
 		hint = "the route is of type unreachable"
 	case errors.Is(err, unix.EACCES):
 		hint = "the route is of type prohibit"
+	case errors.Is(err, unix.EINVAL) && source.IsValid():
+		hint = "the route is of type blackhole, or does not take the local address " + source.String()
 	case errors.Is(err, unix.EINVAL):
 		hint = "the route is of type blackhole"
 	default:

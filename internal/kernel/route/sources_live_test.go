@@ -163,3 +163,59 @@ func TestLiveNoPlaceToConnectTo(t *testing.T) {
 		}
 	}
 }
+
+// TestLiveBoundSocket asks from an address: whether a connection gets away from
+// there, also where routing alone chose it.
+func TestLiveBoundSocket(t *testing.T) {
+	h := ruledHost(t, "route add unreachable default table 9", "rule add from 10.1.0.1 dport 80 table 9", "-6 route add unreachable default")
+	for _, tt := range []struct {
+		source, remote string
+		port           uint16
+		want           string // the source, empty where there is no way
+	}{
+		{"10.1.0.1", "203.0.113.1", 443, "10.1.0.1"},
+		{"10.2.0.1", "203.0.113.1", 80, "10.2.0.1"},
+		{"10.1.0.1", "203.0.113.1", 80, ""},
+		{"", "203.0.113.1", 80, ""},
+		{"10.1.0.1", "198.51.100.1", 443, ""},
+		{"127.0.0.1", "203.0.113.1", 443, ""},
+		{"fd02::1", "fd09::1", 80, "fd02::1"},
+		{"fd01::1", "2001:db8::1", 80, ""},
+	} {
+		q := route.Question{Remote: netip.MustParseAddr(tt.remote), Port: tt.port, Proto: port.TCP}
+		if tt.source != "" {
+			q.Source = netip.MustParseAddr(tt.source)
+		}
+		var got []netip.Addr
+		err := h.Try(func() (err error) {
+			got, err = route.Sources(t.Context(), q)
+			return err
+		})
+		if (err == nil) != (tt.want != "") || err == nil && got[0].String() != tt.want {
+			t.Errorf("%+v: %v, %v; want %q", tt, got, err, tt.want)
+		}
+		if connects(t, h, q) != (tt.want != "") {
+			t.Errorf("%+v: the kernel's connect() disagrees", tt)
+		}
+	}
+}
+
+// connects reports whether connect() finds a way.
+func connects(t *testing.T, h *nettest.Host, q route.Question) bool {
+	t.Helper()
+	kind, from := nettest.TCP4, q.Source
+	if q.Remote.Is6() {
+		kind = nettest.TCP6
+	}
+	if !from.IsValid() {
+		from = netip.IPv4Unspecified()
+	}
+	s, err := h.BindConnect(kind, netip.AddrPortFrom(from, 0), netip.AddrPortFrom(q.Remote, q.Port), nettest.NonBlock())
+	if err != nil {
+		return false
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
