@@ -110,8 +110,11 @@ func (q *question) add(ctx context.Context, document *report.Left, ns *host.Name
 		return err
 	}
 	sources, err := q.sources(ctx, target)
-	if err != nil {
+	if err != nil && (sources == nil || errors.Is(err, collect.ErrRefused)) {
 		return err
+	}
+	if err != nil { // the ports are there, a way is not: it may be there when somebody connects
+		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartRoute, Object: "from " + q.local.String(), NetNS: ns.ID, Why: err.Error()})
 	}
 	hooks, err := collect.Hooks(target, q.plain.Family6, q.bind || q.local.IsValid())
 	if err != nil {
@@ -211,7 +214,8 @@ func (q *question) devices(ns *host.Namespace, target netns.Namespace) (bound, t
 }
 
 // sources are the local addresses that the socket connects from; the error says why
-// it cannot. One that is not the host's is not asked for: the routing would refuse it.
+// it cannot, and comes with the address where that is given. One that is not the
+// host's is not asked for: the routing would refuse it.
 func (q *question) sources(ctx context.Context, target netns.Namespace) ([]netip.Addr, error) {
 	uid := q.plain.UID
 	ask := collect.Question{
@@ -224,11 +228,11 @@ func (q *question) sources(ctx context.Context, target netns.Namespace) ([]netip
 	if !q.transparent {
 		ask.Source = q.local
 	}
-	sources, err := collect.Sources(ctx, target, ask)
+	_, err := collect.Sources(ctx, target, ask)
 	if q.transparent && !errors.Is(err, collect.ErrRefused) {
-		return []netip.Addr{q.local}, nil
+		err = nil
 	}
-	return sources, err
+	return []netip.Addr{q.local}, err
 }
 
 // checkLocal tells a local address that the host does not have from one without
