@@ -113,35 +113,49 @@ func (q *question) add(ctx context.Context, document *report.Left, ns *host.Name
 	if err != nil && (sources == nil || errors.Is(err, collect.ErrRefused)) {
 		return err
 	}
-	if err != nil { // the ports are there, a way is not: it may be there when somebody connects
-		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartRoute, Object: "from " + q.local.String(), NetNS: ns.ID, Why: err.Error()})
-	}
-	hooks, err := collect.Hooks(target, q.plain.Family6, q.bind || q.local.IsValid())
-	if err != nil {
-		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartHooks, NetNS: ns.ID, Why: err.Error()})
-	}
+	doubts := q.doubts(document, target, err)
 	origin := report.NewOrigin(ns)
 	if q.shares() {
 		asker := q.asker(ns, q.unbound(), bound)
 		pool := judge.LeftLocal(ns, &asker)
-		if hooks != host.No {
-			pool.Add(judge.DoubtConnectHooks)
+		for _, doubt := range doubts {
+			pool.Add(doubt)
 		}
 		document.LocalPools = append(document.LocalPools, report.LeftLocal{Origin: origin, LocalPool: pool})
 		return nil
 	}
+	if len(sources) > 1 {
+		doubts = append(doubts, judge.DoubtSources)
+	}
 	for _, source := range sources {
 		asker := q.asker(ns, source, max(bound, towards))
 		pool := judge.Left(ns, &asker, q.remote)
-		if hooks != host.No {
-			pool.Add(judge.DoubtConnectHooks)
-		}
-		if len(sources) > 1 {
-			pool.Add(judge.DoubtSources)
+		for _, doubt := range doubts {
+			pool.Add(doubt)
 		}
 		document.Pools = append(document.Pools, report.LeftPool{Origin: origin, Pool: pool})
 	}
 	return nil
+}
+
+// doubts are those about the asker and its way; what could not be read of them, and
+// why there is no way, come into the document's gaps.
+func (q *question) doubts(document *report.Left, target netns.Namespace, noWay error) []judge.Doubt {
+	var doubts []judge.Doubt
+	if noWay != nil {
+		doubts = append(doubts, judge.DoubtNoRoute)
+		document.Gaps = append(document.Gaps, host.Gap{
+			Part: host.PartRoute, Object: "from " + q.local.String(), NetNS: target.ID, Why: noWay.Error(),
+		})
+	}
+	hooks, err := collect.Hooks(target, q.plain.Family6, q.bind || q.local.IsValid())
+	if err != nil {
+		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartHooks, NetNS: target.ID, Why: err.Error()})
+	}
+	if hooks != host.No {
+		doubts = append(doubts, judge.DoubtConnectHooks)
+	}
+	return doubts
 }
 
 // reaches refuses a socket that the namespace gives IPV6_V6ONLY and that is to speak

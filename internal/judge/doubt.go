@@ -33,6 +33,9 @@ const (
 	// connection elsewhere before it gets its port. Package judge does not see
 	// them; whoever knows the asker adds it.
 	DoubtConnectHooks Doubt = "connect-hooks"
+	// DoubtNoRoute: no way leads to the destination from the given address now, so
+	// connect() fails for want of that and not of ports. Added as the one above.
+	DoubtNoRoute Doubt = "no-route"
 	// DoubtSources: routing spreads connections over several local addresses.
 	DoubtSources Doubt = "sources"
 )

@@ -141,5 +141,6 @@ var doubtTexts = map[judge.Doubt]string{
 	judge.DoubtVRF: "it is not certain in which VRF some sockets are, so fewer or more may be left",
 	judge.DoubtConnectHooks: "BPF programs of the control group may send connections elsewhere, " +
 		"and the number holds where they do not",
+	judge.DoubtNoRoute: "no route leads there from this address now, and connect() fails until one does",
 	judge.DoubtSources: "routing gives connections one of several local addresses, each with a number of its own",
 }

@@ -59,7 +59,9 @@ func (p *Place) takenFrom(claim *host.Claim) {
 		severity = finding.Critical
 	}
 	subject := finding.Subject{Object: claim.Who, Proto: proto.String()}
-	values := append(portValues(taken), finding.Value{Name: "sockets", V: count}, finding.Value{Name: "processes", V: processes})
+	values := append(portValues(taken), finding.Values{
+		{Name: "service", V: claim.Who}, {Name: "sockets", V: count}, {Name: "processes", V: processes},
+	}...)
 	p.add(severity, subject, values, freeAndReserve(p.NS, taken)...)
 }
 
