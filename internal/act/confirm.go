@@ -116,5 +116,6 @@ func (a *Actor) complete(w *journal.Writer, e *journal.Entry) error {
 		return err
 	}
 	*e = done
-	return nil
+	// A clock that could read nothing meanwhile may have put them back.
+	return a.each(forwards(e).settings)
 }

@@ -26,6 +26,13 @@ const (
 // damaged is written anew from the one at hand; one that is away is not: nothing
 // must be in its place when it comes back.
 func (a *Actor) Revert(ctx context.Context, at *journal.Entry) error {
+	return a.settle(ctx, at, false)
+}
+
+// settle is [Actor.Revert] of a clock that may have put the running values back
+// while it could not read that the change was confirmed: then they go forward again,
+// unless another change came after it.
+func (a *Actor) settle(ctx context.Context, at *journal.Entry, putBack bool) error {
 	w, err := a.Journal.WaitLock(ctx)
 	if err != nil {
 		return err
@@ -50,7 +57,10 @@ func (a *Actor) Revert(ctx context.Context, at *journal.Entry) error {
 	case forward:
 		return a.complete(w, &e)
 	}
-	return nil
+	if last, err := a.last(); !putBack || err != nil || last == nil || last.Entry.ID != e.ID || e.State != journal.Done {
+		return err
+	}
+	return a.each(forwards(&e).settings)
 }
 
 // Strike is [Actor.Revert] that does not give up: what cannot be had, the lock and
@@ -61,16 +71,13 @@ func (a *Actor) Strike(ctx context.Context, e *journal.Entry, report func(error)
 	var safe time.Time // since when nothing but the journal is left to be done
 	putBack, said := false, ""
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := a.revertSoon(e)
-		if err == nil && putBack {
-			err = a.forwardAgain(e)
-		}
+		err := a.settleSoon(e, putBack)
 		if err == nil {
 			return
 		}
 		if safe.IsZero() {
 			var errBack error
-			if !a.confirmed(e) {
+			if a.mayAwait(e) {
 				putBack, errBack = true, a.each(backwards(e).settings)
 			}
 			if errBack == nil {
@@ -89,25 +96,21 @@ func (a *Actor) Strike(ctx context.Context, e *journal.Entry, report func(error)
 	}
 }
 
-func (a *Actor) revertSoon(e *journal.Entry) error {
+func (a *Actor) settleSoon(e *journal.Entry, putBack bool) error {
 	ctx, stop := context.WithTimeout(context.Background(), lockPatience)
 	defer stop()
-	return a.Revert(ctx, e)
+	return a.settle(ctx, e, putBack)
 }
 
-// confirmed reports whether the change is known to be confirmed.
-func (a *Actor) confirmed(e *journal.Entry) bool {
+// mayAwait reports whether the change still goes back, as far as can be read: one
+// that was settled may have been followed by another with the same values.
+func (a *Actor) mayAwait(e *journal.Entry) bool {
 	now, err := a.Journal.Recall(e.ID)
-	return err == nil && now.Same(e) && (now.State == journal.Confirming || now.State == journal.Done)
-}
-
-// forwardAgain puts the running values of a confirmed change forward again, which
-// were put back while its confirmation could not be read.
-func (a *Actor) forwardAgain(e *journal.Entry) error {
-	if !a.confirmed(e) {
-		return nil
+	if err != nil {
+		return true
 	}
-	return a.each(forwards(e).settings)
+	awaits := now.State == journal.Begun || now.State == journal.Waiting || now.State == journal.Reverting
+	return now.Same(e) && awaits
 }
 
 // each writes as many of the settings as it can.

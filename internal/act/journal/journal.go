@@ -35,6 +35,8 @@ const (
 	// keep is how many entries stay. They are small, and older ones than this
 	// nobody takes back.
 	keep = 200
+	// keepCopies is how many copies stay, in memory.
+	keepCopies = 10
 )
 
 // ErrDamaged says that an entry is there and says nothing.
@@ -94,8 +96,10 @@ func numbers(dir string) ([]int, error) {
 
 // Entry is the entry with the given ID.
 func (j *Journal) Entry(id int) (Entry, error) {
-	return read(filepath.Join(j.dir, entriesDir, fileName(id)))
+	return read(j.path(id))
 }
+
+func (j *Journal) path(id int) string { return filepath.Join(j.dir, entriesDir, fileName(id)) }
 
 // Recall is the entry, from its copy where the journal has it in no form that can
 // be read.
@@ -123,7 +127,7 @@ func (j *Journal) Orphans() []Entry {
 	var orphans []Entry
 	ids, _ := numbers(j.copies) // a copy is a help, never a hindrance
 	for _, id := range ids {
-		if _, err := os.Lstat(filepath.Join(j.dir, entriesDir, fileName(id))); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(j.path(id)); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if e, err := read(j.CopyOf(id)); err == nil {
@@ -215,12 +219,12 @@ func (w *Writer) Begin(e *Entry) error {
 	if len(ids) > 0 {
 		e.ID = ids[len(ids)-1] + 1
 	}
-	if err := w.put(e); err != nil {
+	if err := write(w.path(e.ID), e); err != nil {
 		return fmt.Errorf("write the journal: %w%s", err, hintBefore(err))
 	}
-	w.copyAlone(e)
+	w.copyLast(e)
 	for _, old := range ids[:max(0, len(ids)-keep)] { // nothing depends on it
-		_ = os.Remove(filepath.Join(w.dir, entriesDir, fileName(old)))
+		_ = os.Remove(w.path(old))
 		_ = os.RemoveAll(w.backups(old))
 	}
 	return nil
@@ -228,18 +232,11 @@ func (w *Writer) Begin(e *Entry) error {
 
 // Update replaces the entry on disk, and then its copy.
 func (w *Writer) Update(e *Entry) error {
-	if err := w.put(e); err != nil {
+	if err := write(w.path(e.ID), e); err != nil {
 		return fmt.Errorf("write the journal: %w%s", err, hint(err))
 	}
 	w.copy(e)
 	return nil
-}
-
-func (w *Writer) put(e *Entry) error {
-	if err := os.MkdirAll(filepath.Join(w.dir, entriesDir), 0o700); err != nil {
-		return err
-	}
-	return write(filepath.Join(w.dir, entriesDir, fileName(e.ID)), e)
 }
 
 func write(path string, e *Entry) error {
@@ -261,11 +258,14 @@ func (w *Writer) copy(e *Entry) {
 	}
 }
 
-// copyAlone is copy that leaves no other behind: they are of changes that are settled.
-func (w *Writer) copyAlone(e *Entry) {
+// copyLast is copy that leaves few others behind: those of the last changes, whose
+// clocks may still ask what became of them.
+func (w *Writer) copyLast(e *Entry) {
 	ids, _ := numbers(w.copies)
 	for _, id := range ids {
-		_ = os.Remove(w.CopyOf(id))
+		if id >= e.ID || id <= e.ID-keepCopies {
+			_ = os.Remove(w.CopyOf(id))
+		}
 	}
 	w.copy(e)
 }
