@@ -23,6 +23,7 @@ func (r *rules) localPool(a *Asker) LocalPool {
 		Endless: m.sharesWithItself() && free.Len() > 0,
 		Asker:   *a,
 	}
+	pool.PerhapsEndless = m.sharesWithItself() && free.Len() == 0 && m.mayShare() && taken.Len() > certain.Len()
 	tooMany := min(r.ns.Usage.Missed[a.Proto], pool.Left)
 	if a.Proto == port.TCP && !pool.Endless { // udp_lib_get_port covers the range whatever its length
 		tooMany += r.parityBound(a, free.Contains)

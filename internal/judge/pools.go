@@ -127,6 +127,17 @@ func (m met) reusable(p uint16) bool {
 	return held
 }
 
+// free are the ports that connect() may take where it meets m.
+func (f *field) free(m met) *port.Set {
+	free := &port.Set{}
+	for p := range f.usable.All() {
+		if !m.contains(p) || m.reusable(p) {
+			free.Add(p)
+		}
+	}
+	return free
+}
+
 func (m met) count(usable *port.Set) (used int, states map[string]int) {
 	states = make(map[string]int, 2)
 	for i, g := range m {
@@ -186,8 +197,7 @@ func (r *rules) parityBound(binder *Asker, free func(uint16) bool) int {
 	if !r.ends.SameParity() {
 		return 0
 	}
-	half := r.ends.Low + uint16(r.ends.Size()/4*2)
-	if free(r.ends.Low) || free(r.ends.High) || binder != nil && binder.Reuse && free(half) {
+	if free(r.ends.Low) || free(r.ends.High) || binder != nil && binder.Reuse && free(r.half()) {
 		return 1
 	}
 	return 0

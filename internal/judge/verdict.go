@@ -115,6 +115,13 @@ type LocalPool struct {
 	// Endless says that sockets like the asker share ports with each other: on
 	// the ports left there is room for any number of them.
 	Endless bool `json:"endless,omitempty" doc:"whether any number of sockets finds room on the ports left, as they share them (SO_REUSEADDR, SO_REUSEPORT); absent for false"`
+	// PerhapsEndless says that it is not known whether the sockets that are there share
+	// their ports: if they do, and no port is left otherwise, there is no end either.
+	PerhapsEndless bool `json:"perhaps_endless,omitempty" doc:"whether, with left at 0, any number of sockets finds room if those in the way share their ports, which does not show; absent for false"`
+	// Shared are those of Left that others hold and share, for one connection each to
+	// Remote, the destination that the answer holds for.
+	Shared int    `json:"shared,omitempty" doc:"ports of left that other sockets hold and share (ip_autobind_reuse); absent for 0"`
+	Remote string `json:"remote,omitempty" doc:"address:port that left holds for, where ports are shared between destinations; absent where it holds for all"`
 	// ErrorBound is by how many ports Left may be off, as in [Pool].
 	ErrorBound int     `json:"error_bound,omitempty" doc:"by how many ports left may be off: too high where exact is true, either way where it is false; absent for 0"`
 	Exact      bool    `json:"exact" doc:"whether left is the kernel's own number, error_bound aside"`

@@ -33,12 +33,22 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 	}
 	for i := range doc.LocalPools {
 		l := &doc.LocalPools[i]
-		at := "at " + Printable(l.LocalPool.Source()) + " (" + l.Proto + "), shared by all destinations"
+		at := "at " + Printable(l.LocalPool.Source()) + " (" + l.Proto + ")"
+		if l.LocalPool.Remote == "" {
+			at += ", shared by all destinations"
+		} else {
+			at += ", to connect to " + l.LocalPool.Remote
+		}
 		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), at)
 		p.field("In range", words.Count(l.Size, "port")+", reserved ones left out")
 		p.field("Used", words.Thousands(l.Used))
-		if l.Endless {
+		switch {
+		case l.Endless:
 			p.field("Shared", "any number of sockets like this one finds room there, as they share ports")
+		case l.PerhapsEndless:
+			p.field("Shared", "perhaps any number of sockets like this one finds room on the ports in use, if those share them")
+		case l.Shared > 0:
+			p.field("Shared", words.Thousands(l.Shared)+" of those left are in use by sockets that share them (ip_autobind_reuse)")
 		}
 		p.note(l.Origin.Source, l.Doubts)
 	}
