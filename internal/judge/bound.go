@@ -65,8 +65,7 @@ func (r *rules) share(pool *LocalPool, m *meeting, way Way) {
 	pool.Remote = way.Remote.String()
 	pool.bar(alone)
 	if pool.Shared > 0 {
-		pool.ErrorBound += pool.Shared
-		pool.Add(DoubtShared)
+		pool.fewer(pool.Shared, DoubtShared)
 	}
 }
 

@@ -181,3 +181,38 @@ func TestPerhapsEndless(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyFewer: which way a number may be off.
+func TestOnlyFewer(t *testing.T) {
+	aged := socket("10.0.0.2:40002", "10.0.0.5:80", asNetlink, reusable, func(s *port.Socket) { s.Stamped = false })
+	hidden := socket("10.0.0.2:40000", "10.0.0.6:80", asNetlink)
+	missing := func(ns *host.Namespace) *host.Namespace {
+		ns.Usage.Miss(host.Missed{Proto: port.TCP, Sockets: 1})
+		return ns
+	}
+	for name, tt := range map[string]struct {
+		ns   *host.Namespace
+		want bool
+	}{
+		"exact":               {dozen(false), false},
+		"a bucket not seen":   {dozen(false, hidden), true},
+		"an old TIME_WAIT":    {reusing(dozen(false, aged)), false},
+		"both":                {reusing(dozen(false, hidden, aged)), false},
+		"sockets passed over": {missing(dozen(false)), true},
+	} {
+		asker := Asker{Proto: port.TCP, Local: netip.MustParseAddr("10.0.0.2")}
+		if got := Left(tt.ns, &asker, netip.MustParseAddrPort("10.0.0.5:80")); got.OnlyFewer != tt.want {
+			t.Errorf("%s: %+v, want %v", name, got, tt.want)
+		}
+	}
+	bare := leftLocal(missing(dozen(false)), port.TCP, "10.0.0.2")
+	unsure := leftLocal(missing(dozen(false, socket("[fd00::1]:40001", "", idle, func(s *port.Socket) { s.V6Unknown = true }))), port.TCP, "0.0.0.0")
+	if !bare.OnlyFewer || unsure.OnlyFewer {
+		t.Errorf("local pools: %+v, %+v", bare, unsure)
+	}
+}
+
+func reusing(ns *host.Namespace) *host.Namespace {
+	ns.Settings.TWReuse = ReuseOn
+	return ns
+}

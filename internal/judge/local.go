@@ -35,6 +35,7 @@ func (r *rules) localPool(a *Asker) LocalPool {
 		pool.Doubts = append(pool.Doubts, DoubtVRF)
 	}
 	pool.Exact = len(pool.Doubts) == 0
+	pool.OnlyFewer = !pool.Exact && pool.ErrorBound > 0 && taken.Len() == certain.Len() && (a.Proto == port.UDP || r.unsure == 0)
 	return pool
 }
 

@@ -97,6 +97,7 @@ func (r *rules) doubt(pool *Pool, f *field, met met) {
 		pool.Doubts = append(pool.Doubts, DoubtVRF)
 	}
 	pool.Exact = len(pool.Doubts) == 0
+	pool.OnlyFewer = !pool.Exact && pool.ErrorBound > 0 && aged+r.unsure == 0
 }
 
 // met is a few groups of sockets, one for each device; a port may be in several.

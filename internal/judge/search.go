@@ -83,6 +83,7 @@ func steps(free, barred *port.Set, in pass) []step {
 // bar says of a pool that connect() fails where it gets a barred port.
 func (p *Pool) bar(steps []step) {
 	if slices.ContainsFunc(steps, func(s step) bool { return s.stuck > 0 }) {
+		p.OnlyFewer = p.OnlyFewer || p.Exact || p.ErrorBound == 0
 		p.ErrorBound = min(p.ErrorBound+max(p.Left-reached(steps), 0), p.Left)
 		p.Add(DoubtLocalPort)
 	}
@@ -91,7 +92,13 @@ func (p *Pool) bar(steps []step) {
 // bar is [Pool.bar].
 func (p *LocalPool) bar(steps []step) {
 	if slices.ContainsFunc(steps, func(s step) bool { return s.stuck > 0 }) {
-		p.ErrorBound += p.Left - reached(steps)
-		p.Add(DoubtLocalPort)
+		p.fewer(max(p.Left-reached(steps), 0), DoubtLocalPort)
 	}
+}
+
+// fewer says of a pool that up to n ports fewer than Left are to be had.
+func (p *LocalPool) fewer(n int, doubt Doubt) {
+	p.OnlyFewer = p.OnlyFewer || p.Exact || p.ErrorBound == 0
+	p.ErrorBound += n
+	p.Add(doubt)
 }
