@@ -23,8 +23,8 @@ type Look struct {
 	Booted uint64
 	// Files are those that a plan may have to change; nil where Booted is 0.
 	Files *Files
-	// Interrupted is a change that was killed on its way; nil for none.
-	Interrupted *journal.Entry
+	// Unsettled is an earlier change about which somebody has to decide; nil for none.
+	Unsettled *Unsettled
 }
 
 // Files are the files that set values at boot.

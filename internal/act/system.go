@@ -128,6 +128,7 @@ func (s *System) find(ns journal.Place) (netns.Namespace, error) {
 		if handle, err := netns.Open(ns.Path); err == nil {
 			defer handle.Close()
 			if isIt(handle.Namespace) {
+				s.found = append(s.found, handle.Namespace) // to open a path is to search, for its name
 				return handle.Namespace, nil
 			}
 		}

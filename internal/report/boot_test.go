@@ -34,7 +34,7 @@ func someBoot() *boot.Report {
 func TestBootText(t *testing.T) {
 	for name, style := range map[string]report.Style{"boot.txt": {}, "boot-40.txt": {Width: 40, Colour: true}} {
 		var out bytes.Buffer
-		if err := report.WriteBoot(&out, someBoot(), style); err != nil {
+		if err := report.WriteBoot(&out, report.NewBoot(someBoot(), nil), style); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, name, out.String())
@@ -48,7 +48,7 @@ func TestBootClosing(t *testing.T) {
 		"What runs now is not compared with another root.\n": {{Key: port.KeyRange, Boot: pointer("1 2")}},
 	} {
 		var out bytes.Buffer
-		if err := report.WriteBoot(&out, &boot.Report{Program: boot.Procps, Settings: settings}, report.Style{}); err != nil {
+		if err := report.WriteBoot(&out, report.NewBoot(&boot.Report{Program: boot.Procps, Settings: settings}, nil), report.Style{}); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasSuffix(out.String(), "\n\n"+want) {

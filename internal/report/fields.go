@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"portrange/internal/boot"
 	"portrange/internal/finding"
 )
 
@@ -44,7 +43,7 @@ func Documents() []Document {
 		describe[Reserved]("reserve", "One object, of `portrange reserve list`. Those of add and remove are described under set."),
 		describe[Undo]("undo", "One object."),
 		describe[Confirmation]("confirm", "One object."),
-		describe[boot.Report]("boot", "One object. Values are in the kernel's form, with one space between numbers."),
+		describe[Boot]("boot", "One object. Values are in the kernel's form, with one space between numbers."),
 	}
 }
 

@@ -138,6 +138,7 @@ func timer(m *fakeManager) *Timer {
 	return &Timer{
 		Connect: func(context.Context) (Manager, func(), error) { return m, func() {}, nil },
 		Command: func(id int) []string { return []string{"/usr/bin/portrange", "revert", strconv.Itoa(id)} },
+		Needs:   func(int) []string { return nil },
 	}
 }
 
@@ -153,6 +154,8 @@ func TestTimer(t *testing.T) {
 	for property, want := range map[string]string{
 		m.timer["AccuracyUSec"]:      `t @t 1000`,
 		m.timer["RemainAfterElapse"]: `b false`,
+		m.service["Restart"]:         `s "on-failure"`,
+		m.service["RestartUSec"]:     `t @t 5000000`,
 		m.service["ExecStart"]:       `a(sasb) [("/usr/bin/portrange", ["/usr/bin/portrange", "revert", "7"], false,)]`,
 	} {
 		if property != want {
@@ -183,7 +186,8 @@ func TestTimerThatDoesNotStart(t *testing.T) {
 	if err := timer(&fakeManager{since: "@s \"?\""}).Start(7, time.Minute); err == nil || !strings.Contains(err.Error(), "when it started") {
 		t.Errorf("error %v", err)
 	}
-	nobody := &Timer{Connect: func(context.Context) (Manager, func(), error) { return nil, nil, refused }}
+	nobody := timer(nil)
+	nobody.Connect = func(context.Context) (Manager, func(), error) { return nil, nil, refused }
 	if err := nobody.Start(7, time.Minute); !errors.Is(err, refused) {
 		t.Errorf("error %v", err)
 	}
