@@ -73,6 +73,11 @@ func (p *Plan) persist(wish Wish, files *Files, change *Change) error {
 	}
 	p.resolve(wish.FixConflicts, files.Contents, files.Boot.Conflicts(dropInName, content.Data))
 	p.warnOfReboot(change, files.Boot, values)
+	for _, f := range p.Files {
+		if err := files.Bound[f.Path]; err != nil {
+			return fmt.Errorf("persist: %w", err)
+		}
+	}
 	return nil
 }
 
