@@ -35,6 +35,7 @@ var (
 	seed       = flag.Uint64("seed", 0, "of the random choice; 0 for one of the time")
 	only       = flag.String("only", "", "the scenarios whose name contains this")
 	workers    = flag.Int("workers", 2, "hosts side by side")
+	program    = flag.String("program", "", "the program under test, by its path; built where there is none")
 	verbose    = flag.Bool("each", false, "print each fault")
 )
 
@@ -52,7 +53,11 @@ func TestMain(m *testing.M) {
 func TestFaults(t *testing.T) {
 	if binary := os.Getenv(binaryEnv); binary != "" {
 		mountHost(t)
-		newBench(t, binary).run()
+		b := newBench(t, binary)
+		if *only == "" && *manyFaults+*manyKills == 0 {
+			b.tryNamed()
+		}
+		b.run()
 		return
 	}
 	if os.Geteuid() != 0 {
@@ -73,6 +78,9 @@ func TestFaults(t *testing.T) {
 
 func build(t *testing.T) string {
 	t.Helper()
+	if *program != "" {
+		return *program
+	}
 	binary := filepath.Join(t.TempDir(), "portrange")
 	command := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "portrange/cmd/portrange")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -186,19 +194,33 @@ func (b *bench) run() {
 	started := time.Now()
 	if *manyFaults+*manyKills == 0 {
 		for time.Since(started) < *budget {
-			b.try(b.pick(b.random.IntN(3) == 0))
+			b.tryAny(b.random.IntN(3) == 0)
 		}
 	}
 	for done := 0; done < *manyFaults; {
-		done += b.try(b.pick(false))
+		done += b.tryAny(false)
 	}
 	for done := 0; done < *manyKills; {
-		done += b.try(b.pick(true))
+		done += b.tryAny(true)
 	}
 	b.t.Logf("seed %d: %d failing calls, %d of them and all later ones, %d kills; %d not reached; %v", *seed,
 		b.counts["fail"], b.counts["later"], b.counts["kill"], b.counts["not reached"], time.Since(started).Round(time.Second))
 	if left := leftTemporary(); len(left) > 0 {
 		b.t.Errorf("left behind: %q", left)
+	}
+}
+
+// tryNamed plays what was found to do harm.
+func (b *bench) tryNamed() {
+	for _, n := range named() {
+		n.fault.scenario = slices.IndexFunc(b.all, func(s scenario) bool { return s.name == n.scenario })
+		reached, said := b.try(n.fault)
+		if reached == 0 {
+			b.t.Errorf("%s, %v: not reached", n.scenario, n.fault)
+		}
+		if !strings.Contains(said, n.said) {
+			b.t.Errorf("%s, %v: %q is not said, but %s", n.scenario, n.fault, n.said, lastLine(said))
+		}
 	}
 }
 
@@ -235,8 +257,14 @@ func matters(key string) bool {
 	return false
 }
 
-// try plays a scenario with a fault, and reports 1 if the place was reached.
-func (b *bench) try(f fault) int {
+func (b *bench) tryAny(kill bool) int {
+	reached, _ := b.try(b.pick(kill))
+	return reached
+}
+
+// try plays a scenario with a fault, and reports 1 if the place was reached, and
+// what was said.
+func (b *bench) try(f fault) (int, string) {
 	b.t.Helper()
 	n, reached := 0, false
 	o := b.play(f.scenario, func(c Call) Action {
@@ -255,7 +283,7 @@ func (b *bench) try(f fault) int {
 	}
 	if !reached {
 		b.counts["not reached"]++
-		return 0
+		return 0, ""
 	}
 	switch {
 	case f.kill:
@@ -271,7 +299,7 @@ func (b *bench) try(f fault) int {
 		b.t.Errorf("%s, %v: %s\n  exit code %d, journal %s: %s\n  undo %d: %s", name, f, strings.Join(wrong, "; "), o.Exit, o.State,
 			lastLine(o.Said), o.UndoExit, lastLine(o.UndoSaid))
 	}
-	return 1
+	return 1, o.Said
 }
 
 func lastLine(text string) string {
