@@ -16,8 +16,9 @@ import (
 // Apply carries out a plan. With a positive within, the change goes back after
 // that time unless it is confirmed, and the files are written on confirmation.
 //
-// Either everything holds when Apply returns, or nothing does and the error
-// says why; should taking back fail as well, the error says what holds. It
+// Either everything holds when Apply returns, or nothing does and the error says
+// why. It names what somebody else changed meanwhile, which is kept, and should
+// taking back fail as well, what is not as before. It
 // cannot be interrupted by a context: it takes milliseconds, and stopping half
 // way is what it is there to avoid.
 func (a *Actor) Apply(p *Plan, within time.Duration) (*journal.Entry, error) {

@@ -96,7 +96,7 @@ func runInside(t *testing.T, binary string, seed uint64) {
 	share := func(n int) int { return (n + *workers - 1) / *workers }
 	command := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestFaults$", "-test.v", "-test.count=1", "-test.timeout=12h",
 		fmt.Sprintf("-faults=%d", share(*manyFaults)), fmt.Sprintf("-kills=%d", share(*manyKills)), fmt.Sprintf("-budget=%v", *budget),
-		fmt.Sprintf("-seed=%d", seed), "-only="+*only, fmt.Sprintf("-each=%v", *verbose))
+		fmt.Sprintf("-seed=%d", seed), "-only="+*only, fmt.Sprintf("-test.short=%v", testing.Short()), fmt.Sprintf("-each=%v", *verbose))
 	command.Env = append(os.Environ(), binaryEnv+"="+binary)
 	command.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL,
@@ -186,12 +186,15 @@ func (b *bench) record(i int) {
 	b.calls, b.asked = append(b.calls, calls), append(b.asked, o.After)
 	o.Asked = o.After
 	if wrong := Judge(&o); len(wrong) > 0 {
-		b.t.Fatalf("%s without a fault: %q\n%s", b.all[i].name, wrong, o.Said)
+		b.t.Errorf("%s without a fault: %s", b.all[i].name, strings.Join(wrong, "; "))
 	}
 }
 
 func (b *bench) run() {
 	started := time.Now()
+	if testing.Short() {
+		*budget /= 10
+	}
 	if *manyFaults+*manyKills == 0 {
 		for time.Since(started) < *budget {
 			b.tryAny(b.random.IntN(3) == 0)

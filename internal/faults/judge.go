@@ -91,11 +91,9 @@ func said(o *Outcome, since []string, complain func(string, ...any)) {
 		if len(missing) > 0 {
 			complain("said to hold, and %q do not", missing)
 		}
-	default:
-		for _, name := range since {
-			if !strings.Contains(o.Said, name) {
-				complain("%s is not as before, and was not named", name)
-			}
+	case unsaid(o.Said, missing) != nil: // else it names all that is not as asked for
+		if names := unsaid(o.Said, since); names != nil {
+			complain("%q are not as before, and were not named", names)
 		}
 	}
 	if o.Exit != exitOK && strings.TrimSpace(o.Said) == "" {
@@ -115,6 +113,17 @@ func undone(o *Outcome, complain func(string, ...any)) {
 	if o.EndState == "begun" || o.EndState == "waiting" {
 		complain("after undo the journal says %s", o.EndState)
 	}
+}
+
+// unsaid are the names that a text does not have.
+func unsaid(text string, names []string) []string {
+	var none []string
+	for _, name := range names {
+		if !strings.Contains(text, name) {
+			none = append(none, name)
+		}
+	}
+	return none
 }
 
 func says(text string, phrases []string) bool {

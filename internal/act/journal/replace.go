@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,22 +104,25 @@ func remove(path string) error {
 // content: one of several names of it, where the others would keep the old one,
 // a link, a signed file, or one that may not be changed. It says what to do.
 func Replaceable(path string) error {
-	var stat unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &stat)
+	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return &fs.PathError{Op: "statx", Path: path, Err: err}
-	case stat.Mode&unix.S_IFMT == unix.S_IFLNK:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
 		return fmt.Errorf("%s is a symbolic link, which a file would take the place of; replace it by a file of its own", path)
-	case stat.Mode&unix.S_IFMT != unix.S_IFREG:
+	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file; move it away", path)
-	case stat.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0:
-		return fmt.Errorf("%s may not be changed: it is immutable or append-only, see lsattr(1); chattr -i -a lets go of it", path)
-	case stat.Nlink > 1:
+	}
+	if stat, is := info.Sys().(*syscall.Stat_t); is && stat.Nlink > 1 {
 		return fmt.Errorf("%s has %d names (hard links), and the others would keep the old text; "+
 			"make it a file of its own, as with cp -p and mv, or change it by hand", path, stat.Nlink)
+	}
+	var stat unix.Statx_t // not on kernels before 4.11: then the rename tells
+	const locked = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
+	if unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &stat) == nil && stat.Attributes&locked != 0 {
+		return fmt.Errorf("%s may not be changed: it is immutable or append-only, see lsattr(1); chattr -i -a lets go of it", path)
 	}
 	return signed(path)
 }
