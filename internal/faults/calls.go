@@ -46,6 +46,7 @@ var caught = map[int32]struct {
 // Call is a system call about to be made.
 type Call struct {
 	PID  int    // the process that makes it, not the thread
+	Left bool   // it is one that the command started, and may have left behind
 	Name string // openat
 	// Path is the file it is about, empty for none. Numbers of processes, of
 	// descriptors and of namespaces in it are replaced by N, so that it is the same

@@ -177,7 +177,9 @@ func (b *bench) record(i int) {
 	b.t.Helper()
 	calls := map[string]int{}
 	o := b.play(i, func(c Call) Action {
-		calls[c.Key()]++
+		if c.Left == b.all[i].clock {
+			calls[c.Key()]++
+		}
 		return Action{}
 	})
 	if o.Exit != exitOK {
@@ -231,6 +233,9 @@ func (b *bench) tryNamed() {
 func (b *bench) pick(kill bool) fault {
 	for {
 		f := fault{scenario: b.random.IntN(len(b.all)), kill: kill}
+		if b.all[f.scenario].clock && *only == "" && b.random.IntN(5) > 0 {
+			continue // each takes seconds
+		}
 		keys := slices.Sorted(maps.Keys(b.calls[f.scenario]))
 		f.key = keys[b.random.IntN(len(keys))]
 		if !matters(f.key) && b.random.IntN(20) > 0 {
@@ -269,9 +274,9 @@ func (b *bench) tryAny(kill bool) int {
 // what was said.
 func (b *bench) try(f fault) (int, string) {
 	b.t.Helper()
-	n, reached := 0, false
+	n, reached, clock, started := 0, false, b.all[f.scenario].clock, time.Now()
 	o := b.play(f.scenario, func(c Call) Action {
-		if c.Key() != f.key {
+		if c.Key() != f.key || c.Left != clock || clock && time.Since(started) > unconfirmed+faulty {
 			return Action{}
 		}
 		if n++; n != f.nth && !(f.later && n > f.nth) {
@@ -297,7 +302,7 @@ func (b *bench) try(f fault) (int, string) {
 	default:
 		b.counts["fail"]++
 	}
-	o.Asked = b.asked[f.scenario]
+	o.Asked, o.Late = b.asked[f.scenario], o.Late && !f.kill // nobody is left to do it
 	if wrong := Judge(&o); len(wrong) > 0 {
 		b.t.Errorf("%s, %v: %s\n  exit code %d, journal %s: %s\n  undo %d: %s", name, f, strings.Join(wrong, "; "), o.Exit, o.State,
 			lastLine(o.Said), o.UndoExit, lastLine(o.UndoSaid))
@@ -330,7 +335,12 @@ func (b *bench) play(i int, decide func(Call) Action) Outcome {
 	}
 	o.After, o.State = look(b.t), newest(b.t)
 	back := len(differences(o.Start, o.After)) == 0
-	if o.Undone = !back || o.State != "done" && o.State != "reverted" && o.State != ""; o.Undone {
+	if s.clock && o.Exit == exitOK {
+		o.Late = !b.awaitClock(&o, supervisor)
+	}
+	if s.clock && o.Exit == exitOK && !o.Late {
+		o.Undone = true // by the clock
+	} else if o.Undone = !back || o.State != "done" && o.State != "reverted" && o.State != ""; o.Undone {
 		o.UndoExit, o.UndoSaid = b.plain([]string{"undo", "--yes"})
 		o.End, o.EndState = look(b.t), newest(b.t)
 	}
@@ -339,6 +349,26 @@ func (b *bench) play(i int, decide func(Call) Action) Outcome {
 	}
 	endOthers()
 	return o
+}
+
+// awaitClock waits until the change has gone back, and reports whether it has
+// before the time is over or its clock has ended.
+func (b *bench) awaitClock(o *Outcome, supervisor *Supervisor) bool {
+	ended := false
+	for end := time.Now().Add(unconfirmed + faulty + patience); ; time.Sleep(50 * time.Millisecond) {
+		o.End, o.EndState = look(b.t), newest(b.t)
+		switch {
+		case o.EndState == "reverted" && len(differences(o.Start, o.End)) == 0:
+			return true
+		case ended || time.Now().After(end):
+			return false
+		}
+		select {
+		case <-supervisor.Done():
+			ended = true // a last look
+		default:
+		}
+	}
 }
 
 // half reports whether a list of reserved ports has no port but those of the

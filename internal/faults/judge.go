@@ -24,6 +24,8 @@ type Outcome struct {
 	Killed bool // before it ended by itself
 	Exit   int
 	Said   string // on both streams
+	// Late is set where the change was to go back by itself, and did not.
+	Late bool
 	// State is that of the newest entry of the journal after the command, empty for
 	// none.
 	State string
@@ -65,6 +67,9 @@ func Judge(o *Outcome) []string {
 	}
 	if !o.Killed {
 		said(o, since, complain)
+	}
+	if o.Late {
+		complain("it did not go back in time")
 	}
 	if o.Undone {
 		undone(o, complain)

@@ -52,6 +52,7 @@ func TestJudgeFindsWhatIsWrong(t *testing.T) {
 		"somebody's file gone":  {func(o *Outcome) { o.Before[aFile+"~"], o.Asked[aFile+"~"] = "x", "x"; o.Killed = true }, "neither as before"},
 		"begun and exit 0":      {func(o *Outcome) { o.State = "begun" }, "the journal says begun"},
 		"not a word":            {func(o *Outcome) { o.After = o.Before; failed(o, " \n") }, "without a word"},
+		"late":                  {func(o *Outcome) { o.Late = true }, "did not go back"},
 		"undo fails":            {func(o *Outcome) { o.UndoExit = exitFailure }, "undo: exit code 2"},
 		"undo leaves something": {func(o *Outcome) { o.End = half(aRange) }, "after undo"},
 		"undo leaves it open":   {func(o *Outcome) { o.EndState = "waiting" }, "the journal says waiting"},

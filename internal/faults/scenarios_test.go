@@ -6,8 +6,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
+)
+
+// unconfirmed is when the clock strikes, faulty how long at most its calls fail
+// after that, and patience how long it may take then.
+const (
+	unconfirmed = time.Second
+	faulty      = 2 * time.Second
+	patience    = 15 * time.Second
 )
 
 // scenario is a command and what comes before it.
@@ -16,6 +25,8 @@ type scenario struct {
 	reserved string // at the start
 	before   [][]string
 	command  []string
+	// clock says that faults are those of the process that is to take the change back.
+	clock bool
 }
 
 // Lists of reserved ports that take several writes, the second one with every
@@ -34,22 +45,24 @@ func scenarios() []scenario {
 	set := change("set", "15000", "64001")
 	persist := append(slices.Clone(set), "--persist", "--fix-conflicts")
 	wait := append(slices.Clone(persist), "--confirm", "1h")
+	soon := append(slices.Clone(set), "--reserve", "--persist", "--confirm", unconfirmed.String())
 	long, longer := longList(4), longList(2)
 	start := settings[aList]
 	return []scenario{
-		{"set", start, nil, set},
-		{"set --persist", start, nil, persist},
-		{"set --json", start, nil, append(slices.Clone(persist), "--json")},
-		{"reserve", start, nil, change("reserve", "add", "8081", "--persist")},
-		{"reserve long", start, nil, change("reserve", "add", longer, "--persist")},
-		{"reserve longer", long, nil, change("reserve", "add", longer)},
-		{"reserve less", longer, nil, change("reserve", "remove", long)},
-		{"undo", start, [][]string{persist}, undo},
-		{"undo long", start, [][]string{change("reserve", "add", longer, "--persist")}, undo},
-		{"undo less", longer, [][]string{change("reserve", "remove", long)}, undo},
-		{"set --confirm", start, nil, wait},
-		{"undo waiting", start, [][]string{wait}, undo},
-		{"confirm", start, [][]string{wait}, []string{"confirm"}},
+		{"set", start, nil, set, false},
+		{"set --persist", start, nil, persist, false},
+		{"set --json", start, nil, append(slices.Clone(persist), "--json"), false},
+		{"reserve", start, nil, change("reserve", "add", "8081", "--persist"), false},
+		{"reserve long", start, nil, change("reserve", "add", longer, "--persist"), false},
+		{"reserve longer", long, nil, change("reserve", "add", longer), false},
+		{"reserve less", longer, nil, change("reserve", "remove", long), false},
+		{"undo", start, [][]string{persist}, undo, false},
+		{"undo long", start, [][]string{change("reserve", "add", longer, "--persist")}, undo, false},
+		{"undo less", longer, [][]string{change("reserve", "remove", long)}, undo, false},
+		{"set --confirm", start, nil, wait, false},
+		{"undo waiting", start, [][]string{wait}, undo, false},
+		{"confirm", start, [][]string{wait}, []string{"confirm"}, false},
+		{"clock", start, nil, soon, true},
 	}
 }
 

@@ -121,8 +121,8 @@ func (s *Supervisor) Run(command *exec.Cmd) error {
 	return command.Wait()
 }
 
-// Main is the process of the command itself.
-func (s *Supervisor) Main() int { return s.main }
+// Done is closed once all processes of the command have ended.
+func (s *Supervisor) Done() <-chan struct{} { return s.served }
 
 // Close kills what is left of the command and ends the supervision.
 func (s *Supervisor) Close() error {
@@ -205,6 +205,7 @@ func (s *Supervisor) serve() {
 
 func (s *Supervisor) answer(fd int, n *notification) {
 	call := callOf(n)
+	call.Left = call.PID != s.main
 	s.mu.Lock()
 	if !slices.Contains(s.pids, call.PID) {
 		s.pids = append(s.pids, call.PID)
