@@ -54,7 +54,7 @@ func replaceThrough(temp, path string, content *Content) error {
 }
 
 func rename(temp, path string, content *Content) error {
-	err := write(temp, path, content)
+	err := create(temp, path, content)
 	if err == nil {
 		err = os.Rename(temp, path)
 	}
@@ -64,8 +64,8 @@ func rename(temp, path string, content *Content) error {
 	return err
 }
 
-// write makes a file that nobody else can open before it is what it shall be.
-func write(temp, model string, content *Content) error {
+// create makes a file that nobody else can open before it is what it shall be.
+func create(temp, model string, content *Content) error {
 	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
