@@ -303,6 +303,7 @@ func (b *bench) try(f fault) (int, string) {
 		b.counts["fail"]++
 	}
 	o.Asked, o.Late = b.asked[f.scenario], o.Late && !f.kill // nobody is left to do it
+	o.Mute = f.later && strings.HasSuffix(f.key, outFile)
 	if wrong := Judge(&o); len(wrong) > 0 {
 		b.t.Errorf("%s, %v: %s\n  exit code %d, journal %s: %s\n  undo %d: %s", name, f, strings.Join(wrong, "; "), o.Exit, o.State,
 			lastLine(o.Said), o.UndoExit, lastLine(o.UndoSaid))

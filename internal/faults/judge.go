@@ -22,6 +22,7 @@ type Outcome struct {
 	Half func(name, value string) bool
 
 	Killed bool // before it ended by itself
+	Mute   bool // what it prints is lost
 	Exit   int
 	Said   string // on both streams
 	// Late is set where the change was to go back by itself, and did not.
@@ -65,7 +66,7 @@ func Judge(o *Outcome) []string {
 			complain("%s is %q: neither as before nor as asked for", name, short(value))
 		}
 	}
-	if !o.Killed {
+	if !o.Killed && !o.Mute {
 		said(o, since, complain)
 	}
 	if o.Late {
