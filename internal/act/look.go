@@ -51,7 +51,10 @@ func ReadFiles(root string) (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := &Files{Contents: map[string]*journal.Content{}, Bound: map[string]error{}, Boot: tree, Gaps: tree.Report(nil).Gaps}
+	files := &Files{
+		Contents: map[string]*journal.Content{}, Bound: map[string]error{},
+		Boot: tree, Gaps: tree.Report(nil).Gaps,
+	}
 	system := System{}
 	for _, path := range administrators(root) {
 		content, err := system.ReadFile(filepath.Join(root, path))

@@ -189,7 +189,8 @@ func TestUndoOnAFullDisk(t *testing.T) {
 	}
 	w := &journal.Writer{Journal: journal.Open("/dev/null")} // no file can be made below it
 	err = b.revert(w, &u.Entry, "")
-	if err == nil || !strings.Contains(err.Error(), "change 1 (set 15000 64001) is taken back, but cannot be noted as such") {
+	if err == nil ||
+		!strings.Contains(err.Error(), "change 1 (set 15000 64001) is taken back, but cannot be noted as such") {
 		t.Errorf("error %v", err)
 	}
 	b.holds(narrow, "")

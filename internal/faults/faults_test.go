@@ -94,12 +94,15 @@ func build(t *testing.T) string {
 func runInside(t *testing.T, binary string, seed uint64) {
 	t.Helper()
 	share := func(n int) int { return (n + *workers - 1) / *workers }
-	command := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestFaults$", "-test.v", "-test.count=1", "-test.timeout=12h",
-		fmt.Sprintf("-faults=%d", share(*manyFaults)), fmt.Sprintf("-kills=%d", share(*manyKills)), fmt.Sprintf("-budget=%v", *budget),
-		fmt.Sprintf("-seed=%d", seed), "-only="+*only, fmt.Sprintf("-test.short=%v", testing.Short()), fmt.Sprintf("-each=%v", *verbose))
+	command := exec.CommandContext(t.Context(), "/proc/self/exe",
+		"-test.run=^TestFaults$", "-test.v", "-test.count=1", "-test.timeout=12h",
+		fmt.Sprintf("-test.short=%v", testing.Short()), fmt.Sprintf("-budget=%v", *budget),
+		fmt.Sprintf("-faults=%d", share(*manyFaults)), fmt.Sprintf("-kills=%d", share(*manyKills)),
+		fmt.Sprintf("-seed=%d", seed), "-only="+*only, fmt.Sprintf("-each=%v", *verbose))
 	command.Env = append(os.Environ(), binaryEnv+"="+binary)
 	command.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL,
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Unshareflags: syscall.CLONE_NEWNS,
+		Pdeathsig: syscall.SIGKILL,
 	}
 	out, err := command.CombinedOutput()
 	for line := range strings.Lines(string(out)) {
@@ -143,8 +146,8 @@ func (f fault) String() string {
 // errnos are what a call may fail with: not what says that something is not there,
 // or that a call is unknown, which would be a lie and no fault.
 var errnos = []unix.Errno{
-	unix.EIO, unix.ENOMEM, unix.ENOSPC, unix.EACCES, unix.EPERM, unix.EROFS, unix.EMFILE, unix.ENFILE, unix.ESTALE, unix.EDQUOT, unix.EBUSY,
-	unix.EINTR, unix.EAGAIN,
+	unix.EIO, unix.ENOMEM, unix.ENOSPC, unix.EACCES, unix.EPERM, unix.EROFS, unix.EMFILE, unix.ENFILE, unix.ESTALE,
+	unix.EDQUOT, unix.EBUSY, unix.EINTR, unix.EAGAIN,
 }
 
 // bench is a host with the program under test.
@@ -160,7 +163,9 @@ type bench struct {
 }
 
 func newBench(t *testing.T, binary string) *bench {
-	b := &bench{t: t, binary: binary, random: rand.New(rand.NewPCG(*seed, 0)), seen: map[fault]bool{}, counts: map[string]int{}}
+	b := &bench{
+		t: t, binary: binary, random: rand.New(rand.NewPCG(*seed, 0)), seen: map[fault]bool{}, counts: map[string]int{},
+	}
 	for _, s := range scenarios() {
 		if strings.Contains(s.name, *only) {
 			b.all = append(b.all, s)
@@ -208,8 +213,9 @@ func (b *bench) run() {
 	for done := 0; done < *manyKills; {
 		done += b.tryAny(true)
 	}
-	b.t.Logf("seed %d: %d failing calls, %d of them and all later ones, %d kills; %d not reached; %v", *seed,
-		b.counts["fail"], b.counts["later"], b.counts["kill"], b.counts["not reached"], time.Since(started).Round(time.Second))
+	n := b.counts
+	b.t.Logf("seed %d: %d failing calls, %d of them and all later ones, %d kills; %d not reached; %v",
+		*seed, n["fail"], n["later"], n["kill"], n["not reached"], time.Since(started).Round(time.Second))
 	if left := leftTemporary(); len(left) > 0 {
 		b.t.Errorf("left behind: %q", left)
 	}
@@ -305,8 +311,8 @@ func (b *bench) try(f fault) (int, string) {
 	o.Asked, o.Late = b.asked[f.scenario], o.Late && !f.kill // nobody is left to do it
 	o.Mute = f.later && strings.HasSuffix(f.key, outFile)
 	if wrong := Judge(&o); len(wrong) > 0 {
-		b.t.Errorf("%s, %v: %s\n  exit code %d, journal %s: %s\n  undo %d: %s", name, f, strings.Join(wrong, "; "), o.Exit, o.State,
-			lastLine(o.Said), o.UndoExit, lastLine(o.UndoSaid))
+		b.t.Errorf("%s, %v: %s\n  exit code %d, journal %s: %s\n  undo %d: %s", name, f, strings.Join(wrong, "; "),
+			o.Exit, o.State, lastLine(o.Said), o.UndoExit, lastLine(o.UndoSaid))
 	}
 	return 1, o.Said
 }

@@ -46,8 +46,10 @@ const (
 // What the program says about a change that failed: that nothing of it holds, or
 // that all of it does.
 var (
-	nothingHolds = []string{"as it was before", "nothing was changed", "Nothing was changed", "not confirmed: the running values"}
-	allHolds     = []string{"is applied", "is taken back", "is confirmed"}
+	nothingHolds = []string{
+		"as it was before", "nothing was changed", "Nothing was changed", "not confirmed: the running values",
+	}
+	allHolds = []string{"is applied", "is taken back", "is confirmed"}
 )
 
 // Judge lists what does not agree. Empty is right.

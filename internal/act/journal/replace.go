@@ -111,7 +111,8 @@ func Replaceable(path string) error {
 	case err != nil:
 		return err
 	case info.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("%s is a symbolic link, which a file would take the place of; replace it by a file of its own", path)
+		return fmt.Errorf("%s is a symbolic link, which a file would take the place of; "+
+			"replace it by a file of its own", path)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file; move it away", path)
 	}
@@ -122,7 +123,8 @@ func Replaceable(path string) error {
 	var stat unix.Statx_t // not on kernels before 4.11: then the rename tells
 	const locked = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
 	if unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &stat) == nil && stat.Attributes&locked != 0 {
-		return fmt.Errorf("%s may not be changed: it is immutable or append-only, see lsattr(1); chattr -i -a lets go of it", path)
+		return fmt.Errorf("%s may not be changed: it is immutable or append-only, see lsattr(1); "+
+			"chattr -i -a lets go of it", path)
 	}
 	return signed(path)
 }
