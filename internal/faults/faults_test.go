@@ -35,6 +35,7 @@ var (
 	seed       = flag.Uint64("seed", 0, "of the random choice; 0 for one of the time")
 	only       = flag.String("only", "", "the scenarios whose name contains this")
 	workers    = flag.Int("workers", 2, "hosts side by side")
+	worker     = flag.Int("worker", 0, "which of them this is")
 	program    = flag.String("program", "", "the program under test, by its path; built where there is none")
 	verbose    = flag.Bool("each", false, "print each fault")
 )
@@ -68,10 +69,10 @@ func TestFaults(t *testing.T) {
 	if first == 0 {
 		first = uint64(time.Now().UnixNano())
 	}
-	for worker := range *workers {
-		t.Run(fmt.Sprint(worker), func(t *testing.T) {
+	for i := range *workers {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			runInside(t, binary, first+uint64(worker))
+			runInside(t, binary, first, i)
 		})
 	}
 }
@@ -91,14 +92,15 @@ func build(t *testing.T) string {
 }
 
 // runInside runs the test again as the first process of a host.
-func runInside(t *testing.T, binary string, seed uint64) {
+func runInside(t *testing.T, binary string, seed uint64, i int) {
 	t.Helper()
 	share := func(n int) int { return (n + *workers - 1) / *workers }
 	command := exec.CommandContext(t.Context(), "/proc/self/exe",
 		"-test.run=^TestFaults$", "-test.v", "-test.count=1", "-test.timeout=12h",
 		fmt.Sprintf("-test.short=%v", testing.Short()), fmt.Sprintf("-budget=%v", *budget),
 		fmt.Sprintf("-faults=%d", share(*manyFaults)), fmt.Sprintf("-kills=%d", share(*manyKills)),
-		fmt.Sprintf("-seed=%d", seed), "-only="+*only, fmt.Sprintf("-each=%v", *verbose))
+		fmt.Sprintf("-seed=%d", seed), fmt.Sprintf("-workers=%d", *workers), fmt.Sprintf("-worker=%d", i),
+		"-only="+*only, fmt.Sprintf("-each=%v", *verbose))
 	command.Env = append(os.Environ(), binaryEnv+"="+binary)
 	command.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Unshareflags: syscall.CLONE_NEWNS,
@@ -106,20 +108,15 @@ func runInside(t *testing.T, binary string, seed uint64) {
 	}
 	out, err := command.CombinedOutput()
 	for line := range strings.Lines(string(out)) {
-		if _, said, found := strings.Cut(line, "_test.go:"); found || err != nil {
-			t.Log(strings.TrimRight(said, "\n") + strings.Repeat(strings.TrimRight(line, "\n"), btoi(!found)))
+		if _, said, found := strings.Cut(line, "_test.go:"); found {
+			t.Log(strings.TrimSpace(said))
+		} else if err != nil {
+			t.Log(strings.TrimRight(line, "\n"))
 		}
 	}
 	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestFaults")) {
 		t.Errorf("inside: %v", err)
 	}
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // fault is a call that fails or is the program's last.
@@ -164,7 +161,7 @@ type bench struct {
 
 func newBench(t *testing.T, binary string) *bench {
 	b := &bench{
-		t: t, binary: binary, random: rand.New(rand.NewPCG(*seed, 0)), seen: map[fault]bool{}, counts: map[string]int{},
+		t: t, binary: binary, random: rand.New(rand.NewPCG(*seed, uint64(*worker))), seen: map[fault]bool{}, counts: map[string]int{},
 	}
 	for _, s := range scenarios() {
 		if strings.Contains(s.name, *only) {
@@ -214,8 +211,8 @@ func (b *bench) run() {
 		done += b.tryAny(true)
 	}
 	n := b.counts
-	b.t.Logf("seed %d: %d failing calls, %d of them and all later ones, %d kills; %d not reached; %v",
-		*seed, n["fail"], n["later"], n["kill"], n["not reached"], time.Since(started).Round(time.Second))
+	b.t.Logf("seed %d, host %d: %d failing calls, %d of them and all later ones, %d kills; %d not reached; %v",
+		*seed, *worker, n["fail"], n["later"], n["kill"], n["not reached"], time.Since(started).Round(time.Second))
 	if left := leftTemporary(); len(left) > 0 {
 		b.t.Errorf("left behind: %q", left)
 	}
@@ -223,7 +220,10 @@ func (b *bench) run() {
 
 // tryNamed plays what was found to do harm.
 func (b *bench) tryNamed() {
-	for _, n := range named() {
+	for i, n := range named() {
+		if i%*workers != *worker {
+			continue
+		}
 		n.fault.scenario = slices.IndexFunc(b.all, func(s scenario) bool { return s.name == n.scenario })
 		reached, said := b.try(n.fault)
 		if reached == 0 {
