@@ -24,7 +24,7 @@ import (
 
 // Environment variables that tell a copy of the test program what it is.
 const (
-	launchEnv = "PORTRANGE_TEST_LAUNCH" // to become the program under test
+	launchEnv = "PORTRANGE_TEST_LAUNCH" // to become the program under test; which calls are caught
 	binaryEnv = "PORTRANGE_TEST_BINARY" // on a host of its own, with this program under test
 )
 
@@ -41,9 +41,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(launchEnv) != "" {
+	if names := os.Getenv(launchEnv); names != "" {
 		os.Unsetenv(launchEnv)
-		fmt.Fprintln(os.Stderr, Launch(os.Args[1:]))
+		fmt.Fprintln(os.Stderr, Launch(strings.Fields(names), os.Args[1:]))
 		os.Exit(126)
 	}
 	os.Exit(m.Run())
@@ -178,7 +178,7 @@ func newBench(t *testing.T, binary string) *bench {
 func (b *bench) record(i int) {
 	b.t.Helper()
 	calls := map[string]int{}
-	o := b.play(i, func(c Call) Action {
+	o := b.play(i, " ", func(c Call) Action {
 		if c.Left == b.all[i].clock {
 			calls[c.Key()]++
 		}
@@ -281,7 +281,7 @@ func (b *bench) tryAny(kill bool) int {
 func (b *bench) try(f fault) (int, string) {
 	b.t.Helper()
 	n, reached, clock, started := 0, false, b.all[f.scenario].clock, time.Now()
-	o := b.play(f.scenario, func(c Call) Action {
+	o := b.play(f.scenario, strings.Fields(f.key)[0], func(c Call) Action {
 		if c.Key() != f.key || c.Left != clock || clock && time.Since(started) > unconfirmed+faulty {
 			return Action{}
 		}
@@ -322,8 +322,9 @@ func lastLine(text string) string {
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
-// play runs a scenario from a fresh start, and then undo.
-func (b *bench) play(i int, decide func(Call) Action) Outcome {
+// play runs a scenario from a fresh start, and then undo. names are the calls to be
+// decided about, a blank for all.
+func (b *bench) play(i int, names string, decide func(Call) Action) Outcome {
 	b.t.Helper()
 	s := &b.all[i]
 	reset(b.t, s.reserved)
@@ -336,7 +337,7 @@ func (b *bench) play(i int, decide func(Call) Action) Outcome {
 	o.Before = look(b.t)
 	supervisor := &Supervisor{Decide: decide}
 	var err error
-	o.Exit, o.Killed, o.Said, err = b.execute(s.command, supervisor)
+	o.Exit, o.Killed, o.Said, err = b.execute(s.command, names, supervisor)
 	if err != nil {
 		b.t.Fatalf("%s: %v", s.name, err)
 	}
@@ -393,7 +394,9 @@ func (b *bench) half(s *scenario) func(name, value string) bool {
 const outFile = runDir + "/faults-out"
 
 // execute runs the program, supervised or not.
-func (b *bench) execute(words []string, supervisor *Supervisor) (exit int, killed bool, said string, err error) {
+func (b *bench) execute(
+	words []string, names string, supervisor *Supervisor,
+) (exit int, killed bool, said string, err error) {
 	out, err := os.Create(outFile)
 	if err != nil {
 		return 0, false, "", err
@@ -404,7 +407,7 @@ func (b *bench) execute(words []string, supervisor *Supervisor) (exit int, kille
 	command := exec.CommandContext(ctx, b.binary, words...)
 	if supervisor != nil {
 		command = exec.CommandContext(ctx, "/proc/self/exe", append([]string{b.binary}, words...)...)
-		command.Env = append(os.Environ(), launchEnv+"=1")
+		command.Env = append(os.Environ(), launchEnv+"="+names)
 	}
 	command.Stdout, command.Stderr = out, out
 	if supervisor != nil {
@@ -426,7 +429,7 @@ func (b *bench) execute(words []string, supervisor *Supervisor) (exit int, kille
 
 func (b *bench) plain(words []string) (int, string) {
 	b.t.Helper()
-	exit, killed, said, err := b.execute(words, nil)
+	exit, killed, said, err := b.execute(words, "", nil)
 	if err != nil || killed {
 		b.t.Fatalf("%q: %v, killed %v", words, err, killed)
 	}
