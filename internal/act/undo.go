@@ -97,9 +97,11 @@ func (a *Actor) revert(w *journal.Writer, e *journal.Entry, note string) error {
 		_ = w.Update(e)
 		return err
 	}
+	was := e.State
 	e.State, e.Note = journal.Reverted, note+keptNote(m.kept)
 	if err := w.Update(e); err != nil {
-		return fmt.Errorf("%s is taken back, but that could not be noted: %w", e.Title(), err)
+		return fmt.Errorf("%s is taken back, but cannot be noted as such, and counts as %s until "+
+			"`portrange undo` is run again: %w", e.Title(), was, err)
 	}
 	if e.Deadline != nil {
 		a.Clock.Stop(e.ID)
