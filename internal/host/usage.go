@@ -187,7 +187,7 @@ func (u *Usage) addConnected(b *Buckets, s *port.Socket, p uint16) {
 	switch {
 	case s.Hold == port.BindHeld:
 		b.addBound(s.Tuple(), p)
-		if u.shareable != nil && u.shareable.Contains(p) && (s.Reuse || s.Blind) && !(s.Mini && s.Stamped) {
+		if u.shareable != nil && u.shareable.Contains(p) && s.Reuse && !(s.Mini && s.Stamped) {
 			u.addBinding(s.Tuple(), p)
 		}
 	case !b.BindHeld.Contains(p): // else no pool has the port, whoever is on it

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"net/netip"
+	"slices"
 
 	"portrange/internal/host"
 	"portrange/internal/port"
@@ -35,47 +36,9 @@ func LeftBound(ns *host.Namespace, asker *Asker, way Way) LocalPool {
 	return pool
 }
 
-// share counts what sockets that share ports may connect to. bind() takes a port
-// that is free first. Then it takes one of those that may be shared, in the first
-// pass in which there is any, wherever it comes by first: at random.
+// share counts what sockets that share ports may connect to.
 func (r *rules) share(pool *LocalPool, m *meeting, way Way) {
-	strict := *m
-	strict.relaxed = false
-	shareable, _ := r.taken(&strict)
-	free := r.open.Clone()
-	free.Subtract(shareable)
-	taken, _ := r.taken(m)
-	shareable.Subtract(taken)
-
-	in := r.bindPass(m.Asker)
-	alone := steps(free, m.Barred, in)
-	shared := r.sharedSteps(shareable, m, way, in)
-	if m.sharesWithItself() { // its own ports are found again
-		for i := range shared {
-			if alone[i].good+shared[i].good > 0 {
-				shared[i].stuck++
-			}
-		}
-	}
-	pool.ErrorBound = max(pool.ErrorBound, r.parityBound(m.Asker, free.Contains))
-	pool.Endless, pool.PerhapsEndless = false, false
-	pool.Shared = reached(append(alone, shared...)) - reached(alone)
-	pool.Left = free.Len() + pool.Shared
-	pool.Used = pool.Size - pool.Left
-	pool.Remote = way.Remote.String()
-	pool.bar(alone)
-	if pool.Shared > 0 {
-		pool.fewer(pool.Shared, DoubtShared)
-	}
-}
-
-// sharedSteps are the passes over ports that others have. A port on which its tuple
-// is taken is stuck.
-func (r *rules) sharedSteps(shareable *port.Set, m *meeting, way Way, in pass) []step {
 	blocked := &port.Set{}
-	if m.Barred != nil {
-		blocked.Union(m.Barred)
-	}
 	for _, source := range way.Sources {
 		tuple := port.Tuple{Proto: port.TCP, Local: source, Remote: way.Remote, Device: m.Device}
 		for _, same := range r.sameTuples(tuple) {
@@ -85,7 +48,54 @@ func (r *rules) sharedSteps(shareable *port.Set, m *meeting, way Way, in pass) [
 		}
 		r.met(tuple).addLasting(blocked)
 	}
-	return steps(shareable, blocked, in)
+	found := r.autobind(m, blocked)
+	if m.sharesWithItself() {
+		found.findOwn()
+	}
+	pool.Endless, pool.PerhapsEndless = false, false
+	pool.ErrorBound = max(pool.ErrorBound, r.parityBound(m.Asker, found.free.Contains))
+	pool.Shared = reached(slices.Concat(found.alone, found.shared)) - reached(found.alone)
+	pool.Left = found.free.Len() + pool.Shared
+	pool.Used = pool.Size - pool.Left
+	pool.Remote = way.Remote.String()
+	pool.bar(found.alone)
+	if pool.Shared > 0 {
+		pool.fewer(pool.Shared, DoubtShared)
+	}
+}
+
+// autobind is the search of bind() with ip_autobind_reuse. It takes a port that is
+// free first. Then it takes one of those that may be shared, in the first pass in
+// which there is any, wherever it comes by first: at random.
+type autobind struct {
+	free *port.Set
+	// alone are the passes over free ports, shared those over ports that others have.
+	// One on which the tuple is taken is stuck.
+	alone, shared []step
+}
+
+func (r *rules) autobind(m *meeting, blocked *port.Set) autobind {
+	strict := *m
+	strict.relaxed = false
+	shareable, _ := r.taken(&strict)
+	free := r.open.Clone()
+	free.Subtract(shareable)
+	taken, _ := r.taken(m)
+	shareable.Subtract(taken)
+	if m.Barred != nil {
+		blocked.Union(m.Barred)
+	}
+	in := r.bindPass(m.Asker)
+	return autobind{free, steps(free, m.Barred, in), steps(shareable, blocked, in)}
+}
+
+// findOwn has the search find the ports again that it took before.
+func (a *autobind) findOwn() {
+	for i := range a.shared {
+		if a.alone[i].good+a.shared[i].good > 0 {
+			a.shared[i].stuck++
+		}
+	}
 }
 
 // addLasting adds the ports whose tuple nobody takes over that has its port by then:

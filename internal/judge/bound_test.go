@@ -216,3 +216,13 @@ func reusing(ns *host.Namespace) *host.Namespace {
 	ns.Settings.TWReuse = ReuseOn
 	return ns
 }
+
+func TestAutobindHelps(t *testing.T) {
+	for given, want := range map[Autobind]bool{
+		{}: false, {Gain: 0, Tried: 0}: false, {Gain: 1, Tried: 2}: true, {Gain: 1, Tried: 3}: false, {Gain: 3, Tried: 3}: true,
+	} {
+		if given.Helps() != want {
+			t.Errorf("%+v: %v", given, !want)
+		}
+	}
+}
