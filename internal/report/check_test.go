@@ -5,11 +5,13 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/report"
+	"portrange/internal/rules"
 )
 
 func thresholds(t *testing.T, warning, critical string) judge.Thresholds {
@@ -86,6 +88,30 @@ func TestCheckLine(t *testing.T) {
 		}
 		if tt.without != "" && strings.Contains(got, tt.without) {
 			t.Errorf("%s: %q contains %q", tt.name, got, tt.without)
+		}
+	}
+}
+
+// TestCheckTellsOfOwnChanges: an overdue one is a warning at least, one that waits
+// is nobody's business.
+func TestCheckTellsOfOwnChanges(t *testing.T) {
+	at := time.Date(2026, 11, 22, 20, 43, 44, 0, time.UTC)
+	overdue := []finding.Finding{rules.ChangeOverdue("change 7", "set 1 2", at)}
+	fine := []judge.Strain{strain(20000, finding.Info)}
+	for _, tt := range []checkCase{
+		{"fine so far", report.NewCheck(fine, true, false, overdue, nil), 1, []string{"PORTRANGE WARNING: 20,000 ports", "; change 7, portrange set 1 2 should have gone back at 2026-11-22 20:43:44 UTC"}, ""},
+		{"partly read", report.NewCheck(fine, true, true, overdue, nil), 1, []string{"; change 7, "}, ""},
+		{"critical", report.NewCheck([]judge.Strain{strain(0, finding.Critical)}, true, false, overdue, nil), 2, []string{"CRITICAL", "; change 7, "}, ""},
+		{"waits", report.NewCheck(fine, true, false, []finding.Finding{rules.ChangeWaits("change 7", "set 1 2", at)}, nil), 0, nil, "change 7"},
+	} {
+		got := line(t, tt.check)
+		if tt.check.ExitCode != tt.code || tt.without != "" && strings.Contains(got, tt.without) {
+			t.Errorf("%s: exit code %d, %q", tt.name, tt.check.ExitCode, got)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %q does not contain %q", tt.name, got, want)
+			}
 		}
 	}
 }

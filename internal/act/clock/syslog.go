@@ -10,20 +10,23 @@ import (
 // syslogSocket is where the system's log listens: journald or a syslogd.
 const syslogSocket = "/dev/log"
 
+// logPatience is how long the log may take: one that takes nothing more must not
+// hold up a clock, as it would through package log/syslog.
+const logPatience = time.Second
+
 // Syslog tells the system's log, where somebody finds it when no terminal is left.
-// It never blocks for long: a log that takes nothing more must not hold up a clock,
-// which package log/syslog would. The form is that of RFC 3164, without the time.
-func Syslog(message string) {
-	const (
-		priority = 3<<3 | 3 // facility daemon, severity error
-		patience = time.Second
-	)
-	conn, err := net.DialTimeout("unixgram", syslogSocket, patience)
+func Syslog(message string) { tell(syslogSocket, message) }
+
+// tell writes in the form of RFC 3164, without the time. Without a log there is
+// nobody to tell.
+func tell(socket, message string) {
+	const priority = 3<<3 | 3 // facility daemon, severity error
+	conn, err := net.DialTimeout("unixgram", socket, logPatience)
 	if err != nil {
-		return // there is no log, or it is gone
+		return
 	}
 	defer conn.Close()
-	if conn.SetWriteDeadline(time.Now().Add(patience)) == nil {
+	if conn.SetWriteDeadline(time.Now().Add(logPatience)) == nil {
 		_, _ = fmt.Fprintf(conn, "<%d>portrange[%d]: %s", priority, os.Getpid(), message)
 	}
 }
