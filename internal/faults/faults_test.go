@@ -351,6 +351,11 @@ func (b *bench) play(i int, names string, decide func(Call) Action) Outcome {
 	} else if o.Undone = !back || o.State != "done" && o.State != "reverted" && o.State != ""; o.Undone {
 		o.UndoExit, o.UndoSaid = b.plain([]string{"undo", "--yes"})
 		o.End, o.EndState = look(b.t), newest(b.t)
+		for _, path := range leftTemporary() {
+			if o.UndoExit == exitOK { // else nobody has had the journal's lock, who would sweep
+				o.End[path] = "left behind"
+			}
+		}
 	}
 	if err := supervisor.Close(); err != nil {
 		b.t.Fatal(err)

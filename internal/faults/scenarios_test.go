@@ -98,6 +98,7 @@ func named() []struct {
 		{"undo long", fault{key: "newfstatat /proc", nth: 1, errno: unix.EDQUOT, later: true}, "not found, but"},
 		{"set --persist", fails("openat "+other, 1, unix.EIO), "--fix-conflicts"},
 		{"set --persist", fails("renameat "+other, 1, unix.EPERM), "everything is as it was before"},
+		{"set --persist", fault{key: "renameat " + stateDir + "/backup/00000001" + other, nth: 1, kill: true}, ""},
 		{"set --persist", fault{key: "renameat " + other, nth: 1, kill: true}, ""},
 	}
 }
