@@ -15,8 +15,8 @@ import (
 
 const confirmLong = `Keeps a change that was made with --confirm: it does not go back any more, and
 what --persist asked for is written now. Where that fails, the change still
-waits, and goes back in time. A confirmation that was interrupted, by a kill or a
-crash, is finished.`
+waits, and goes back in time. A confirmation that was interrupted, by a kill or
+a crash, is finished.`
 
 func newConfirm(a *app) *cobra.Command {
 	return &cobra.Command{

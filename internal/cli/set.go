@@ -33,8 +33,8 @@ next boot. With --confirm it goes back by itself after that time unless
 portrange confirm is run, or Enter is pressed, also when the terminal or the ssh
 session ends: the clock is a timer of systemd (systemctl list-timers) or, where
 that cannot be had, a process of its own. The file is written only when the
-change is confirmed, so a reboot takes an unconfirmed one back too. Until then no
-other change is made. portrange undo takes back the last change.
+change is confirmed, so a reboot takes an unconfirmed one back too. Until then
+no other change is made. portrange undo takes back the last change.
 
 net.ipv4.ip_unprivileged_port_start is never changed: where it is in the way,
 the error says what to write, and in which order.
