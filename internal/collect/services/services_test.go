@@ -14,6 +14,7 @@ import (
 
 	"portrange/internal/host"
 	"portrange/internal/port"
+	"portrange/internal/rootfs"
 )
 
 // tree writes files, and links whose content begins with "-> ", under a
@@ -39,6 +40,16 @@ func tree(t *testing.T, files map[string]string) string {
 	return root
 }
 
+func opened(t *testing.T, dir string) *rootfs.Root {
+	t.Helper()
+	root, err := rootfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return root
+}
+
 func TestSocketUnits(t *testing.T) {
 	root := tree(t, map[string]string{
 		"etc/systemd/system/over.socket":            "[Socket]\nListenStream=7001\n",
@@ -56,7 +67,7 @@ func TestSocketUnits(t *testing.T) {
 		"usr/lib/systemd/system/long.socket":        "[Socket]\nListenStream=" + strings.Repeat("9", 4096) + "\n",
 	})
 	var gaps host.Gaps
-	units := readUnits(root, &gaps)
+	units := readUnits(opened(t, root), &gaps)
 	if missed := gaps.List(); len(missed) > 0 {
 		t.Errorf("gaps %v", missed)
 	}
@@ -84,7 +95,7 @@ func TestInstalledDaemons(t *testing.T) {
 		"etc/systemd/system/redis.service":           "-> /usr/lib/systemd/system/other.service",
 	})
 	var gaps host.Gaps
-	claims := readUnits(root, &gaps).daemons()
+	claims := readUnits(opened(t, root), &gaps).daemons()
 	if len(gaps.List()) > 0 || len(claims) != 1 || claims[0].Who != "PostgreSQL" || claims[0].Ports.String() != "5432" {
 		t.Fatalf("claims %+v, gaps %v", claims, gaps.List())
 	}
