@@ -49,7 +49,8 @@ func (t *Tree) Conflicts(name string, content []byte) []Conflict {
 // program writes values whole, as systemd does. A range that begins below 1024
 // has no effect alone; what is written counts then.
 func (t *Tree) alone(name string, content []byte) map[string]string {
-	empty := &Tree{lookup: t.lookup, page: t.page, dirs: []directory{{path: dropInDir}}}
+	empty := newTree(t.lookup, t.page)
+	empty.dirs = []directory{{path: dropInDir}}
 	r := runSystemd(empty.with(name, content))
 	values := map[string]string{}
 	for _, c := range r.claims {

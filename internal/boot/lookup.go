@@ -65,7 +65,7 @@ func (l *lookup) at(path string) string {
 
 // maxGlobs bounds what globs cost, in bytes: a short one with braces can stand for
 // more than fits any memory.
-const maxGlobs = 1 << 20
+const maxGlobs = 256 << 10
 
 // afford takes the bytes of a glob off what all may have together.
 func (l *lookup) afford(n int) bool {

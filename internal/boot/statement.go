@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -42,9 +43,14 @@ func (f file) without(line Line) file {
 	return f
 }
 
-// maxStatements bounds how many settings the lines of all files are about, counted
-// for each program that reads them.
-const maxStatements = 1 << 16
+// The bounds of what is taken in of all files, for each program that reads them.
+const (
+	maxStatements = 20_000  // settings that lines are about
+	maxValues     = 4 << 20 // bytes of their values
+)
+
+// taken is how much that is so far.
+type taken struct{ statements, values int }
 
 // understand takes in what a file says.
 func (t *Tree) understand(found rootfs.File) file {
@@ -52,7 +58,7 @@ func (t *Tree) understand(found rootfs.File) file {
 	data := string(found.Data)
 	err := systemdRows(data, func(row row) {
 		if e, ok := systemdEntry(row.text); ok {
-			f.systemd = t.take(f.systemd, &f, row.line, e, t.lookup.systemdTargets)
+			f.systemd = t.take(Systemd, f.systemd, &f, row.line, e, t.lookup.systemdTargets)
 		}
 	})
 	if err != nil {
@@ -60,31 +66,36 @@ func (t *Tree) understand(found rootfs.File) file {
 	}
 	procpsRows(data, func(row row) {
 		if e, ok := procpsEntry(row.text); ok {
-			f.procps = t.take(f.procps, &f, row.line, e, t.lookup.procpsTargets)
+			f.procps = t.take(Procps, f.procps, &f, row.line, e, t.lookup.procpsTargets)
 		}
 		if e, ok := tunedEntry(row.text); ok {
-			f.tuned = t.take(f.tuned, &f, row.line, e, t.lookup.tunedTargets)
+			f.tuned = t.take(Tuned, f.tuned, &f, row.line, e, t.lookup.tunedTargets)
 		}
 	})
 	return f
 }
 
-// take adds a line to a list unless it is about none of the keys, as long as there
-// is room.
-func (t *Tree) take(list []statement, f *file, line int, e entry, find func(key string) ([]target, bool)) []statement {
+// take adds a line to the list of a program unless it is about none of the keys, as
+// long as there is room.
+func (t *Tree) take(
+	p Program, list []statement, f *file, line int, e entry, find func(key string) ([]target, bool),
+) []statement {
 	targets, cheap := find(e.key)
 	s := statement{entry: e, line: line, targets: targets}
+	n := t.taken[p]
+	n.statements, n.values = n.statements+len(targets), n.values+len(targets)*len(e.value)
 	switch {
 	case !cheap:
-		t.stop("globs", f.at(&s), "not expanded: with it, the patterns in keys come to over 1 MiB")
+		t.stop("globs", f.at(&s), fmt.Sprintf("not expanded: with it, the patterns in keys come to over %d KiB", maxGlobs>>10))
 		return list
 	case len(targets) == 0:
 		return list
-	case t.statements >= maxStatements:
-		t.stop("statements", f.at(&s), "not read, nor are others: too many lines are about these settings")
+	case n.statements > maxStatements || n.values > maxValues:
+		t.stop("lines", f.at(&s), fmt.Sprintf("not read, and what follows neither: with it, lines for these settings "+
+			"are over %d or have over %d MiB of values", maxStatements, maxValues>>20))
 		return list
 	}
-	t.statements += len(targets)
+	t.taken[p] = n
 	s.shown = spaced(e.value)
 	return append(list, s)
 }
@@ -93,9 +104,6 @@ func (t *Tree) take(list []statement, f *file, line int, e entry, find func(key 
 func (t *Tree) stop(bound string, line Line, why string) {
 	if t.stopped[bound] {
 		return
-	}
-	if t.stopped == nil {
-		t.stopped = map[string]bool{}
 	}
 	t.stopped[bound] = true
 	t.gap(host.Gap{Part: host.PartBootFiles, Object: line.String(), Why: why})

@@ -42,10 +42,10 @@ type Tree struct {
 	credential file
 	profile    profile
 
-	statements int             // how many there are in all files
-	stopped    map[string]bool // the bounds that were met
-	gaps       []host.Gap
-	unnamed    int // how many gaps there are besides
+	taken   map[Program]taken
+	stopped map[string]bool // the bounds that were met
+	gaps    []host.Gap
+	unnamed int // how many gaps there are besides
 }
 
 // directory is one sysctl.d directory with all its files, in byte order.
@@ -64,7 +64,7 @@ func Read(root string, keys []string) (*Tree, error) {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }()
-	t := &Tree{lookup: newLookup(keys), page: unix.Getpagesize(), program: Procps}
+	t := newTree(newLookup(keys), unix.Getpagesize())
 	masked := r.Link("/etc/systemd/system/systemd-sysctl.service") == "/dev/null"
 	if !masked && (r.Exists("/usr/lib/systemd/systemd-sysctl") || r.Exists("/lib/systemd/systemd-sysctl")) {
 		t.program = Systemd
@@ -94,6 +94,10 @@ func Read(root string, keys []string) (*Tree, error) {
 		t.gap(gap)
 	}
 	return t, nil
+}
+
+func newTree(keys *lookup, page int) *Tree {
+	return &Tree{lookup: keys, page: page, program: Procps, taken: map[Program]taken{}, stopped: map[string]bool{}}
 }
 
 func (t *Tree) readDir(r *rootfs.Root, path string) directory {
@@ -197,7 +201,7 @@ func (t *Tree) mistaken() []file {
 // with is a copy of the tree that has one more drop-in in /etc/sysctl.d.
 func (t *Tree) with(name string, content []byte) *Tree {
 	changed := *t
-	changed.statements = 0 // there is room for it
+	changed.taken = map[Program]taken{} // there is room for it
 	changed.dirs = slices.Clone(t.dirs)
 	path := dropInDir + "/" + name
 	others := slices.DeleteFunc(slices.Clone(t.dirs[0].files), func(f file) bool { return f.path == path })

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"portrange/internal/host"
+	"portrange/internal/port"
 )
 
 // runTuned plays tuned after the program that ran at boot, on the settings that
@@ -14,7 +15,7 @@ import (
 // nothing below /usr is read, globs and a leading dash mean nothing.
 func runTuned(t *Tree, after *kernel) *run {
 	own := *after
-	own.reserved, own.other = after.reserved.Clone(), maps.Clone(after.other)
+	own.reserved, own.spare, own.other = after.reserved.Clone(), &port.Set{}, maps.Clone(after.other)
 	r := newRun(t, &own, writeTuned)
 	for _, u := range t.profile.units {
 		for _, o := range u.pairs {

@@ -67,7 +67,7 @@ type File struct {
 	Target string // the path without links; equal to Path where there are none
 	Data   []byte // the whole content
 	Err    error  // why Data is not there; nil for a file that was read
-	Mode   fs.FileMode
+	Mode   fs.FileMode // its lowest 12 bits are those of stat(2)
 	UID    uint32
 	GID    uint32
 }
@@ -97,7 +97,7 @@ func (r *Root) Read(path string) File {
 		found.Err = err
 		return found
 	}
-	found.Mode, found.UID, found.GID = fs.FileMode(stat.Mode&0o777)|kind(stat.Mode), stat.Uid, stat.Gid
+	found.Mode, found.UID, found.GID = fs.FileMode(stat.Mode&0o7777)|kind(stat.Mode), stat.Uid, stat.Gid
 	switch {
 	case found.Mode.IsRegular():
 		found.Data, found.Err = r.slurp(fd, stat.Size)
