@@ -63,10 +63,10 @@ func (r *Root) Close() error { return unix.Close(r.fd) }
 
 // File is what was found under a path.
 type File struct {
-	Path   string // as it was asked for
-	Target string // the path without links; equal to Path where there are none
-	Data   []byte // the whole content
-	Err    error  // why Data is not there; nil for a file that was read
+	Path   string      // as it was asked for
+	Target string      // the path without links; equal to Path where there are none
+	Data   []byte      // the whole content
+	Err    error       // why Data is not there; nil for a file that was read
 	Mode   fs.FileMode // its lowest 12 bits are those of stat(2)
 	UID    uint32
 	GID    uint32
