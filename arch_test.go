@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"internal/kernel/route":    {"internal/kernel/sysctl"},
 	"internal/kernel/sockdiag": {"internal/kernel/sysctl"},
 	"internal/rootfs":          nil,
+	"internal/passwd":          {"internal/rootfs"},
 	"internal/boot":            {"internal/rootfs"},
 	"internal/collect":         {"internal/kernel/", "internal/boot", "internal/collect/services"},
 	"internal/collect/":        {"internal/rootfs"},
@@ -46,7 +47,7 @@ var arrows = map[string][]string{
 	"internal/report": {"internal/judge", "internal/rules", "internal/capacity", "internal/simulate", "internal/boot", "internal/act",
 		"internal/act/journal", "internal/words"},
 	"internal/cli": {"internal/collect", "internal/judge", "internal/rules", "internal/capacity", "internal/simulate", "internal/figure",
-		"internal/chart", "internal/boot", "internal/act", "internal/act/", "internal/report", "internal/words", "internal/kernel/netns"},
+		"internal/chart", "internal/boot", "internal/act", "internal/act/", "internal/report", "internal/words", "internal/kernel/netns", "internal/passwd"},
 	"cmd/portrange": {"internal/cli"},
 
 	// For tests, benchmarks and packagers; the program itself imports none of them.
