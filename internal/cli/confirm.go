@@ -46,7 +46,11 @@ func newConfirm(a *app) *cobra.Command {
 }
 
 func (a *app) confirm(ctx context.Context, actor *act.Actor, id int) (*journal.Entry, error) {
-	entry, err := actor.Confirm(ctx, id)
+	var entry *journal.Entry
+	err := a.Interrupt.Hold(ctx, func() (err error) {
+		entry, err = actor.Confirm(ctx, id)
+		return err
+	})
 	if err == nil {
 		fmt.Fprintf(a.Err, "Confirmed: %s holds. `portrange undo` takes it back.\n", entry.Title())
 	}

@@ -205,7 +205,11 @@ func (c *changeCommand) decide(
 		doc.Outcome = report.Refused
 		return nil, err
 	}
-	entry, err := actor.Apply(plan, c.within)
+	var entry *journal.Entry
+	err = c.Interrupt.Hold(ctx, func() (err error) {
+		entry, err = actor.Apply(plan, c.within)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
