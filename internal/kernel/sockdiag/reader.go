@@ -104,7 +104,7 @@ type walk struct {
 	// sawIdle is set once an idle bound socket came by.
 	sawIdle bool
 	// tally counts the reading that is under way, nil where none is counted; yielded
-	// are the cookies of the sockets of all of them.
+	// are the cookies of all sockets so far: a dump that is repeated lists them again.
 	tally   *tally
 	yielded map[uint64]struct{}
 }
@@ -167,12 +167,14 @@ func (w *walk) deliver(batch []port.Socket) ([]port.Socket, bool) {
 	return batch, true
 }
 
-// fresh reports whether the socket was not yielded yet, as far as it is counted.
+// fresh reports whether the socket was not yielded yet.
 func (w *walk) fresh(s *port.Socket) bool {
-	if w.tally == nil || s.Cookie == 0 {
+	if s.Cookie == 0 { // the kernel gives one to each socket that it lists
 		return true
 	}
-	w.tally.seen[s.Cookie] = struct{}{}
+	if w.tally != nil {
+		w.tally.seen[s.Cookie] = struct{}{}
+	}
 	before := len(w.yielded)
 	w.yielded[s.Cookie] = struct{}{}
 	return len(w.yielded) > before
