@@ -13,8 +13,11 @@ import (
 	"portrange/internal/port"
 )
 
-// tcpSockets names all TCP sockets.
-const tcpSockets = "tcp sockets"
+// tcpSockets names all TCP sockets, shutSockets those that were shut down.
+const (
+	tcpSockets  = "tcp sockets"
+	shutSockets = "tcp sockets that were shut down"
+)
 
 // Reader reads sockets through sock_diag. It keeps nothing open between two
 // streams and may be used by several goroutines.
@@ -68,6 +71,13 @@ func (r *Reader) Idle(ctx context.Context, gaps *host.Gaps) *host.Stream[port.So
 		}
 		return w.checkIdle()
 	})
+}
+
+// ShutDown yields the TCP sockets in the states that shutdown() and close() alike lead
+// into, on the terms of [Reader.Sockets]. Of those, one that some process still has
+// open has an inode, an orphan has none.
+func (r *Reader) ShutDown(ctx context.Context, gaps *host.Gaps) *host.Stream[port.Socket] {
+	return r.stream(ctx, gaps, func(w *walk) error { return w.serial(tcpQuery(shutSockets, shutDown, nil)) })
 }
 
 func (r *Reader) stream(ctx context.Context, gaps *host.Gaps, ask func(*walk) error) *host.Stream[port.Socket] {
