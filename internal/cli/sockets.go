@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"os/user"
 	"strconv"
 
@@ -97,15 +98,15 @@ func (c *socketsCommand) stream(ctx context.Context, v *view, wanted *filter) er
 	} else {
 		printer = report.NewSocketsText(out, c.netns == collect.AllNamespaces, c.style())
 	}
-	names := map[uint32]string{}
 	var gaps host.Gaps
+	users := users{names: map[uint32]string{}, gaps: &gaps}
 	gaps.Add(v.gaps...)
 	rows := v.Rows(ctx, v.targets, &gaps)
 	for row := range rows.All() {
 		if !wanted.pass(&row) {
 			continue
 		}
-		if err := printer.Write(socketDocument(&row, names)); err != nil {
+		if err := printer.Write(socketDocument(&row, users)); err != nil {
 			return err
 		}
 	}
@@ -117,9 +118,7 @@ func (c *socketsCommand) stream(ctx context.Context, v *view, wanted *filter) er
 	return errors.Join(printer.Close(missed), out.Flush())
 }
 
-// socketDocument takes the names of users from names, and puts those there that it
-// has to look up.
-func socketDocument(row *collect.Row, names map[uint32]string) *report.Socket {
+func socketDocument(row *collect.Row, users users) *report.Socket {
 	s := &row.Socket
 	document := &report.Socket{
 		NetNS: row.Namespace.ID, Name: row.Namespace.Name,
@@ -140,13 +139,30 @@ func socketDocument(row *collect.Row, names map[uint32]string) *report.Socket {
 	if s.Mini || s.State == port.NewSynRecv { // too small for the kernel to keep a user with it
 		return document
 	}
-	name, known := names[s.UID]
-	if !known {
-		if found, err := user.LookupId(strconv.FormatUint(uint64(s.UID), 10)); err == nil {
-			name = found.Username
-		}
-		names[s.UID] = name
-	}
-	document.UID, document.User = &s.UID, name
+	document.UID, document.User = &s.UID, users.name(s.UID)
 	return document
+}
+
+// users are the names of those that were looked up, each once.
+type users struct {
+	names map[uint32]string
+	gaps  *host.Gaps
+}
+
+// name is empty for a user without one.
+func (u users) name(id uint32) string {
+	name, known := u.names[id]
+	if known {
+		return name
+	}
+	found, err := user.LookupId(strconv.FormatUint(uint64(id), 10))
+	var unknown user.UnknownUserIdError
+	switch {
+	case err == nil:
+		name = found.Username
+	case !errors.As(err, &unknown) && !errors.Is(err, fs.ErrNotExist):
+		u.gaps.Missing(host.PartUsers, 0, err)
+	}
+	u.names[id] = name
+	return name
 }

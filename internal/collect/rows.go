@@ -104,7 +104,7 @@ func (r *rows) read(ctx context.Context, target netns.Namespace) error {
 		if err != nil {
 			return err
 		}
-		devices := deviceNames()
+		devices := deviceNames(r.gaps, at.ID)
 		suspects := newStrays(target)
 		r.strays = append(r.strays, suspects)
 		visit := func(socket *port.Socket) bool {
@@ -165,18 +165,22 @@ func (r *rows) walk(ctx context.Context, from source, at *netns.Handle, visit fu
 	return nil
 }
 
-// deviceNames looks interface names up, each once, in the calling thread's namespace.
-func deviceNames() func(uint32) string {
+// deviceNames looks interface names up, each once, in the calling thread's namespace,
+// whose number is netns.
+func deviceNames(gaps *host.Gaps, netns uint64) func(uint32) string {
 	known := map[uint32]string{0: ""}
 	return func(index uint32) string {
 		name, found := known[index]
-		if !found {
-			name = fmt.Sprintf("if%d", index)
-			if device, err := net.InterfaceByIndex(int(index)); err == nil {
-				name = device.Name
-			}
-			known[index] = name
+		if found {
+			return name
 		}
+		name = fmt.Sprintf("if%d", index)
+		if device, err := net.InterfaceByIndex(int(index)); err == nil {
+			name = device.Name
+		} else {
+			gaps.MissingObject(host.PartDevices, "the name of "+name, netns, err)
+		}
+		known[index] = name
 		return name
 	}
 }
