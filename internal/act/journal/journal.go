@@ -86,7 +86,10 @@ func (j *Journal) Entry(id int) (Entry, error) {
 		return Entry{}, fmt.Errorf("read the journal: %w%s", err, hint(err))
 	}
 	var e Entry
-	if err := json.Unmarshal(data, &e); err != nil {
+	if err = json.Unmarshal(data, &e); err == nil && e.SchemaVersion == schemaVersion && e.ID != id {
+		err = fmt.Errorf("it says that it is entry %d", e.ID)
+	}
+	if err != nil {
 		return Entry{}, fmt.Errorf("read the journal: %s: %w; it was damaged: move it away, "+
 			"and what it tells of cannot be taken back any more", path, err)
 	}

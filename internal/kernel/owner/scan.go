@@ -188,16 +188,22 @@ func appendSockets(inodes []uint64, dir int, names []string) ([]uint64, error) {
 		if err != nil {
 			return inodes, os.NewSyscallError("readlinkat", err)
 		}
-		number, isSocket := bytes.CutPrefix(target[:n], []byte("socket:[")) // as socket:[4711]
-		number, isWhole := bytes.CutSuffix(number, []byte("]"))
-		if !isSocket || !isWhole {
-			continue
-		}
-		if inode, err := strconv.ParseUint(string(number), 10, 32); err == nil {
+		if inode, isSocket := socketInode(target[:n]); isSocket {
 			inodes = append(inodes, inode)
 		}
 	}
 	return inodes, nil
+}
+
+// socketInode reads what the link of a socket leads to, as socket:[4711].
+func socketInode(target []byte) (inode uint64, isSocket bool) {
+	number, begins := bytes.CutPrefix(target, []byte("socket:["))
+	number, ends := bytes.CutSuffix(number, []byte("]"))
+	if !begins || !ends {
+		return 0, false
+	}
+	inode, err := strconv.ParseUint(string(number), 10, 32)
+	return inode, err == nil
 }
 
 // readLink is readlinkat(2), and 0 bytes for a link that was closed meanwhile.
@@ -233,6 +239,11 @@ func (s *scan) hasFiles(pid int) bool {
 	if err != nil {
 		return true
 	}
+	return mayHaveFiles(stat)
+}
+
+// mayHaveFiles reads /proc/PID/stat; a text that is none says nothing against files.
+func mayHaveFiles(stat []byte) bool {
 	// After the command, which may contain anything: state, five numbers, flags.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 7 {
