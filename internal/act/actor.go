@@ -7,6 +7,7 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/port"
+	"portrange/internal/words"
 )
 
 // Actor carries out plans and takes them back.
@@ -100,8 +101,8 @@ func (a *Actor) expectSetting(s *journal.Setting) error {
 		return err
 	}
 	if !sameValue(s.Key, now, s.Before) {
-		return fmt.Errorf("%s in netns %s: %w: it is %q now, the plan was made for %q; run the command again",
-			s.Key, s.Namespace.Name, ErrChanged, now, s.Before)
+		return fmt.Errorf("%s: %w: it is %q now, the plan was made for %q; run the command again",
+			settingName(s), ErrChanged, words.List(now), words.List(s.Before))
 	}
 	return nil
 }
@@ -114,7 +115,10 @@ func (a *Actor) expectFile(f *journal.File) error {
 	if !now.Equal(f.Before) {
 		return fmt.Errorf("%s: %w; run the command again", f.Path, ErrChanged)
 	}
-	return nil
+	if f.After == nil {
+		return nil // one of several names, or a link, goes; what it stood for stays
+	}
+	return a.Host.Replaceable(f.Path)
 }
 
 // writeSetting compares, writes and reads back. The kernel has no way to do
@@ -131,8 +135,8 @@ func (a *Actor) writeSetting(s *journal.Setting) error {
 		return err
 	}
 	if !sameValue(s.Key, now, s.After) {
-		return fmt.Errorf("%s in netns %s: %w: %q was written and %q is there",
-			s.Key, s.Namespace.Name, ErrChanged, s.After, now)
+		return fmt.Errorf("%s: %w: %q was written and %q is there",
+			settingName(s), ErrChanged, words.List(s.After), words.List(now))
 	}
 	return nil
 }

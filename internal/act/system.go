@@ -155,9 +155,13 @@ func (s *System) ReadFile(path string) (*journal.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode := fs.FileMode(stat.Mode & 0o777)
+	mode := fs.FileMode(stat.Mode & 0o7777)
 	return &journal.Content{Mode: mode, UID: int(stat.Uid), GID: int(stat.Gid), Data: data}, nil
 }
+
+// Replaceable is an error where a new file in the place of the one at path would
+// not be all that it was, and says what to do.
+func (s *System) Replaceable(path string) error { return journal.Replaceable(path) }
 
 // WriteFile replaces a file in one step that outlives a crash. The directory of
 // a minimal system that has none is made.

@@ -97,9 +97,11 @@ func (a *Actor) revert(w *journal.Writer, e *journal.Entry, note string) error {
 	for _, kept := range m.kept {
 		note += "; kept " + kept.What + ", " + kept.Why
 	}
+	was := e.State
 	e.State, e.Note = journal.Reverted, note
 	if err := w.Update(e); err != nil {
-		return err
+		return fmt.Errorf("%s is taken back, but cannot be noted as such, and counts as %s until "+
+			"`portrange undo` is run again: %w", e.Title(), was, err)
 	}
 	if e.Deadline != nil {
 		a.Clock.Stop(e.ID)

@@ -34,10 +34,13 @@ func newConfirm(a *app) *cobra.Command {
 				return err
 			}
 			entry, err := a.confirm(cmd.Context(), actor, 0)
-			if err == nil && a.json {
-				err = report.WriteJSON(a.Out, report.NewConfirmation(entry))
+			if err != nil || !a.json {
+				return err
 			}
-			return err
+			if err := report.WriteJSON(a.Out, report.NewConfirmation(entry)); err != nil {
+				return fmt.Errorf("%w; %s is confirmed all the same", err, entry.Title())
+			}
+			return nil
 		},
 	}
 }

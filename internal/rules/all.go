@@ -23,6 +23,7 @@ func All() []*Rule {
 		notPersisted, bootDrift,
 		bindHeldInRange, socketsOutside, reservedInRange, noPortLeft, smallRange, limitTooSmall,
 		interruptedChange, overriddenAtBoot, commentedOut, notAfterReboot, dropInEdited, notTheHost, hostAlone,
+		bootFileUnread,
 	}
 }
 

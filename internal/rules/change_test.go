@@ -301,6 +301,7 @@ func told() map[string]struct {
 		"not-after-reboot":   {NotAfterReboot(&s, "15000 64001", false), finding.Info, []string{`"32768 60999" after a reboot, by /etc/sysctl.d/10-net.conf:3`}},
 		"drop-in-edited":     {DropInEdited(o.DropIn, "net.ipv4.ip_forward = 1"), finding.Warning, []string{`"net.ipv4.ip_forward = 1"`}},
 		"not-the-host":       {NotTheHost(7, "lb1", "/etc/sysctl.d"), finding.Warning, []string{"at boot /etc/sysctl.d sets the values there"}},
+		"boot-file-unread":   {BootFileUnread("/etc/sysctl.d/a.conf", "input/output error", "zz"), finding.Warning, []string{"input/output error", "zz"}},
 		"host-alone":         {HostAlone(2, "/etc/sysctl.d"), finding.Info, []string{"2 other namespaces"}},
 	}
 }

@@ -81,7 +81,7 @@ type File struct {
 
 // Content is a whole file.
 type Content struct {
-	Mode fs.FileMode `json:"mode"` // permission bits
+	Mode fs.FileMode `json:"mode"` // as chmod(2) takes it: 0 to 07777
 	UID  int         `json:"uid"`
 	GID  int         `json:"gid"`
 	Data []byte      `json:"data"`

@@ -126,8 +126,29 @@ func (j *Journal) lockBy(take func() (*os.File, error)) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, hint(err))
 	}
-	sweep(filepath.Join(j.dir, entriesDir, "*"+suffix))
-	return &Writer{Journal: j, lock: file}, nil
+	w := &Writer{Journal: j, lock: file}
+	w.sweep()
+	return w, nil
+}
+
+// sweep removes the temporary files of a writer that was interrupted: those in
+// the journal's own directory, and those of the files that the newest entry is
+// about. Nothing depends on it.
+func (w *Writer) sweep() {
+	names, _ := os.ReadDir(filepath.Join(w.dir, entriesDir))
+	for _, name := range names {
+		if strings.HasPrefix(name.Name(), mark) {
+			_ = os.Remove(filepath.Join(w.dir, entriesDir, name.Name()))
+		}
+	}
+	for e, err := range w.Backward() {
+		if err == nil {
+			for _, file := range e.Files {
+				_ = os.Remove(temporary(file.Path))
+			}
+		}
+		return
+	}
 }
 
 func hint(err error) string {
@@ -135,9 +156,9 @@ func hint(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "; run as root"
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return "; make room, as without a place to remember what was there before nothing is changed"
+		return "; make room in " + Dir + ", where portrange remembers what was there before"
 	case errors.Is(err, unix.EROFS):
-		return "; mount " + Dir + " writable: without a place to remember what was there before, nothing is changed"
+		return "; mount " + Dir + " writable, where portrange remembers what was there before"
 	}
 	return ""
 }
@@ -157,6 +178,7 @@ func (w *Writer) Begin(e *Entry) error {
 		e.ID = ids[len(ids)-1] + 1
 	}
 	if err := w.Update(e); err != nil {
+		_ = os.Remove(filepath.Join(w.dir, entriesDir, fileName(e.ID))) // where it came to be all the same
 		return err
 	}
 	for _, old := range ids[:max(0, len(ids)-keep)] { // nothing depends on it
@@ -191,7 +213,10 @@ func (w *Writer) Backup(id int, file *File) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("keep a backup of %s: %w", file.Path, err)
 	}
-	if err := Replace(path, file.Before); err != nil {
+	// It is made in a directory of the journal's own, from where what an
+	// interrupted call leaves is swept.
+	temp := temporary(filepath.Join(w.dir, entriesDir, backupsDir))
+	if err := replaceThrough(temp, path, file.Before); err != nil {
 		return "", fmt.Errorf("keep a backup of %s: %w", file.Path, err)
 	}
 	return path, nil

@@ -142,12 +142,15 @@ func TestOldEntriesGo(t *testing.T) {
 func TestReplace(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.conf")
-	left := filepath.Join(dir, ".x.conf123456") // by an interrupted call
-	foreign := filepath.Join(dir, ".x.conf.swp")
-	for _, other := range []string{left, foreign} {
-		if err := os.WriteFile(other, nil, 0o600); err != nil {
+	left := filepath.Join(dir, ".portrange-tmp-x.conf") // by an interrupted call
+	foreign := []string{".x.conf.swp", ".x.conf2024-backup", ".portrange-tmp-y.conf", ".portrange-tmp-x.conf.old"}
+	for _, name := range foreign {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	content := &Content{Mode: 0o640, UID: os.Geteuid(), GID: os.Getegid(), Data: []byte("a\n")}
 	for range 2 {
@@ -162,8 +165,10 @@ func TestReplace(t *testing.T) {
 	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("left behind: %v", err)
 	}
-	if _, err := os.Stat(foreign); err != nil {
-		t.Errorf("a file of somebody else: %v", err)
+	for _, name := range foreign {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("a file of somebody else: %v", err)
+		}
 	}
 	for range 2 {
 		if err := Replace(path, nil); err != nil {
