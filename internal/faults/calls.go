@@ -40,7 +40,8 @@ var caught = map[int32]struct {
 	unix.SYS_SETNS: {"setns", descriptor}, unix.SYS_SOCKET: {"socket", nothing}, unix.SYS_GETSOCKOPT: {"getsockopt", nothing},
 	unix.SYS_RECVFROM: {"recvfrom", nothing}, unix.SYS_RECVMSG: {"recvmsg", nothing}, unix.SYS_BIND: {"bind", nothing},
 	unix.SYS_PIPE2: {"pipe2", nothing}, unix.SYS_EXECVE: {"execve", pathname}, unix.SYS_EPOLL_CREATE1: {"epoll_create1", nothing},
-	unix.SYS_STATFS: {"statfs", pathname}, unix.SYS_UNAME: {"uname", nothing},
+	unix.SYS_STATFS: {"statfs", pathname}, unix.SYS_UNAME: {"uname", nothing}, unix.SYS_BPF: {"bpf", nothing},
+	unix.SYS_CONNECT: {"connect", nothing}, unix.SYS_SETSOCKOPT: {"setsockopt", nothing}, unix.SYS_SENDTO: {"sendto", nothing},
 }
 
 // Call is a system call about to be made.

@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 	for worker := range *workers {
 		t.Run(fmt.Sprint(worker), func(t *testing.T) {
 			t.Parallel()
-			runInside(t, binary, first+uint64(worker))
+			runInside(t, "TestFaults", binary, first+uint64(worker))
 		})
 	}
 }
@@ -90,12 +90,12 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// runInside runs the test again as the first process of a host.
-func runInside(t *testing.T, binary string, seed uint64) {
+// runInside runs a test again as the first process of a host.
+func runInside(t *testing.T, test, binary string, seed uint64) {
 	t.Helper()
 	share := func(n int) int { return (n + *workers - 1) / *workers }
-	command := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestFaults$", "-test.v", "-test.count=1", "-test.timeout=12h",
-		fmt.Sprintf("-faults=%d", share(*manyFaults)), fmt.Sprintf("-kills=%d", share(*manyKills)), fmt.Sprintf("-budget=%v", *budget),
+	command := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+test+"$", "-test.v", "-test.count=1", "-test.timeout=12h",
+		fmt.Sprintf("-faults=%d", share(*manyFaults)), fmt.Sprintf("-kills=%d", share(*manyKills)), fmt.Sprintf("-reads=%d", share(*manyReads)), fmt.Sprintf("-budget=%v", *budget),
 		fmt.Sprintf("-seed=%d", seed), "-only="+*only, fmt.Sprintf("-test.short=%v", testing.Short()), fmt.Sprintf("-each=%v", *verbose))
 	command.Env = append(os.Environ(), binaryEnv+"="+binary)
 	command.SysProcAttr = &syscall.SysProcAttr{
@@ -107,7 +107,7 @@ func runInside(t *testing.T, binary string, seed uint64) {
 			t.Log(strings.TrimRight(said, "\n") + strings.Repeat(strings.TrimRight(line, "\n"), btoi(!found)))
 		}
 	}
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestFaults")) {
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+test)) {
 		t.Errorf("inside: %v", err)
 	}
 }
