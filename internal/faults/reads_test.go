@@ -31,8 +31,7 @@ func TestReads(t *testing.T) {
 	if binary := os.Getenv(binaryEnv); binary != "" {
 		mountHost(t)
 		reset(t, settings[aList])
-		populate(t)
-		newReader(t, binary).run()
+		newReader(t, binary, populate(t)).run()
 		return
 	}
 	if os.Geteuid() != 0 {
@@ -66,8 +65,8 @@ func questions() [][]string {
 const server = "127.0.0.1:5000"
 
 // populate opens the sockets that are known: listeners, connections, one of them shut
-// down, and of UDP.
-func populate(t *testing.T) {
+// down, and of UDP. It returns the descriptor of the listener.
+func populate(t *testing.T) (listening int) {
 	t.Helper()
 	request, err := unix.NewIfreq("lo")
 	if err != nil {
@@ -108,6 +107,14 @@ func populate(t *testing.T) {
 			_ = c.Close()
 		}
 	})
+	raw, err := listener.(*net.TCPListener).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { listening = int(fd) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listening
 }
 
 // readErrnos are what a read may fail with.
@@ -129,6 +136,8 @@ type reader struct {
 	random *rand.Rand
 	asked  []question
 	counts map[string]int
+	// listening is the descriptor of the one listener.
+	listening int
 }
 
 // question is what the program is asked, with the right answer and the calls on the way
@@ -141,8 +150,8 @@ type question struct {
 
 func (q *question) String() string { return strings.Join(q.words, " ") }
 
-func newReader(t *testing.T, binary string) *reader {
-	r := &reader{t: t, binary: binary, random: rand.New(rand.NewPCG(*seed, 1)), counts: map[string]int{}}
+func newReader(t *testing.T, binary string, listening int) *reader {
+	r := &reader{t: t, binary: binary, random: rand.New(rand.NewPCG(*seed, 1)), counts: map[string]int{}, listening: listening}
 	for _, words := range questions() {
 		if q := (question{words: words}); strings.Contains(q.String(), *only) {
 			r.asked = append(r.asked, q)
@@ -193,9 +202,10 @@ func (r *reader) run() {
 func (r *reader) tryNamed() {
 	listing := &r.asked[slices.IndexFunc(r.asked, func(q question) bool { return q.String() == "sockets --json --source netlink" })]
 	r.learn(listing)
+	link := fmt.Sprint("readlinkat ", r.listening)
 	for _, f := range []fault{
-		{key: "readlinkat 5", nth: 1, errno: unix.ENOENT},
-		{key: "readlinkat 5", nth: 1, errno: unix.ENOENT, later: true},
+		{key: link, nth: 1, errno: unix.ENOENT},
+		{key: link, nth: 1, errno: unix.ENOENT, later: true},
 		{key: "openat /proc/N/fd", nth: 1, errno: unix.ENOENT, later: true},
 		{key: "getdents64 /proc/N/fd", nth: 1, errno: unix.ESRCH, later: true},
 		{key: "openat /proc/N/comm", nth: 1, errno: unix.ENOENT, later: true},
