@@ -59,7 +59,8 @@ func questions() [][]string {
 			all = append(all, append(strings.Fields(words), "--json", "--source", source))
 		}
 	}
-	return append(all, []string{"summary", "--json"}, []string{"boot", "--json"})
+	return append(all, []string{"summary", "--json"}, []string{"boot", "--json"},
+		[]string{"show", "--json", "--netns", "all"})
 }
 
 const server = "127.0.0.1:5000"
