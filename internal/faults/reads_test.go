@@ -120,14 +120,14 @@ func populate(t *testing.T) (listening int) {
 
 // readErrnos are what a read may fail with.
 var readErrnos = []unix.Errno{
-	unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EACCES, unix.EPERM, unix.ENOENT, unix.ESRCH, unix.EINTR, unix.EAGAIN,
-	unix.ENOBUFS, unix.EINVAL, unix.EOPNOTSUPP,
+	unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EACCES, unix.EPERM, unix.ENOENT, unix.ESRCH, unix.EINTR,
+	unix.EAGAIN, unix.ENOBUFS, unix.EINVAL, unix.EOPNOTSUPP,
 }
 
 // reads are the system calls by which the program looks.
 var reads = []string{
-	"openat", "openat2", "newfstatat", "statx", "fstat", "readlinkat", "read", "pread64", "getdents64", "setns", "socket", "getsockopt",
-	"setsockopt", "recvfrom", "recvmsg", "sendto", "bind", "connect", "statfs", "uname", "bpf",
+	"openat", "openat2", "newfstatat", "statx", "fstat", "readlinkat", "read", "pread64", "getdents64", "setns", "socket",
+	"getsockopt", "setsockopt", "recvfrom", "recvmsg", "sendto", "bind", "connect", "statfs", "uname", "bpf",
 }
 
 // reader is a host whose sockets are known.
@@ -152,7 +152,9 @@ type question struct {
 func (q *question) String() string { return strings.Join(q.words, " ") }
 
 func newReader(t *testing.T, binary string, listening int) *reader {
-	r := &reader{t: t, binary: binary, random: rand.New(rand.NewPCG(*seed, 1)), counts: map[string]int{}, listening: listening}
+	r := &reader{
+		t: t, binary: binary, random: rand.New(rand.NewPCG(*seed, 1)), counts: map[string]int{}, listening: listening,
+	}
 	for _, words := range questions() {
 		if q := (question{words: words}); strings.Contains(q.String(), *only) {
 			r.asked = append(r.asked, q)
@@ -201,7 +203,8 @@ func (r *reader) run() {
 // tryNamed fails reads that were found to do harm: owners that are missing, and sockets
 // that come twice.
 func (r *reader) tryNamed() {
-	listing := &r.asked[slices.IndexFunc(r.asked, func(q question) bool { return q.String() == "sockets --json --source netlink" })]
+	is := func(q question) bool { return q.String() == "sockets --json --source netlink" }
+	listing := &r.asked[slices.IndexFunc(r.asked, is)]
 	r.learn(listing)
 	link := fmt.Sprint("readlinkat ", r.listening)
 	for _, f := range []fault{

@@ -15,8 +15,10 @@ func FuzzContainerOf(f *testing.F) {
 		"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-" + id + ".scope",
 		"/system.slice/containerd.service/kubepods-besteffort-pod2.slice:cri-containerd:" + id,
 		"/kubepods/burstable/pod3/" + id, "/crio-" + id + ".scope", "/machine.slice/libpod-" + id + ".scope",
-		`/machine.slice/machine-a\x2db.scope`, "/machine.slice/systemd-nspawn@debian.service", "/lxc/web", "/lxc.payload.web/x",
-		"/docker/" + id[1:], "/user.slice/user-0.slice", "/", "", "/lxc//x", "/machine.slice/machine-a/b.scope", "/machine.slice/machine-.scope",
+		`/machine.slice/machine-a\x2db.scope`, "/machine.slice/systemd-nspawn@debian.service", "/lxc/web",
+		"/lxc.payload.web/x",
+		"/docker/" + id[1:], "/user.slice/user-0.slice", "/", "", "/lxc//x", "/machine.slice/machine-a/b.scope",
+		"/machine.slice/machine-.scope",
 	} {
 		f.Add(name)
 	}

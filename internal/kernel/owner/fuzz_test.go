@@ -9,7 +9,8 @@ import (
 
 // FuzzSocketInode: what is read of a link says the same as the link.
 func FuzzSocketInode(f *testing.F) {
-	for _, target := range []string{"socket:[4711]", "socket:[0]", "socket:[4294967295]", "socket:[4294967296]", "socket:[+1]",
+	for _, target := range []string{"socket:[4711]", "socket:[0]", "socket:[4294967295]", "socket:[4294967296]",
+		"socket:[+1]",
 		"socket:[007]", "pipe:[5]", "/tmp/socket:[5]", "socket:[5] (deleted)", "socket:[]", ""} {
 		f.Add([]byte(target))
 	}

@@ -82,7 +82,10 @@ func (r *Reader) ShutDown(ctx context.Context, gaps *host.Gaps) *host.Stream[por
 
 func (r *Reader) stream(ctx context.Context, gaps *host.Gaps, ask func(*walk) error) *host.Stream[port.Socket] {
 	return host.NewStream(func(yield func(port.Socket) bool) error {
-		err := ask(&walk{Reader: r, ctx: ctx, yield: yield, gaps: gaps, bound: map[uint32]*port.Set{}, yielded: map[uint64]struct{}{}})
+		err := ask(&walk{
+			Reader: r, ctx: ctx, yield: yield, gaps: gaps,
+			bound: map[uint32]*port.Set{}, yielded: map[uint64]struct{}{},
+		})
 		if errors.Is(err, errStopped) {
 			return nil
 		}
