@@ -46,6 +46,9 @@ func (a *Actor) commit(w *journal.Writer, e *journal.Entry, within time.Duration
 	if err := a.expect(e); err != nil {
 		return fmt.Errorf("%w; nothing was changed", err)
 	}
+	if err := a.tidy(w); err != nil {
+		return fmt.Errorf("%w; nothing was changed", err)
+	}
 	if err := w.Begin(e); err != nil {
 		return fmt.Errorf("%w; nothing was changed", err)
 	}

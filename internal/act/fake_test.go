@@ -212,6 +212,15 @@ func (b *bench) holds(running string, persisted string) {
 	}
 }
 
+// stands checks how the last change stands; "" for nothing that is unsettled.
+func (b *bench) stands(want Standing) {
+	b.t.Helper()
+	u, err := b.Unsettled()
+	if err != nil || (u == nil) != (want == "") || u != nil && u.Standing != want {
+		b.t.Errorf("unsettled: %+v, %v; want %q", u, err, want)
+	}
+}
+
 func (b *bench) states() []journal.State {
 	b.t.Helper()
 	var states []journal.State

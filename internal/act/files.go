@@ -93,7 +93,8 @@ func (p *Plan) persist(wish Wish, files *Files, change *Change) error {
 func (p *Plan) warnOfUnread(fix bool, gaps []host.Gap) error {
 	for _, gap := range gaps {
 		if fix {
-			return fmt.Errorf("persist: fix conflicts in %s: %s; leave out --fix-conflicts to go on without", gap.Object, gap.Why)
+			return fmt.Errorf("persist: fix conflicts in %s: %s; leave out --fix-conflicts to go on without",
+				gap.Object, gap.Why)
 		}
 		p.Findings = append(p.Findings, rules.BootFileUnread(gap.Object, gap.Why, DropIn))
 	}

@@ -23,8 +23,8 @@ type Look struct {
 	Booted uint64
 	// Files are those that a plan may have to change; nil where Booted is 0.
 	Files *Files
-	// Interrupted is a change that was killed on its way; nil for none.
-	Interrupted *journal.Entry
+	// Unsettled is an earlier change about which somebody has to decide; nil for none.
+	Unsettled *Unsettled
 }
 
 // Files are the files that set values at boot.
@@ -51,7 +51,10 @@ func ReadFiles(root string) (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := &Files{Contents: map[string]*journal.Content{}, Bound: map[string]error{}, Boot: tree, Gaps: tree.Report(nil).Gaps}
+	files := &Files{
+		Contents: map[string]*journal.Content{}, Bound: map[string]error{},
+		Boot: tree, Gaps: tree.Report(nil).Gaps,
+	}
 	system := System{}
 	for _, path := range administrators(root) {
 		content, err := system.ReadFile(filepath.Join(root, path))

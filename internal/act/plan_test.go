@@ -398,7 +398,7 @@ func TestForetoldListIsShortened(t *testing.T) {
 }
 
 func TestInterruptedChangeIsAWarning(t *testing.T) {
-	f := seen(func(f *Look) { f.Interrupted = &journal.Entry{ID: 7, Command: "set 1 2"} })
+	f := seen(func(f *Look) { f.Unsettled = &Unsettled{journal.Entry{ID: 7, Command: "set 1 2"}, Interrupted} })
 	if got := find(plan(t, Wish{Range: wide()}, f), "interrupted-change"); got == nil || got.Subject.Object != "change 7" || !strings.Contains(got.Evidence(), "set 1 2") {
 		t.Errorf("finding %+v", got)
 	}

@@ -62,8 +62,8 @@ func TestListHalfWrittenByAKillIsTakenBack(t *testing.T) {
 		halfWrite(b, half, func() error { panic(death{}) })
 		_, _ = b.Apply(p, 0)
 	}()
-	if e, err := b.Interrupted(); err != nil || e == nil {
-		t.Fatalf("interrupted %v, %v", e, err)
+	if found, err := b.Unsettled(); err != nil || found == nil || found.Standing != Interrupted {
+		t.Fatalf("unsettled %v, %v", found, err)
 	}
 	if u := b.undo(); len(u.Kept) != 0 || len(u.Settings) != 1 {
 		t.Errorf("undo %+v", u)
@@ -189,7 +189,8 @@ func TestUndoOnAFullDisk(t *testing.T) {
 	}
 	w := &journal.Writer{Journal: journal.Open("/dev/null")} // no file can be made below it
 	err = b.revert(w, &u.Entry, "")
-	if err == nil || !strings.Contains(err.Error(), "change 1 (set 15000 64001) is taken back, but cannot be noted as such") {
+	if err == nil ||
+		!strings.Contains(err.Error(), "change 1 (set 15000 64001) is taken back, but cannot be noted as such") {
 		t.Errorf("error %v", err)
 	}
 	b.holds(narrow, "")

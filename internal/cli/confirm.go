@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +63,7 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 	}()
 	settled := make(chan journal.Entry, 1)
 	go func() {
-		if e, err := settle(waiting, actor.Journal, entry.ID); err == nil {
+		if e, err := actor.Await(waiting, entry); err == nil {
 			settled <- e
 		}
 	}()
@@ -86,23 +85,5 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 		}
 		fmt.Fprintf(c.Err, "portrange: %s: %s\n", e.Title(), e.Note)
 		return exitStatus(ExitFinding)
-	}
-}
-
-// glance is how often the journal is looked at by those who wait.
-const glance = time.Second
-
-// settle waits until a change is confirmed or taken back.
-func settle(ctx context.Context, j *journal.Journal, id int) (journal.Entry, error) {
-	for {
-		e, err := j.Entry(id)
-		if err != nil || !act.Awaits(&e) {
-			return e, err
-		}
-		select {
-		case <-ctx.Done():
-			return e, ctx.Err()
-		case <-time.After(glance):
-		}
 	}
 }

@@ -120,6 +120,10 @@ func (c *changeCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	planned := c.dryRun || c.format != ""
+	if u := look.Unsettled; u != nil && u.Standing.Pending() && !planned {
+		return u.Err() // "nothing to do" would be said of what goes back
+	}
 	plan, err := act.NewPlan(c.wish, look)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ type Outcome struct {
 	Half func(name, value string) bool
 
 	Killed bool // before it ended by itself
+	Mute   bool // what it prints is lost
 	Exit   int
 	Said   string // on both streams
 	// Late is set where the change was to go back by itself, and did not.
@@ -45,8 +46,10 @@ const (
 // What the program says about a change that failed: that nothing of it holds, or
 // that all of it does.
 var (
-	nothingHolds = []string{"as it was before", "nothing was changed", "Nothing was changed", "not confirmed: the running values"}
-	allHolds     = []string{"is applied", "is taken back", "is confirmed"}
+	nothingHolds = []string{
+		"as it was before", "nothing was changed", "Nothing was changed", "not confirmed: the running values",
+	}
+	allHolds = []string{"is applied", "is taken back", "is confirmed"}
 )
 
 // Judge lists what does not agree. Empty is right.
@@ -65,7 +68,7 @@ func Judge(o *Outcome) []string {
 			complain("%s is %q: neither as before nor as asked for", name, short(value))
 		}
 	}
-	if !o.Killed {
+	if !o.Killed && !o.Mute {
 		said(o, since, complain)
 	}
 	if o.Late {

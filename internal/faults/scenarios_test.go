@@ -95,8 +95,10 @@ func named() []struct {
 		{"undo less", fails(list, 2, unix.EIO), "everything is as it was before"},
 		{"undo waiting", fault{key: journal, nth: 1, errno: unix.ENOSPC, later: true}, "is taken back"},
 		{"set --json", fails("write "+outFile, 1, unix.ENOSPC), "change 1 ("},
+		{"undo long", fault{key: "newfstatat /proc", nth: 1, errno: unix.EDQUOT, later: true}, "not found, but"},
 		{"set --persist", fails("openat "+other, 1, unix.EIO), "--fix-conflicts"},
 		{"set --persist", fails("renameat "+other, 1, unix.EPERM), "everything is as it was before"},
+		{"set --persist", fault{key: "renameat " + stateDir + "/backup/00000001" + other, nth: 1, kill: true}, ""},
 		{"set --persist", fault{key: "renameat " + other, nth: 1, kill: true}, ""},
 	}
 }

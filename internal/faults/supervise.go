@@ -45,21 +45,22 @@ type response struct {
 // socketFD is the descriptor on which [Launch] hands the listener over.
 const socketFD = 3
 
-// Launch turns this process into the program given, with its calls caught. It
-// returns on error only.
-func Launch(argv []string) error {
+// Launch turns this process into the program given, with its calls caught: those
+// of the names given, or all. It returns on error only.
+func Launch(names, argv []string) error {
 	// The filter is the thread's own, and execve(2) ends all other threads.
 	runtime.LockOSThread()
 	unix.CloseOnExec(socketFD)
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("prctl: %w", err)
 	}
-	program := filter()
+	program := filter(names)
 	fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	// Without the second flag a signal, as Go's runtime sends them to itself, makes a
 	// call begin anew that has been counted.
 	const flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-	listener, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&fprog)))
+	listener, _, errno := unix.RawSyscall(unix.SYS_SECCOMP,
+		unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&fprog)))
 	if errno != 0 {
 		return fmt.Errorf("seccomp: %w", errno)
 	}
@@ -69,15 +70,20 @@ func Launch(argv []string) error {
 	return fmt.Errorf("execute %s: %w", argv[0], unix.Exec(argv[0], argv, os.Environ()))
 }
 
-// filter catches the calls of [caught], and lets all others go on.
-func filter() []unix.SockFilter {
+// filter catches calls, and lets all others go on. execve(2) is always among them:
+// it tells when the program begins.
+func filter(names []string) []unix.SockFilter {
+	var numbers []int32
+	for number, kind := range caught {
+		if len(names) == 0 || number == unix.SYS_EXECVE || slices.Contains(names, kind.name) {
+			numbers = append(numbers, number)
+		}
+	}
 	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}} // seccomp_data.nr
-	left := len(caught)
-	for number := range caught {
+	for i, number := range numbers {
 		program = append(program, unix.SockFilter{
-			Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(number), Jt: uint8(left),
+			Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(number), Jt: uint8(len(numbers) - i),
 		})
-		left--
 	}
 	return append(program,
 		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},

@@ -54,7 +54,7 @@ func replaceThrough(temp, path string, content *Content) error {
 }
 
 func rename(temp, path string, content *Content) error {
-	err := write(temp, path, content)
+	err := create(temp, path, content)
 	if err == nil {
 		err = os.Rename(temp, path)
 	}
@@ -64,8 +64,8 @@ func rename(temp, path string, content *Content) error {
 	return err
 }
 
-// write makes a file that nobody else can open before it is what it shall be.
-func write(temp, model string, content *Content) error {
+// create makes a file that nobody else can open before it is what it shall be.
+func create(temp, model string, content *Content) error {
 	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -111,7 +111,8 @@ func Replaceable(path string) error {
 	case err != nil:
 		return err
 	case info.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("%s is a symbolic link, which a file would take the place of; replace it by a file of its own", path)
+		return fmt.Errorf("%s is a symbolic link, which a file would take the place of; "+
+			"replace it by a file of its own", path)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file; move it away", path)
 	}
@@ -122,7 +123,8 @@ func Replaceable(path string) error {
 	var stat unix.Statx_t // not on kernels before 4.11: then the rename tells
 	const locked = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
 	if unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &stat) == nil && stat.Attributes&locked != 0 {
-		return fmt.Errorf("%s may not be changed: it is immutable or append-only, see lsattr(1); chattr -i -a lets go of it", path)
+		return fmt.Errorf("%s may not be changed: it is immutable or append-only, see lsattr(1); "+
+			"chattr -i -a lets go of it", path)
 	}
 	return signed(path)
 }

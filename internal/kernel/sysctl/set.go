@@ -18,7 +18,7 @@ var ErrRefused = errors.New("not a valid value")
 // What an error of [Set] may say about a list that takes several calls.
 var (
 	// ErrHalf says that a part of the list is in force, and could not be put back.
-	ErrHalf = errors.New("the list is half changed")
+	ErrHalf = errors.New("the list was left half changed")
 	// ErrOther says that what is there comes from another program.
 	ErrOther = errors.New("another program wrote it meanwhile")
 )
@@ -103,7 +103,7 @@ func (t tree) setReserved(list string) error {
 		return fmt.Errorf("%w; %w: it has %d ports now", err, ErrOther, now.Len())
 	}
 	if errBack := t.writeReserved(before, now); errBack != nil {
-		return fmt.Errorf("%w; %w, and could not be put back: %w", err, ErrHalf, errBack)
+		return fmt.Errorf("%w; %w, as it could not be put back at once: %w", err, ErrHalf, errBack)
 	}
 	return err
 }
