@@ -73,7 +73,7 @@ func TestFaults(t *testing.T) {
 	for i := range *workers {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			runInside(t, binary, first, i)
+			runInside(t, "TestFaults", binary, first, i)
 		})
 	}
 }
@@ -92,14 +92,15 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// runInside runs the test again as the first process of a host.
-func runInside(t *testing.T, binary string, seed uint64, i int) {
+// runInside runs a test again as the first process of a host.
+func runInside(t *testing.T, test, binary string, seed uint64, i int) {
 	t.Helper()
 	share := func(n int) int { return (n + *workers - 1) / *workers }
 	command := exec.CommandContext(t.Context(), "/proc/self/exe",
-		"-test.run=^TestFaults$", "-test.v", "-test.count=1", "-test.timeout=12h",
+		"-test.run=^"+test+"$", "-test.v", "-test.count=1", "-test.timeout=12h",
 		fmt.Sprintf("-test.short=%v", testing.Short()), fmt.Sprintf("-budget=%v", *budget),
 		fmt.Sprintf("-faults=%d", share(*manyFaults)), fmt.Sprintf("-kills=%d", share(*manyKills)),
+		fmt.Sprintf("-reads=%d", share(*manyReads)),
 		fmt.Sprintf("-seed=%d", seed), fmt.Sprintf("-workers=%d", *workers), fmt.Sprintf("-worker=%d", i),
 		"-only="+*only, fmt.Sprintf("-each=%v", *verbose))
 	command.Env = append(os.Environ(), binaryEnv+"="+binary)
@@ -121,7 +122,7 @@ func runInside(t *testing.T, binary string, seed uint64, i int) {
 			t.Log(strings.TrimRight(line, "\n"))
 		}
 	}
-	if err != nil || !strings.Contains(out.String(), "--- PASS: TestFaults") {
+	if err != nil || !strings.Contains(out.String(), "--- PASS: "+test) {
 		t.Errorf("inside: %v", err)
 	}
 }

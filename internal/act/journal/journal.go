@@ -143,7 +143,11 @@ func read(path string) (Entry, error) {
 		return Entry{}, fmt.Errorf("read the journal: %w%s", err, hint(err))
 	}
 	var e Entry
-	if err := json.Unmarshal(data, &e); err != nil {
+	err = json.Unmarshal(data, &e)
+	if err == nil && e.SchemaVersion == schemaVersion && fileName(e.ID) != filepath.Base(path) {
+		err = fmt.Errorf("it says that it is entry %d", e.ID)
+	}
+	if err != nil {
 		return Entry{}, fmt.Errorf("read the journal: %s: %w; %w: move it away, "+
 			"and what it tells of cannot be taken back any more", path, err, ErrDamaged)
 	}
