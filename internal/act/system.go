@@ -7,12 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"portrange/internal/act/journal"
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -20,9 +21,16 @@ import (
 
 // System is the host that the program runs on.
 type System struct {
-	boot  string
-	found []netns.Namespace // empty until something other than the targets is asked for
+	boot   string
+	known  map[uint64]netns.Namespace // the targets, and what the last search found, by inode number
+	search func(context.Context) ([]netns.Namespace, []host.Gap)
+	// searched is when the last search ended.
+	searched time.Time
 }
+
+// searchHolds is how long a namespace that a search did not find is taken to be gone:
+// of hundreds that went, each would cost a search of its own.
+const searchHolds = time.Minute
 
 // NewSystem returns the host the program runs on. The namespaces named are
 // found without a search.
@@ -31,7 +39,15 @@ func NewSystem(targets ...netns.Namespace) (*System, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the boot id: %w", err)
 	}
-	return &System{boot: strings.TrimSpace(string(id)), found: targets}, nil
+	s := &System{boot: strings.TrimSpace(string(id)), known: map[uint64]netns.Namespace{}, search: netns.Find}
+	s.learn(targets)
+	return s, nil
+}
+
+func (s *System) learn(namespaces []netns.Namespace) {
+	for _, ns := range namespaces {
+		s.known[ns.ID] = ns
+	}
 }
 
 // Boot is kernel.random.boot_id.
@@ -112,31 +128,47 @@ func (s *System) within(ns journal.Place, fn func() error) error {
 // find looks a namespace up: as long as the machine runs by its number, where
 // it is likely to be and then everywhere, and after that the host's alone.
 func (s *System) find(ns journal.Place) (netns.Namespace, error) {
-	if ns.Boot != s.boot && !ns.Host {
-		return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
+	if ns.Boot != s.boot {
+		return s.findHost(ns)
 	}
-	isIt := func(found netns.Namespace) bool {
-		if ns.Boot != s.boot {
-			return found.Name == port.Host
-		}
-		return found.ID == ns.ID
+	if known, is := s.known[ns.ID]; is {
+		return known, nil
 	}
-	if i := slices.IndexFunc(s.found, isIt); i >= 0 {
-		return s.found[i], nil
-	}
+	there := netns.Namespace{ID: ns.ID, Name: ns.Name, Path: ns.Path}
 	if ns.Path != "" { // an entry of an older version has none
-		if handle, err := netns.Open(ns.Path); err == nil {
-			defer handle.Close()
-			if isIt(handle.Namespace) {
-				return handle.Namespace, nil
-			}
+		if handle, err := there.Open(); err == nil {
+			return there, handle.Close()
 		}
 	}
-	s.found, _ = netns.Find(context.Background())
-	if i := slices.IndexFunc(s.found, isIt); i >= 0 {
-		return s.found[i], nil
+	if time.Since(s.searched) > searchHolds {
+		s.lookAround()
+	}
+	if known, is := s.known[ns.ID]; is {
+		return known, nil
 	}
 	return netns.Namespace{}, fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
+}
+
+// findHost finds the one namespace of an earlier boot that there is after it too.
+func (s *System) findHost(ns journal.Place) (netns.Namespace, error) {
+	for range 2 {
+		for _, known := range s.known {
+			if ns.Host && known.Name == port.Host {
+				return known, nil
+			}
+		}
+		if !ns.Host || time.Since(s.searched) <= searchHolds {
+			break
+		}
+		s.lookAround()
+	}
+	return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
+}
+
+func (s *System) lookAround() {
+	found, _ := s.search(context.Background())
+	s.learn(found)
+	s.searched = time.Now()
 }
 
 // ReadFile reads a regular file with its owner and permissions.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,7 +107,11 @@ func (a *app) survey(ctx context.Context, source collect.Source) (act.Look, *act
 		if state.Find(target.ID) == nil {
 			continue // it could not be read
 		}
-		if look.Places[target.ID], err = system.Identify(target); err != nil {
+		switch look.Places[target.ID], err = system.Identify(target); {
+		case errors.Is(err, netns.ErrGone) && a.netns == collect.AllNamespaces:
+			state.Namespaces = slices.DeleteFunc(state.Namespaces, func(ns host.Namespace) bool { return ns.ID == target.ID })
+			state.Gaps = append(state.Gaps, host.Gap{Part: host.PartSettings, NetNS: target.ID, Why: err.Error()})
+		case err != nil:
 			return look, nil, err
 		}
 	}

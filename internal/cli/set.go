@@ -193,6 +193,9 @@ func (c *changeCommand) decide(
 	if err != nil {
 		return nil, err
 	}
+	if entry.Note != "" {
+		c.say("portrange: %s", oneLine(entry.Note))
+	}
 	doc.Change, doc.RevertsAt = entry.ID, entry.Deadline
 	doc.Outcome = report.Applied
 	if entry.Deadline != nil {
