@@ -15,6 +15,7 @@ import (
 	"portrange/internal/act/emit"
 	"portrange/internal/act/journal"
 	"portrange/internal/collect"
+	"portrange/internal/escape"
 	"portrange/internal/report"
 )
 
@@ -194,7 +195,7 @@ func (c *changeCommand) decide(
 		return nil, err
 	}
 	if entry.Note != "" {
-		c.say("portrange: %s", oneLine(entry.Note))
+		c.say("portrange: %s", escape.Line(entry.Note))
 	}
 	doc.Change, doc.RevertsAt = entry.ID, entry.Deadline
 	doc.Outcome = report.Applied

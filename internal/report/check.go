@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"portrange/internal/escape"
 	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
@@ -124,8 +125,7 @@ func strainText(s *judge.Strain) string {
 // data.
 func WriteCheck(w io.Writer, c *Check) error {
 	// One line, and nothing of it is taken for performance data.
-	message := strings.ReplaceAll(strings.Join(strings.Fields(c.Message), " "), "|", "/")
-	line := "PORTRANGE " + c.State + ": " + Printable(message)
+	line := "PORTRANGE " + c.State + ": " + strings.ReplaceAll(escape.Line(c.Message), "|", "/")
 	if c.Worst != nil {
 		line += " | " + c.performance()
 	}

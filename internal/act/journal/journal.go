@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/escape"
 )
 
 // Dir is where the journal lives.
@@ -170,7 +172,7 @@ func (w *Writer) Update(e *Entry) error {
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	path := filepath.Join(w.dir, entriesDir, fileName(e.ID))
-	content := &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(data, '\n')}
+	content := &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(escape.JSON(data), '\n')}
 	if err := Replace(path, content); err != nil {
 		return fmt.Errorf("write the journal: %w%s", err, hint(err))
 	}
