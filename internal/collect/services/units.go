@@ -83,10 +83,11 @@ func (u units) daemons() []host.Claim {
 		if err != nil {
 			panic("daemon " + daemon.Name + ": " + err.Error()) // a test parses all of them
 		}
+		by := ownerOf(u.path[services[at]])
 		claims = append(claims, host.Claim{
-			Kind: host.ServicePort, Who: daemon.Name, Ports: ports,
-			Evidence: fmt.Sprintf("%s is installed and not listening there now; %s is its default (%s)",
-				services[at], daemon.Ports, daemon.Source),
+			Kind: host.ServicePort, Who: daemon.Name, Ports: ports, By: by,
+			Evidence: claimed(by, fmt.Sprintf("%s is installed and not listening there now; %s is its default (%s)",
+				services[at], daemon.Ports, daemon.Source)),
 		})
 	}
 	return claims
@@ -100,11 +101,12 @@ func (u units) sockets(gaps *host.Gaps) (claims []host.Claim) {
 			gaps.MissingObject(host.PartUnits, "socket unit "+name, 0, err)
 			continue
 		}
+		by := ownerOf(append(u.dropIns(name), u.path[name])...)
 		for _, proto := range []port.Proto{port.TCP, port.UDP} {
 			if ports := listenPorts(listens, proto); ports.Len() > 0 {
 				claims = append(claims, host.Claim{
-					Kind: host.SocketUnit, Who: name, Ports: ports, Proto: proto,
-					Evidence: "the socket unit is installed and not listening now; it says " + strings.Join(listens, ", "),
+					Kind: host.SocketUnit, Who: name, Ports: ports, Proto: proto, By: by,
+					Evidence: claimed(by, "the socket unit is installed and not listening now; it says "+strings.Join(listens, ", ")),
 				})
 			}
 		}
