@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,8 @@ WARNING, 2 CRITICAL, 3 UNKNOWN (whatever went wrong, wrong usage included).
 
 All pools of the namespaces asked for are looked at, and the worst is named:
 TCP by destination, UDP by local address, and what a new destination would
-find. A threshold is a share of the pool taken, such as 85%, or a number of
+find. With --netns all the host's come first, and where time runs out it is the
+worst so far, with the number of namespaces read; UNKNOWN where that is fine. A threshold is a share of the pool taken, such as 85%, or a number of
 ports left, such as 2000; it is reached at that value. Ports in TIME_WAIT that
 connect() may take over count as left.
 
@@ -115,12 +117,12 @@ func (c *checkCommand) run(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return c.unknown(errors.New("interrupted"))
+	case err == nil:
+		return c.result(document)
 	case limited.Err() != nil:
 		return c.unknown(fmt.Errorf("no result within %v", c.timeout))
-	case err != nil:
-		return c.unknown(err)
 	}
-	return c.result(document)
+	return c.unknown(err)
 }
 
 func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
@@ -131,18 +133,17 @@ func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
 			return nil, err
 		}
 	}
-	state, targets, err := c.look(ctx, c.source, host.WantSockets, readingSockets)
+	collector, err := collect.Open(ctx, collect.Options{Source: c.source, Root: "/"}, host.WantSockets)
 	if err != nil {
 		return nil, err
 	}
-	var strains []judge.Strain
-	exact, partial := true, len(collect.Unread(state, targets)) > 0
-	for i := range state.Namespaces {
-		ns := &state.Namespaces[i]
-		strains = append(strains, c.strains(ns, remote)...)
-		exact, partial = exact && judge.Exact(ns), partial || ns.Partial
+	defer progress(c.Err, readingSockets)()
+	r := &round{checkCommand: c, look: collector.Look, remote: remote, exact: true}
+	err = r.visit(ctx)
+	if err = cmp.Or(err, collector.Close()); err != nil {
+		return nil, err
 	}
-	return report.NewCheck(strains, exact, partial, orEmpty(state.Gaps)), nil
+	return r.document(), nil
 }
 
 // strains are the pools that were asked for. A destination that nobody talks to

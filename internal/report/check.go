@@ -73,6 +73,11 @@ func NewCheck(strains []judge.Strain, exact, partial bool, gaps []host.Gap) *Che
 	return c
 }
 
+// Cut notes that time ran out after so many of the network namespaces.
+func (c *Check) Cut(read, found int) {
+	c.Message += fmt.Sprintf("; partial: %s of %s were read in time", words.Thousands(read), words.Count(found, "network namespace"))
+}
+
 // UnknownCheck is the document for a check that failed.
 func UnknownCheck(err error) *Check {
 	return &Check{

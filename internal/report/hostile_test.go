@@ -278,7 +278,7 @@ func said(t *testing.T, name string) {
 	var out, words bytes.Buffer
 	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: &words, Getenv: func(string) string { return name }}
 	for _, args := range [][]string{
-		{"no command " + name}, {"check", "--tuple", "none " + name}, {"boot", "--root", "/nowhere/" + name}, {"show", "--netns", "/nowhere/" + name},
+		{"no command " + name}, {"check", "--tuple", "none " + name}, {"boot", "--root", "/nowhere/" + name}, {"doctor", "--explain", "no code " + name},
 	} {
 		_ = cli.Run(context.Background(), args, streams)
 	}
