@@ -57,7 +57,7 @@ func newCheck(a *app) *cobra.Command {
 		Long:    checkLong,
 		Example: checkExample,
 		Args:    func(cmd *cobra.Command, args []string) error { return c.unknown(noArgs(cmd, args)) },
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.guarded(cmd.Context()) },
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return c.unknown(flagError(cmd, err)) })
 	cmd.Flags().VarP(&c.warning, "warning", "w", "share of a pool taken, or ports left, from which it is WARNING")

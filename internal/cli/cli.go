@@ -26,6 +26,9 @@ type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Getenv   func(string) string
+	// Again is the command that runs the program once more with the same arguments,
+	// for what must outlive a crash; empty where it cannot be.
+	Again []string
 }
 
 // Run runs the command line args, without the program's name, until it is done
