@@ -18,14 +18,18 @@ import (
 
 const checkLong = `A plugin for Nagios, Icinga, Sensu and others that follow the Monitoring
 Plugins guidelines: one line with performance data, and an exit code: 0 OK, 1
-WARNING, 2 CRITICAL, 3 UNKNOWN (whatever went wrong, wrong usage included).
+WARNING, 2 CRITICAL, 3 UNKNOWN (whatever went wrong, wrong usage and a crash
+included).
 
 All pools of the namespaces asked for are looked at, and the worst is named:
 TCP by destination, UDP by local address, and what a new destination would
-find. With --netns all the host's come first, and where time runs out it is the
-worst so far, with the number of namespaces read; UNKNOWN where that is fine. A threshold is a share of the pool taken, such as 85%, or a number of
+find. A threshold is a share of the pool taken, such as 85%, or a number of
 ports left, such as 2000; it is reached at that value. Ports in TIME_WAIT that
 connect() may take over count as left.
+
+With --netns all the host's namespace comes first. Where time runs out among
+many, the line names the worst so far and says how many were read; where all is
+well so far it is UNKNOWN.
 
 It works for every user. Without BPF, ports bound before connect() cannot be
 told apart; then the line says "not exact".`
