@@ -24,13 +24,17 @@ type System struct {
 	boot   string
 	known  map[uint64]netns.Namespace // the targets, and what the last search found, by inode number
 	search func(context.Context) ([]netns.Namespace, []host.Gap)
-	// searched is when the last search ended.
+	// searched is when the last search ended, unseen what it could not read.
 	searched time.Time
+	unseen   []string
 }
 
 // searchHolds is how long a namespace that a search did not find is taken to be gone:
 // of hundreds that went, each would cost a search of its own.
-const searchHolds = time.Minute
+const (
+	searchHolds       = time.Minute
+	brokenSearchHolds = time.Second // for one that could not read everything
+)
 
 // NewSystem returns the host the program runs on. The namespaces named are
 // found without a search.
@@ -134,41 +138,68 @@ func (s *System) find(ns journal.Place) (netns.Namespace, error) {
 	if known, is := s.known[ns.ID]; is {
 		return known, nil
 	}
-	there := netns.Namespace{ID: ns.ID, Name: ns.Name, Path: ns.Path}
+	var unseen []string
 	if ns.Path != "" { // an entry of an older version has none
-		if handle, err := there.Open(); err == nil {
+		there := netns.Namespace{ID: ns.ID, Name: ns.Name, Path: ns.Path}
+		handle, err := there.Open()
+		if err == nil {
+			s.learn([]netns.Namespace{there})
 			return there, handle.Close()
 		}
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			unseen = append(unseen, err.Error())
+		}
 	}
-	if time.Since(s.searched) > searchHolds {
-		s.lookAround()
-	}
+	s.lookAround()
 	if known, is := s.known[ns.ID]; is {
 		return known, nil
 	}
-	return netns.Namespace{}, fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
+	return netns.Namespace{}, s.notFound(ns, unseen)
 }
 
 // findHost finds the one namespace of an earlier boot that there is after it too.
 func (s *System) findHost(ns journal.Place) (netns.Namespace, error) {
+	if !ns.Host {
+		return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
+	}
 	for range 2 {
 		for _, known := range s.known {
-			if ns.Host && known.Name == port.Host {
+			if known.Name == port.Host {
 				return known, nil
 			}
 		}
-		if !ns.Host || time.Since(s.searched) <= searchHolds {
-			break
-		}
 		s.lookAround()
 	}
-	return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
+	return netns.Namespace{}, s.notFound(ns, nil)
 }
 
+// notFound is the error for a namespace that no search finds. Without what could not
+// be read nobody can say that it is gone.
+func (s *System) notFound(ns journal.Place, unseen []string) error {
+	if unseen = append(unseen, s.unseen...); len(unseen) > 0 {
+		return fmt.Errorf("look for netns %s: not found, but %s", ns.Name, strings.Join(unseen, ", "))
+	}
+	return fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
+}
+
+// lookAround searches, unless that was done just now.
 func (s *System) lookAround() {
-	found, _ := s.search(context.Background())
+	holds := searchHolds
+	if len(s.unseen) > 0 {
+		holds = brokenSearchHolds
+	}
+	if time.Since(s.searched) <= holds {
+		return
+	}
+	found, gaps := s.search(context.Background())
 	s.learn(found)
-	s.searched = time.Now()
+	s.searched, s.unseen = time.Now(), nil
+	for _, gap := range gaps {
+		// A name in the directory of names that leads nowhere is a gap for ever.
+		if !strings.HasPrefix(gap.Object, "network namespace ") {
+			s.unseen = append(s.unseen, gap.What()+": "+gap.Why)
+		}
+	}
 }
 
 // ReadFile reads a regular file with its owner and permissions.
@@ -187,9 +218,13 @@ func (s *System) ReadFile(path string) (*journal.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode := fs.FileMode(stat.Mode & 0o777)
+	mode := fs.FileMode(stat.Mode & 0o7777)
 	return &journal.Content{Mode: mode, UID: int(stat.Uid), GID: int(stat.Gid), Data: data}, nil
 }
+
+// Replaceable is an error where a new file in the place of the one at path would
+// not be all that it was, and says what to do.
+func (s *System) Replaceable(path string) error { return journal.Replaceable(path) }
 
 // WriteFile replaces a file in one step that outlives a crash. The directory of
 // a minimal system that has none is made.

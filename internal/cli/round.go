@@ -102,8 +102,9 @@ func (r *round) document() *report.Check {
 	if r.cut {
 		r.gaps = append(r.gaps, host.Gap{Part: host.PartNamespaces, Why: fmt.Sprintf("no time left after %v", r.timeout)})
 	}
-	gaps := host.Distinct(r.gaps)
-	doc := report.NewCheck(r.strains, r.exact, r.partial || r.cut, gaps)
+	own, unread := unsettled()
+	gaps := host.Distinct(append(r.gaps, unread...))
+	doc := report.NewCheck(r.strains, r.exact, r.partial || r.cut, own, gaps)
 	if r.cut {
 		doc.Cut(r.read, r.found)
 	}

@@ -97,7 +97,9 @@ func TestTheHostComesFirst(t *testing.T) {
 func TestNoTimeAtAll(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r := newRound(func(ctx context.Context, _ []netns.Namespace, _ host.Want) (*host.State, error) { return nil, ctx.Err() })
+	r := newRound(func(ctx context.Context, _ []netns.Namespace, _ host.Want) (*host.State, error) {
+		return nil, ctx.Err()
+	})
 	r.netns = "all"
 	if err := r.visit(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("nothing was read, and the error is %v", err)

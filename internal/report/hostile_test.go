@@ -79,9 +79,9 @@ func documents(t *testing.T, name string) map[string]any {
 	strains := []judge.Strain{strain(100, finding.Critical), strain(200, finding.Warning)}
 	poison(reflect.ValueOf(strains), name)
 	return map[string]any{
-		"show": poisoned(busyHost(), name), "doctor": poisoned(someFindings(), name), "boot": poisoned(someBoot(), name),
+		"show": poisoned(busyHost(), name), "doctor": poisoned(someFindings(), name), "boot": report.NewBoot(poisoned(someBoot(), name), nil),
 		"rules": examined(name), "change": report.NewChange(plan), "undo": report.NewUndo(undo),
-		"confirmation": report.NewConfirmation(&undo.Entry), "check": report.NewCheck(strains, true, false, gaps), "unknown": report.UnknownCheck(errors.New(name)),
+		"confirmation": report.NewConfirmation(&undo.Entry), "check": report.NewCheck(strains, true, false, nil, gaps), "unknown": report.UnknownCheck(errors.New(name)),
 		"summary": poisoned(&report.Summary{Namespaces: []host.Totals{someTotals(), someTotals()}, Gaps: gaps}, name),
 		"live":    poisoned(someLive(t), name), "costs": poisoned(someCosts(), name),
 		"left": poisoned(&report.Left{Pools: []report.LeftPool{{}}, LocalPools: []report.LeftLocal{{}}, Gaps: gaps}, name),
@@ -113,7 +113,7 @@ func writeText(w io.Writer, document any, style report.Style) error {
 		return report.WriteShow(w, doc, 0, style)
 	case *report.Doctor:
 		return report.WriteDoctor(w, doc, style)
-	case *boot.Report:
+	case *report.Boot:
 		return report.WriteBoot(w, doc, style)
 	case *report.Change:
 		return report.WriteChange(w, doc, style)
