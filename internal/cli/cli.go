@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portrange/internal/report"
+	"portrange/internal/escape"
 )
 
 // The exit codes.
@@ -29,6 +29,9 @@ type Streams struct {
 	// Interrupt lets nothing end the run while settings are written; nil where
 	// nothing would.
 	Interrupt *Interrupt
+	// Again is the command that runs the program once more with the same arguments,
+	// for what must outlive a crash; empty where it cannot be.
+	Again []string
 }
 
 // Run runs the command line args, without the program's name, until it is done
@@ -46,7 +49,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	case ctx.Err() != nil:
 		return interrupted(ctx)
 	}
-	fmt.Fprintln(streams.Err, "portrange: "+oneLine(err.Error()))
+	fmt.Fprintln(streams.Err, "portrange: "+escape.Line(err.Error()))
 	return ExitFailure
 }
 
@@ -55,12 +58,6 @@ type exitStatus int
 
 // Error is for readers of the code: nobody prints it.
 func (s exitStatus) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
-
-// oneLine keeps line breaks and terminal escapes out of messages: they may hold
-// names that others chose.
-func oneLine(text string) string {
-	return report.Printable(strings.Join(strings.Fields(text), " "))
-}
 
 const rootLong = `portrange tells how many local ports this host has left towards each
 destination, exactly as the kernel counts them. Without a command it shows the
@@ -78,6 +75,7 @@ does not change the code as long as something could be shown.`
 // NewCommand builds the whole command tree. [Run] is what runs it; others take it
 // to describe the program.
 func NewCommand(streams Streams) *cobra.Command {
+	streams.Err = escape.Writer{To: streams.Err}
 	a := &app{Streams: streams}
 	show := &showCommand{app: a}
 	root := &cobra.Command{

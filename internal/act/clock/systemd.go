@@ -38,16 +38,6 @@ type Timer struct {
 // patience is how long systemd may take to answer.
 const patience = 10 * time.Second
 
-// Connect connects to systemd, through the system's bus or, where there is
-// none, directly.
-func Connect(ctx context.Context) (Manager, func(), error) {
-	conn, err := dbus.NewWithContext(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("connect to systemd: %w", err)
-	}
-	return conn, conn.Close, nil
-}
-
 func unitName(id int) string { return fmt.Sprintf("portrange-revert-%d", id) }
 
 // Start asks for what systemd-run --on-active= would, and is an error where

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/escape"
 )
 
 // Dir is where the journal lives.
@@ -270,7 +272,7 @@ func write(path string, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	return Replace(path, &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(data, '\n')})
+	return Replace(path, &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(escape.JSON(data), '\n')})
 }
 
 // copy writes the second copy. Without one there is the journal; whoever depends

@@ -56,12 +56,12 @@ func proxied(proxies []process) []host.Claim {
 			continue
 		}
 		who := "Docker container at " + address
-		i := slices.IndexFunc(claims, func(c host.Claim) bool { return c.Who == who })
+		i := slices.IndexFunc(claims, func(c host.Claim) bool { return c.Who == who && c.By == proxy.by })
 		if i < 0 {
 			i = len(claims)
 			claims = append(claims, host.Claim{
-				Kind: host.PublishedPorts, Who: who, Ports: &port.Set{},
-				Evidence: fmt.Sprintf("%s (pid %d) passes on what arrives there", dockerProxy, proxy.PID),
+				Kind: host.PublishedPorts, Who: who, Ports: &port.Set{}, By: proxy.by,
+				Evidence: claimed(proxy.by, fmt.Sprintf("%s (pid %d) passes on what arrives there", dockerProxy, proxy.PID)),
 			})
 		}
 		claims[i].Ports.Add(uint16(public))
