@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -106,15 +107,21 @@ func runInside(t *testing.T, binary string, seed uint64, i int) {
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Unshareflags: syscall.CLONE_NEWNS,
 		Pdeathsig: syscall.SIGKILL,
 	}
-	out, err := command.CombinedOutput()
-	for line := range strings.Lines(string(out)) {
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, &out
+	if testing.Verbose() { // a long run shows what it finds, and how far it is
+		command.Stdout = io.MultiWriter(&out, os.Stderr)
+		command.Stderr = command.Stdout
+	}
+	err := command.Run()
+	for line := range strings.Lines(out.String()) {
 		if _, said, found := strings.Cut(line, "_test.go:"); found {
 			t.Log(strings.TrimSpace(said))
 		} else if err != nil {
 			t.Log(strings.TrimRight(line, "\n"))
 		}
 	}
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestFaults")) {
+	if err != nil || !strings.Contains(out.String(), "--- PASS: TestFaults") {
 		t.Errorf("inside: %v", err)
 	}
 }
@@ -208,14 +215,21 @@ func (b *bench) run() {
 		done += b.tryAny(false)
 	}
 	for done := 0; done < *manyKills; {
-		done += b.tryAny(true)
+		if done += b.tryAny(true); done%500 == 0 {
+			b.sum(started)
+		}
 	}
-	n := b.counts
-	b.t.Logf("seed %d, host %d: %d failing calls, %d of them and all later ones, %d kills; %d not reached; %v",
-		*seed, *worker, n["fail"], n["later"], n["kill"], n["not reached"], time.Since(started).Round(time.Second))
+	b.sum(started)
 	if left := leftTemporary(); len(left) > 0 {
 		b.t.Errorf("left behind: %q", left)
 	}
+}
+
+// sum prints what was done.
+func (b *bench) sum(started time.Time) {
+	n := b.counts
+	b.t.Logf("seed %d, host %d: %d failing calls, %d of them and all later ones, %d kills; %d not reached; %v",
+		*seed, *worker, n["fail"], n["later"], n["kill"], n["not reached"], time.Since(started).Round(time.Second))
 }
 
 // tryNamed plays what was found to do harm.
@@ -346,7 +360,7 @@ func (b *bench) play(i int, names string, decide func(Call) Action) Outcome {
 	if s.clock && o.Exit == exitOK {
 		o.Late = !b.awaitClock(&o, supervisor)
 	}
-	if s.clock && o.Exit == exitOK && !o.Late {
+	if s.clock && o.Exit == exitOK && !o.Late && o.EndState == "reverted" {
 		o.Undone = true // by the clock
 	} else if o.Undone = !back || o.State != "done" && o.State != "reverted" && o.State != ""; o.Undone {
 		o.UndoExit, o.UndoSaid = b.plain([]string{"undo", "--yes"})
@@ -371,8 +385,8 @@ func (b *bench) awaitClock(o *Outcome, supervisor *Supervisor) bool {
 	for end := time.Now().Add(unconfirmed + faulty + patience); ; time.Sleep(50 * time.Millisecond) {
 		o.End, o.EndState = look(b.t), newest(b.t)
 		switch {
-		case o.EndState == "reverted" && len(differences(o.Start, o.End)) == 0:
-			return true
+		case len(differences(o.Start, o.End)) == 0 && (o.EndState == "reverted" || ended):
+			return true // where the journal could not be written, undo settles it
 		case ended || time.Now().After(end):
 			return false
 		}
