@@ -55,7 +55,7 @@ exact:
 
 # Faults: system calls that fail, and kills, at random places of every change,
 # and what is found afterwards against what was said. ARGS="-faults 2000 -kills 10000
-# -workers 4" runs more, -seed repeats, -only names a scenario, -each prints each.
+# -workers 4 -parallel 4" runs more, -seed repeats, -only names a scenario, -each prints each.
 faults:
 	$(GO) test ./internal/faults -run TestFaults -count=1 -timeout 12h -v $(ARGS)
 
