@@ -56,7 +56,7 @@ exact:
 # Faults: system calls that fail, and kills, at random places of every change,
 # and what is found afterwards against what was said; and reads that fail, of a host
 # with known sockets: the answer is right, or names a gap. ARGS="-faults 2000 -kills 10000
-# -reads 5000 -workers 4" runs more, -seed repeats, -only names a scenario, -each prints each.
+# -reads 5000 -workers 4 -parallel 4" runs more, -seed repeats, -only names a scenario, -each prints each.
 faults:
 	$(GO) test ./internal/faults -run 'TestFaults|TestReads' -count=1 -timeout 12h -v $(ARGS)
 
