@@ -48,9 +48,9 @@ func authenticated(peer netip.Addr) nettest.Option {
 	}
 }
 
-// TestAuthenticatedConnections: unlike a signature, authentication leaves room for
-// timestamps (tcp_syn_options, net/ipv4/tcp_output.c), and so for the reuse of
-// TIME_WAIT. A kernel that knows nothing of it has nothing to count.
+// TestAuthenticatedConnections: beside authentication and SACK the answer to a SYN has
+// no room for timestamps (tcp_synack_options, net/ipv4/tcp_output.c), and so nobody
+// takes over a port in TIME_WAIT. A kernel that knows nothing of it has nothing to count.
 func TestAuthenticatedConnections(t *testing.T) {
 	nettest.NeedRoot(t)
 	h := nettest.New(t)
@@ -75,7 +75,7 @@ func TestAuthenticatedConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(2100 * time.Millisecond) // any kernel's reuse delay
-	expectGrants(t, h, server.Addr(), server, 90, 90, func() (*nettest.Socket, error) {
+	expectGrants(t, h, server.Addr(), server, 70, 70, func() (*nettest.Socket, error) {
 		return h.Connect(nettest.TCP4, server, nettest.NonBlock(), authenticated(server.Addr()))
 	})
 }
@@ -92,7 +92,7 @@ func TestMountedConnection(t *testing.T) {
 			h.Range(fixedRange.Low, fixedRange.High)
 			dial := func() (*nettest.Socket, error) { return h.Connect(nettest.TCP4, server, nettest.NonBlock()) }
 			mounted := make(chan error, 1)
-			if err := mount(t, h, server, option, mounted); errors.Is(err, unix.ENODEV) {
+			if err := mount(t, h, server, option, mounted); errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EPROTONOSUPPORT) {
 				t.Logf("this kernel has no NFS: %v", err)
 				return
 			} else if err != nil {

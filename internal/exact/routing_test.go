@@ -25,7 +25,7 @@ func (sc *scenario) addRouting() error {
 		return sc.addMultipath()
 	}
 	rule := pick(sc, []string{
-		"ipproto tcp", "ipproto udp", "dport 81", "dport 81-90 ipproto tcp", "uidrange 1000-1000", "fwmark 5", "tos 16",
+		"ipproto tcp", "ipproto udp", "dport 81", "dport 81-90 ipproto tcp", "uidrange 1000-1000", "fwmark 5", "tos 0x10",
 		fmt.Sprintf("sport %d-%d", sc.low, sc.low+(sc.high-sc.low)/2),
 	})
 	return sc.ip(

@@ -128,7 +128,7 @@ func TestOneScale(t *testing.T) {
 func holdToScale(t *testing.T, state *host.State, want finding.Severity) {
 	t.Helper()
 	strains := judge.Strains(&state.Namespaces[0], judge.Scale())
-	check := report.NewCheck(strains, true, false, nil)
+	check := report.NewCheck(strains, true, false, nil, nil)
 	if check.Worst.Severity != want || check.ExitCode != map[finding.Severity]int{
 		finding.Info: report.PluginOK, finding.Warning: report.PluginWarning, finding.Critical: report.PluginCritical,
 	}[want] {
