@@ -16,6 +16,7 @@ import (
 // app is what the commands of one run share: its streams and global flags.
 type app struct {
 	Streams
+	seen    *Seen // nil where the run looks for itself
 	json    bool
 	netns   string
 	noColor bool

@@ -51,9 +51,9 @@ type checkCommand struct {
 }
 
 func newCheck(a *app) *cobra.Command {
+	scale := judge.Scale()
 	c := &checkCommand{
-		app: a, timeout: checkTimeout,
-		warning: threshold{judge.TakenShare(judge.SlowRatio)}, critical: threshold{judge.TakenShare(judge.NearRatio)},
+		app: a, timeout: checkTimeout, warning: threshold{scale.Warning}, critical: threshold{scale.Critical},
 	}
 	cmd := &cobra.Command{
 		Use:     "check",

@@ -37,7 +37,19 @@ type Streams struct {
 // Run runs the command line args, without the program's name, until it is done
 // or ctx is, and returns the exit code. Errors are printed here and nowhere else.
 func Run(ctx context.Context, args []string, streams Streams) int {
-	root := NewCommand(streams)
+	return perform(ctx, args, &app{Streams: streams})
+}
+
+// RunOn is [Run] for commands that take one look (show, left, check): they tell of
+// the one that is given, whatever --netns and --source say. Whoever has many
+// questions about the same sockets need not read them for each.
+func RunOn(ctx context.Context, args []string, streams Streams, seen Seen) int {
+	return perform(ctx, args, &app{Streams: streams, seen: &seen})
+}
+
+func perform(ctx context.Context, args []string, a *app) int {
+	streams := a.Streams
+	root := newCommand(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var ended exitStatus
@@ -74,9 +86,10 @@ does not change the code as long as something could be shown.`
 
 // NewCommand builds the whole command tree. [Run] is what runs it; others take it
 // to describe the program.
-func NewCommand(streams Streams) *cobra.Command {
-	streams.Err = escape.Writer{To: streams.Err}
-	a := &app{Streams: streams}
+func NewCommand(streams Streams) *cobra.Command { return newCommand(&app{Streams: streams}) }
+
+func newCommand(a *app) *cobra.Command {
+	a.Err = escape.Writer{To: a.Err}
 	show := &showCommand{app: a}
 	root := &cobra.Command{
 		Use:           "portrange",
@@ -92,9 +105,9 @@ func NewCommand(streams Streams) *cobra.Command {
 			return show.run(cmd, args)
 		},
 	}
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.Err)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()

@@ -31,10 +31,9 @@ var rangeWithheld = &Rule{
 		if 2*count.Usable > count.Size {
 			return
 		}
-		severity := finding.Warning
-		if count.Usable == 0 {
-			severity = finding.Critical
-		}
+		// What is reserved was withheld on purpose.
+		open := count.Size - count.ReservedInRange
+		severity := judge.Scale().Reached(open-count.Usable, open)
 		values := withOwners(finding.Values{
 			{Name: "usable", V: count.Usable}, {Name: "size", V: count.Size},
 			{Name: "reserved", V: count.ReservedInRange}, {Name: "bind_held", V: count.BindHeld},
