@@ -45,7 +45,7 @@ func TestServicesOfADaemon(t *testing.T) {
 		"postgresqld.service":        false,
 		"mysql@15.service":           false,
 	} {
-		claims := units{path: map[string]string{unit: unit}}.daemons()
+		claims := units{root: opened(t, t.TempDir()), path: map[string]string{unit: unit}}.daemons()
 		if got := len(claims) == 1 && claims[0].Who == "PostgreSQL"; got != want || !want && len(claims) > 0 {
 			t.Errorf("%s: claims %+v", unit, claims)
 		}

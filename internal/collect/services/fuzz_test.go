@@ -140,7 +140,11 @@ func FuzzCommandLine(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return process{Proc: proc}.option(name)
+		args, err := proc.CmdLine()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return process{args: args}.option(name)
 	}
 	f.Fuzz(func(t *testing.T, line, value string) {
 		words := strings.Split(line, "\x00")
