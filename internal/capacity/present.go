@@ -39,6 +39,22 @@ func PresentOf(ns *host.Namespace, pool *judge.Pool, closedHere float64) Present
 	return p
 }
 
+// HalfRate is the highest rate at which a pool of another size stays below its half,
+// in connections a second that this side closes first.
+func (p Present) HalfRate(size int) float64 {
+	return max(0, judge.SlowRatio*float64(size)-float64(p.Open)) / p.Kept.Seconds()
+}
+
+// ToHalf is how long it takes at the present rate until half of a pool of another
+// size is in use; 0 where it stays below.
+func (p Present) ToHalf(size int) time.Duration {
+	if p.Rate <= p.HalfRate(size) {
+		return 0
+	}
+	seconds := (judge.SlowRatio*float64(size) - float64(p.Open+p.Waiting)) / p.Rate
+	return max(time.Second, time.Duration(seconds*float64(time.Second)))
+}
+
 // Remedy is what an action does to a pool. The zero value of each field leaves
 // that as it is.
 type Remedy struct {

@@ -39,6 +39,13 @@ func (r *rules) unserved(ports *port.Set) *port.Set {
 	return rest
 }
 
+// Owners are the processes that have connections of a tuple open, the one with most
+// of them first; none where owners were not asked for.
+func Owners(ns *host.Namespace, tuple port.Tuple) []Owner {
+	r := newRules(ns)
+	return r.owners(tuple)
+}
+
 // Binders are the processes behind bound ports, the one with most of them first;
 // none where owners were not asked for.
 func Binders(ns *host.Namespace, bound *port.Set) []Owner {

@@ -53,9 +53,13 @@ func Codes() []string {
 //go:embed *.md
 var pages embed.FS
 
-// Explain is the page on a code, in Markdown that reads well as it is. The error
-// of an unknown code names the nearest ones, or else all.
+// Explain is the page on a code, or on how a program keeps connections open, in
+// Markdown that reads well as it is. The error of an unknown code names the nearest
+// ones, or else all.
 func Explain(code string) (string, error) {
+	if page := programPage(code); page != "" {
+		return page, nil
+	}
 	page, err := pages.ReadFile(code + ".md")
 	if err == nil {
 		return string(page), nil

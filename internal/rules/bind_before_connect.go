@@ -40,8 +40,9 @@ var bindBeforeConnect = &Rule{
 		if manyBound(n, size) {
 			severity = finding.Warning
 		}
-		values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, judge.Binders(p.NS, bound))
-		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, bindLater(p, severity)...)
+		binders := judge.Binders(p.NS, bound)
+		values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, binders)
+		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, bindLater(p, severity, binders)...)
 	},
 }
 
@@ -50,14 +51,14 @@ func manyBound(n, size int) bool { return 10*n >= size }
 
 // bindLater are the ways to have ports again: a wider range to go on with, as
 // each connection goes on taking one, then the option that ends it.
-func bindLater(p *Place, severity finding.Severity) []finding.Action {
+func bindLater(p *Place, severity finding.Severity, binders []judge.Owner) []finding.Action {
 	var actions []finding.Action
 	if severity.Reaches(finding.Warning) {
 		present := &capacity.Present{Size: p.Ports.Usable().Len()}
 		actions = retold(widen(p, present), "room for now: each such connection goes on taking a port from all")
 	}
 	return append(actions, finding.Action{
-		Step: finding.InProgram,
+		Step: finding.InProgram, Change: finding.BindNoPort, Process: firstOf(binders),
 		Text: "have the kernel pick the port at connect(): set IP_BIND_ADDRESS_NO_PORT before bind(). HAProxy and nginx do so for " +
 			"source ADDR and proxy_bind ADDR that name no port; Envoy with socket_options {level: 0, name: 24, int_value: 1, " +
 			"state: STATE_PREBIND} in upstream_bind_config; Go in net.Dialer.Control, beside a LocalAddr with port 0",
