@@ -19,7 +19,8 @@ type Present struct {
 	Waiting int
 	// Rate is how many connections a second this side closes first, each of which
 	// leaves a port in TIME_WAIT: the measured rate or, where less was measured, what
-	// the ports in TIME_WAIT show, as each stays there for 60 s. A pool that is full hides the demand that it refuses.
+	// the ports in TIME_WAIT show, as each stays there for 60 s or may not be taken over
+	// so soon. A pool that is full hides the demand that it refuses.
 	Rate float64
 	// Kept is how long such a port is withheld.
 	Kept time.Duration
@@ -34,7 +35,7 @@ func PresentOf(ns *host.Namespace, pool *judge.Pool, closedHere float64) Present
 	}
 	p.Open = pool.Used - p.Waiting
 	if p.Waiting > 0 {
-		p.Rate = max(closedHere, float64(p.Waiting)/port.TimeWaitLength.Seconds())
+		p.Rate = max(closedHere, float64(p.Waiting)/port.TimeWaitLength.Seconds(), judge.Closing(ns, pool))
 	}
 	return p
 }

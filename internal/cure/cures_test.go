@@ -243,3 +243,27 @@ func (r *course) lines(state string, remote netip.AddrPort) int {
 	}
 	return bytes.Count(out, []byte("\n"))
 }
+
+// TestRateOfPortsTakenOver has the doctor measure a load that two looks do not show,
+// as each connection leaves its port as it found it, in TIME_WAIT.
+func TestRateOfPortsTakenOver(t *testing.T) {
+	nettest.NeedRoot(t)
+	const rate = 400.0
+	w := newWorld(t, "sysctl -qw net.ipv4.ip_local_port_range='40000 40999' net.ipv4.tcp_tw_reuse=1\n")
+	w.serve("", listenOn(serveUntil, service.String()))
+	p := w.run("", "nginx", to(service))
+	p.do(order{For: 3 * time.Second, PerSecond: rate}) // now all ports wait
+	p.tell(order{For: 4 * time.Second, PerSecond: rate})
+	found := w.doctor("--interval", "2s")
+	done := p.answer()
+	for _, f := range found.Findings {
+		if f.Code != "connection-rate" {
+			continue
+		}
+		if got, real := f.Values.Float("rate"), done.perSecond(); got < (1-near)*real || got > (1+near)*real {
+			t.Errorf("%.1f connections a second, and the doctor sees %.1f: %s", real, got, f.Evidence)
+		}
+		return
+	}
+	t.Errorf("no rate in %s", found)
+}

@@ -35,6 +35,7 @@ type examined struct {
 		Code     string           `json:"code"`
 		Severity finding.Severity `json:"severity"`
 		Evidence string           `json:"evidence"`
+		Values   finding.Values   `json:"values"`
 		Actions  []advice         `json:"actions"`
 	} `json:"findings"`
 }

@@ -148,7 +148,8 @@ func TestFinTimeoutNamesTheLines(t *testing.T) {
 func TestTheFirstStepAgainstTimeWait(t *testing.T) {
 	const reuse, delay = "net.ipv4.tcp_tw_reuse=1", "net.ipv4.tcp_tw_reuse_delay=1000"
 	blind := func(s *port.Socket) { s.Hold = port.HoldUnknown }
-	loop := crowd(40000, 60, "127.0.0.1", "127.0.0.1:80", waits)
+	late := func(s *port.Socket) { s.Quiet = 30 * time.Second }
+	loop := crowd(40000, 60, "127.0.0.1", "127.0.0.1:80", waits, rests(60))
 	for name, tt := range map[string]struct {
 		settings func(*host.Settings)
 		sockets  []*port.Socket
@@ -160,11 +161,11 @@ func TestTheFirstStepAgainstTimeWait(t *testing.T) {
 		"all are too young to be reused":     {reusing(2), clients(60, waits), reuse, "not across a NAT", 99},
 		"nobody can tell":                    {reusing(2), clients(60, waits, blind), "", "up to 408/s it stays below its half", 49002 - 60},
 		"none has them":                      {reusing(2), clients(60, waits, unstamped), "", "", 49002 - 60},
-		"reuse is on, and they have them":    {reusing(1), clients(60, waits), "", "", 49002 - 1},
+		"reuse is on, and they have them":    {reusing(1), clients(60, waits, rests(60)), "", "", 49002 - 1},
 		"reuse is on, and none has them":     {reusing(1), clients(60, waits, unstamped), "", "", 49002 - 60},
 		"reuse is on for loopback":           {reusing(2), loop, "", "", 49002 - 1},
 		"this end sends none":                {silent, clients(60, waits, unstamped), "", "", 49002 - 60},
-		"reuse comes late":                   {patiently(20 * time.Second), clients(60, waits), delay, "not across a NAT", 99},
+		"reuse comes late":                   {patiently(20 * time.Second), clients(60, waits, late), delay, "not across a NAT", 99},
 		"it is off and would come late": {
 			func(s *host.Settings) { s.TWReuseDelay = 20 * time.Second }, clients(60, waits), reuse + " " + delay, "not across a NAT", 99},
 	} {
