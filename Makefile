@@ -15,7 +15,7 @@ PACKAGES := clang llvm libbpf-dev gcc libc6-dev git strace iproute2 net-tools pr
 # 32 bits. Vet compiles the tests too.
 ARCHITECTURES := arm64 s390x mips
 
-.PHONY: build test unit race lint cross generate check-generate man exact cure bench-sockets packages clean
+.PHONY: build test unit race lint cross generate check-generate man exact cure faults bench-sockets packages clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o $(BINARY) ./cmd/portrange
@@ -57,6 +57,12 @@ exact:
 # ARGS=-update writes docs/cures.md.
 cure:
 	$(GO) test ./internal/cure -count=1 -v $(ARGS)
+
+# Faults: system calls that fail, and kills, at random places of every change,
+# and what is found afterwards against what was said. ARGS="-faults 2000 -kills 10000
+# -workers 4" runs more, -seed repeats, -only names a scenario, -each prints each.
+faults:
+	$(GO) test ./internal/faults -run TestFaults -count=1 -timeout 12h -v $(ARGS)
 
 bench-sockets: build
 	$(GO) run ./internal/benchsockets $(ARGS) $(BINARY)

@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"internal/capacity":        {"internal/judge"},
 	"internal/simulate":        {"internal/judge", "internal/capacity", "internal/kernel/"},
 	"internal/rules":           {"internal/judge", "internal/capacity", "internal/boot", "internal/words"},
-	"internal/act":             {"internal/judge", "internal/rules", "internal/boot", "internal/act/", "internal/kernel/"},
+	"internal/act":             {"internal/judge", "internal/rules", "internal/boot", "internal/act/", "internal/kernel/", "internal/words"},
 	"internal/act/":            {"internal/act/"},
 	"internal/chart":           nil,
 	"internal/figure":          {"internal/chart", "internal/capacity", "internal/simulate"},
@@ -53,6 +53,7 @@ var arrows = map[string][]string{
 	"internal/nettest":                      nil,
 	"internal/exact":                        nil,
 	"internal/cure":                         nil,
+	"internal/faults":                       nil,
 	"internal/kernel/sockdiag/sockdiagtest": {"internal/kernel/sockdiag"},
 	"internal/benchsockets":                 {"internal/nettest", "internal/kernel/"},
 }

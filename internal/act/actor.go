@@ -7,6 +7,7 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/port"
+	"portrange/internal/words"
 )
 
 // Actor carries out plans and takes them back.
@@ -36,49 +37,13 @@ var (
 	ErrNothing = errors.New("there is none")
 )
 
-// last is the change that holds now: the latest one that was neither taken
-// back nor forgotten by a reboot. It is nil where there is none.
-func (a *Actor) last() (*journal.Entry, error) {
-	for e, err := range a.Journal.Backward() {
-		if err != nil {
-			return nil, err
-		}
-		lapsed := e.State == journal.Waiting && e.Boot != a.Host.Boot()
-		if e.State != journal.Reverted && !lapsed {
-			return &e, nil
-		}
-	}
-	return nil, nil
-}
-
-// Interrupted is the last change if it was killed on its way and a part of it
-// holds; nil otherwise.
-func (a *Actor) Interrupted() (*journal.Entry, error) {
-	e, err := a.last()
-	if err != nil || e == nil || e.State != journal.Begun {
-		return nil, err
-	}
-	back, err := a.moves(backwards(e))
-	if err != nil || len(back.settings)+len(back.files)+len(back.kept) == 0 {
-		return nil, err
-	}
-	return e, nil
-}
-
-// pending refuses to go on while a change waits for its confirmation: taking
-// that back later would trample the new one.
+// pending refuses to go on while a change is in the way.
 func (a *Actor) pending() error {
-	e, err := a.last()
-	if err != nil || e == nil || e.State != journal.Waiting {
+	u, err := a.Unsettled()
+	if err != nil || u == nil || !u.Standing.Pending() {
 		return err
 	}
-	at := e.Deadline.Local().Format(time.DateTime)
-	due := "until " + at
-	if time.Now().After(*e.Deadline) { // the clock may have been killed, or the machine may have slept
-		due = "which should have gone back at " + at + " and did not"
-	}
-	return fmt.Errorf("%w: %s, %s; `portrange confirm` keeps it, `portrange undo` takes it back",
-		ErrPending, e.Title(), due)
+	return u.Err()
 }
 
 // sameValue compares two values of a setting.
@@ -100,8 +65,8 @@ func (a *Actor) expectSetting(s *journal.Setting) error {
 		return err
 	}
 	if !sameValue(s.Key, now, s.Before) {
-		return fmt.Errorf("%s in netns %s: %w: it is %q now, the plan was made for %q; run the command again",
-			s.Key, s.Namespace.Name, ErrChanged, now, s.Before)
+		return fmt.Errorf("%s: %w: it is %q now, the plan was made for %q; run the command again",
+			settingName(s), ErrChanged, words.List(now), words.List(s.Before))
 	}
 	return nil
 }
@@ -114,12 +79,19 @@ func (a *Actor) expectFile(f *journal.File) error {
 	if !now.Equal(f.Before) {
 		return fmt.Errorf("%s: %w; run the command again", f.Path, ErrChanged)
 	}
-	return nil
+	if f.After == nil {
+		return nil // one of several names, or a link, goes; what it stood for stays
+	}
+	return a.Host.Replaceable(f.Path)
 }
 
 // writeSetting compares, writes and reads back. The kernel has no way to do
-// that in one step; what others write in between is lost.
+// that in one step; what others write in between is lost. One that is there
+// already is fine: a clock that had to do without the lock was faster.
 func (a *Actor) writeSetting(s *journal.Setting) error {
+	if now, err := a.Host.Get(s.Namespace, s.Key); err == nil && sameValue(s.Key, now, s.After) {
+		return nil
+	}
 	if err := a.expectSetting(s); err != nil {
 		return err
 	}
@@ -131,8 +103,8 @@ func (a *Actor) writeSetting(s *journal.Setting) error {
 		return err
 	}
 	if !sameValue(s.Key, now, s.After) {
-		return fmt.Errorf("%s in netns %s: %w: %q was written and %q is there",
-			s.Key, s.Namespace.Name, ErrChanged, s.After, now)
+		return fmt.Errorf("%s: %w: %q was written and %q is there",
+			settingName(s), ErrChanged, words.List(s.After), words.List(now))
 	}
 	return nil
 }

@@ -4,16 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"portrange/internal/act/journal"
+	"portrange/internal/kernel/sysctl"
+	"portrange/internal/port"
+	"portrange/internal/words"
 )
 
 // Apply carries out a plan. With a positive within, the change goes back after
 // that time unless it is confirmed, and the files are written on confirmation.
 //
-// Either everything holds when Apply returns, or nothing does and the error
-// says why; should taking back fail as well, the error says what holds. It
+// Either everything holds when Apply returns, or nothing does and the error says
+// why. It names what somebody else changed meanwhile, which is kept, and should
+// taking back fail as well, what is not as before. It
 // cannot be interrupted by a context: it takes milliseconds, and stopping half
 // way is what it is there to avoid.
 func (a *Actor) Apply(p *Plan, within time.Duration) (*journal.Entry, error) {
@@ -39,6 +44,9 @@ func (a *Actor) Apply(p *Plan, within time.Duration) (*journal.Entry, error) {
 // commit writes the entry, and then carries it out.
 func (a *Actor) commit(w *journal.Writer, e *journal.Entry, within time.Duration) error {
 	if err := a.expect(e); err != nil {
+		return fmt.Errorf("%w; nothing was changed", err)
+	}
+	if err := a.tidy(w); err != nil {
 		return fmt.Errorf("%w; nothing was changed", err)
 	}
 	if err := w.Begin(e); err != nil {
@@ -120,15 +128,12 @@ func (t *transaction) finish(state journal.State) func() error {
 	}
 }
 
-// takeBack undoes what was done so far. What the entry says then is of no
-// great matter: an entry that still is Begun, and of which nothing holds, is
-// passed over.
+// takeBack undoes what was done so far, and says what became of that. What the
+// entry says then is of no great matter: an entry that still is Begun, and of
+// which nothing holds, is passed over.
 func (t *transaction) takeBack(cause error) error {
 	t.entry.State = journal.Begun
-	back, err := t.actor.moves(backwards(t.entry))
-	if err == nil {
-		err = t.actor.carryOut(back)
-	}
+	kept, err := t.actor.restore(backwards(t.entry))
 	if t.entry.Deadline != nil {
 		t.actor.Clock.Stop(t.entry.ID)
 	}
@@ -136,9 +141,50 @@ func (t *transaction) takeBack(cause error) error {
 		return fmt.Errorf("%w. Taking back what was done so far failed too: %w. %s may hold in part: "+
 			"`portrange show` and `portrange boot` tell, `portrange undo` tries again", cause, err, t.entry.Title())
 	}
-	t.entry.State, t.entry.Note = journal.Reverted, "failed and taken back: "+cause.Error()
+	outcome := "everything is as it was before"
+	if len(kept) > 0 {
+		outcome = "what was done so far is taken back, except for " + listKept(kept)
+	}
+	t.entry.State, t.entry.Note = journal.Reverted, fmt.Sprintf("failed: %v; %s", cause, outcome)
 	_ = t.writer.Update(t.entry)
-	return fmt.Errorf("%w; everything is as it was before", cause)
+	return fmt.Errorf("%w; %s", cause, outcome)
+}
+
+// listKept names what was left alone, and why.
+func listKept(kept []Kept) string {
+	var names []string
+	for _, k := range kept {
+		names = append(names, k.What+" ("+k.Why+")")
+	}
+	return strings.Join(names, ", ")
+}
+
+// attempts is how often something is taken back that resists: a failure may pass.
+const attempts = 3
+
+// restore carries out what is still to be done of wanted, and looks whether it
+// holds, whatever the writes said. It returns what was kept; an error names what
+// could not be read, or is not so.
+func (a *Actor) restore(wanted moves) ([]Kept, error) {
+	var errs []error
+	for range attempts {
+		left, errRead := a.moves(wanted)
+		if errRead == nil && left.empty() {
+			return left.kept, nil
+		}
+		errs = []error{errRead, a.carryOut(left)}
+	}
+	left, errRead := a.moves(wanted)
+	if errRead == nil && left.empty() {
+		return left.kept, nil
+	}
+	for _, name := range left.names() {
+		errs = append(errs, fmt.Errorf("%s is not as before", name))
+	}
+	if len(left.kept) > 0 {
+		errs = append(errs, errors.New("and somebody else changed "+listKept(left.kept)))
+	}
+	return left.kept, errors.Join(append(errs, errRead)...)
 }
 
 // moves are the writes from where things are to where they shall be.
@@ -155,6 +201,22 @@ type Kept struct {
 	// File is how portrange left a file, and how it is now; nil for a setting.
 	File *journal.File `json:"-"`
 }
+
+func (m *moves) empty() bool { return len(m.settings)+len(m.files) == 0 }
+
+// names are those of what is to be written.
+func (m *moves) names() []string {
+	var names []string
+	for i := range m.settings {
+		names = append(names, settingName(&m.settings[i]))
+	}
+	for i := range m.files {
+		names = append(names, m.files[i].Path)
+	}
+	return names
+}
+
+func settingName(s *journal.Setting) string { return s.Key + " in netns " + s.Namespace.Name }
 
 // backwards is an entry the other way round: last write first.
 func backwards(e *journal.Entry) moves {
@@ -173,30 +235,34 @@ func backwards(e *journal.Entry) moves {
 func forwards(e *journal.Entry) moves { return moves{settings: e.Settings, files: e.Files} }
 
 // moves picks what is still to be done of wanted. What is neither as before nor
-// as after was changed by somebody else, and is kept.
+// as after nor what portrange itself leaves between the two was changed by
+// somebody else, and is kept. An error is about what could not be read; the rest
+// is there all the same.
 func (a *Actor) moves(wanted moves) (moves, error) {
 	var m moves
+	var errs []error
 	for _, s := range wanted.settings {
-		what := s.Key + " in netns " + s.Namespace.Name
 		now, err := a.Host.Get(s.Namespace, s.Key)
 		switch {
 		case errors.Is(err, ErrGone):
-			m.kept = append(m.kept, Kept{What: what, Why: ErrGone.Error()})
+			m.kept = append(m.kept, Kept{What: settingName(&s), Why: ErrGone.Error()})
 		case err != nil:
-			return m, err
+			errs = append(errs, err)
 		case sameValue(s.Key, now, s.After):
-		case sameValue(s.Key, now, s.Before):
+		case sameValue(s.Key, now, s.Before), halfWritten(&s, now):
+			s.Before = now
 			m.settings = append(m.settings, s)
 		default:
-			why := fmt.Sprintf("changed by somebody else since: it is %q, and was set to %q", now, s.Before)
-			m.kept = append(m.kept, Kept{What: what, Why: why})
+			why := fmt.Sprintf("changed by somebody else since: it is %q, and was set to %q",
+				words.List(now), words.List(s.Before))
+			m.kept = append(m.kept, Kept{What: settingName(&s), Why: why})
 		}
 	}
 	for _, f := range wanted.files {
 		now, err := a.Host.ReadFile(f.Path)
 		switch {
 		case err != nil:
-			return m, err
+			errs = append(errs, fmt.Errorf("read %s: %w", f.Path, err))
 		case now.Equal(f.After):
 		case now.Equal(f.Before):
 			m.files = append(m.files, f)
@@ -205,7 +271,14 @@ func (a *Actor) moves(wanted moves) (moves, error) {
 			m.kept = append(m.kept, Kept{What: f.Path, Why: "changed by somebody else since", File: &since})
 		}
 	}
-	return m, nil
+	return m, errors.Join(errs...)
+}
+
+// halfWritten reports whether a value is one on the way between the old and the
+// new one: a long list takes several writes, and the writer may be killed, or
+// fail, between two of them.
+func halfWritten(s *journal.Setting, now string) bool {
+	return s.Key == port.KeyReserved && sysctl.Between(s.Before, s.After, now)
 }
 
 // carryOut does as many of the moves as it can.

@@ -112,9 +112,7 @@ func TestFailureThatCannotBeTakenBackSaysSo(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "may hold in part") || !strings.Contains(err.Error(), "nor back") {
 		t.Errorf("error %v", err)
 	}
-	if e, err := b.Interrupted(); err != nil || e == nil {
-		t.Errorf("interrupted change %v, %v", e, err)
-	}
+	b.stands(Interrupted)
 	b.host.fail = nil
 	b.undo()
 	b.holds(narrow, "")
@@ -225,7 +223,7 @@ func TestConfirm(t *testing.T) {
 	if len(b.clock.running) != 0 {
 		t.Errorf("clocks %v", b.clock.running)
 	}
-	if err := b.Revert(t.Context(), e.ID); err != nil {
+	if err := b.Revert(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	b.holds(wider, wider)
@@ -250,7 +248,7 @@ func TestClockThatNeverStruckIsTold(t *testing.T) {
 func TestRevertInTime(t *testing.T) {
 	b := newBench(t)
 	e := b.apply(everything(b), time.Minute)
-	if err := b.Revert(t.Context(), e.ID); err != nil {
+	if err := b.Revert(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	b.holds(narrow, "")
@@ -267,7 +265,7 @@ func TestUndoOfAWaitingChange(t *testing.T) {
 	e := b.apply(everything(b), time.Minute)
 	b.undo()
 	b.holds(narrow, "")
-	if err := b.Revert(t.Context(), e.ID); err != nil || len(b.clock.running) != 0 {
+	if err := b.Revert(t.Context(), e); err != nil || len(b.clock.running) != 0 {
 		t.Errorf("revert %v, clocks %v", err, b.clock.running)
 	}
 }
@@ -286,7 +284,7 @@ func TestConfirmThatFailsStillWaits(t *testing.T) {
 	}
 	b.holds(wider, "")
 	b.host.fail = nil
-	if err := b.Revert(t.Context(), e.ID); err != nil {
+	if err := b.Revert(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	b.holds(narrow, "")
@@ -334,9 +332,11 @@ func TestInterruptedAnywhere(t *testing.T) {
 		b := newBench(t)
 		p := everything(b)
 		dieAfter(b, writes, func() { _, _ = b.Apply(p, 0) })
-		if e, err := b.Interrupted(); err != nil || (e != nil) != (writes > 0) {
-			t.Errorf("after %d writes: interrupted %v, %v", writes, e, err)
+		want := Interrupted
+		if writes == 0 {
+			want = ""
 		}
+		b.stands(want)
 		b.undo()
 		b.holds(narrow, "")
 		if got := string(b.host.files["/etc/sysctl.conf"].Data); got != "net.ipv4.ip_local_port_range = 1024 2000\n" {

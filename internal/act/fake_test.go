@@ -30,10 +30,10 @@ func newFakeHost() *fakeHost {
 	return h
 }
 
-func settingName(id uint64, key string) string { return fmt.Sprintf("%d %s", id, key) }
+func keyOf(id uint64, key string) string { return fmt.Sprintf("%d %s", id, key) }
 
-func (h *fakeHost) put(id uint64, key, value string)   { h.settings[settingName(id, key)] = value }
-func (h *fakeHost) value(id uint64, key string) string { return h.settings[settingName(id, key)] }
+func (h *fakeHost) put(id uint64, key, value string)   { h.settings[keyOf(id, key)] = value }
+func (h *fakeHost) value(id uint64, key string) string { return h.settings[keyOf(id, key)] }
 
 func (h *fakeHost) refuse(operation string) error {
 	if h.fail == nil {
@@ -61,6 +61,8 @@ func (h *fakeHost) Set(ns journal.Place, key, value string) error {
 func (h *fakeHost) ReadFile(path string) (*journal.Content, error) {
 	return h.files[path], h.refuse("read " + path)
 }
+
+func (h *fakeHost) Replaceable(path string) error { return h.refuse("read attributes of " + path) }
 
 func (h *fakeHost) WriteFile(path string, content *journal.Content) error {
 	if err := h.refuse("write " + path); err != nil {
@@ -207,6 +209,15 @@ func (b *bench) holds(running string, persisted string) {
 	values, _ := parseDropIn(b.host.files[DropIn].Bytes())
 	if got := values[port.KeyRange]; got != persisted {
 		b.t.Errorf("persisted range %q, want %q", got, persisted)
+	}
+}
+
+// stands checks how the last change stands; "" for nothing that is unsettled.
+func (b *bench) stands(want Standing) {
+	b.t.Helper()
+	u, err := b.Unsettled()
+	if err != nil || (u == nil) != (want == "") || u != nil && u.Standing != want {
+		b.t.Errorf("unsettled: %+v, %v; want %q", u, err, want)
 	}
 }
 

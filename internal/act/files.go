@@ -10,6 +10,7 @@ import (
 
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
+	"portrange/internal/host"
 	"portrange/internal/rules"
 )
 
@@ -71,17 +72,45 @@ func (p *Plan) persist(wish Wish, files *Files, change *Change) error {
 	if !content.Equal(before) {
 		p.Files = append(p.Files, journal.File{Path: DropIn, Before: before, After: content})
 	}
-	p.resolve(wish.FixConflicts, files.Contents, files.Boot.Conflicts(dropInName, content.Data))
+	if err := p.warnOfUnread(wish.FixConflicts, files.Boot.Report(nil).Gaps); err != nil {
+		return err
+	}
+	err := p.resolve(wish.FixConflicts, files.Contents, files.Boot.Conflicts(dropInName, content.Data))
+	if err != nil {
+		return err
+	}
 	p.warnOfReboot(change, files.Boot, values)
+	for _, f := range p.Files {
+		if err := files.Bound[f.Path]; err != nil {
+			return fmt.Errorf("persist: %w", err)
+		}
+	}
+	return nil
+}
+
+// warnOfUnread tells of files that may override the drop-in for all that is known.
+// What cannot be seen cannot be fixed.
+func (p *Plan) warnOfUnread(fix bool, gaps []host.Gap) error {
+	for _, gap := range gaps {
+		if fix {
+			return fmt.Errorf("persist: fix conflicts in %s: %s; leave out --fix-conflicts to go on without",
+				gap.Object, gap.Why)
+		}
+		p.Findings = append(p.Findings, rules.BootFileUnread(gap.Object, gap.Why, DropIn))
+	}
 	return nil
 }
 
 // resolve reports the lines that would override the drop-in, and comments them
 // out where that was asked for and they are in a file of the administrator.
-func (p *Plan) resolve(fix bool, contents map[string]*journal.Content, conflicts []boot.Conflict) {
+func (p *Plan) resolve(fix bool, contents map[string]*journal.Content, conflicts []boot.Conflict) error {
 	lines := map[string][]int{}
 	for _, o := range overrides(conflicts) {
 		path, n := o.Line.Target, o.Line.Line
+		if fix && !o.Foreign && o.Line.File != "" && contents[path] == nil {
+			return fmt.Errorf("persist: fix conflicts in %s: it is there and could not be read; "+
+				"leave out --fix-conflicts to go on without", path)
+		}
 		if !fix || o.Foreign || contents[path] == nil {
 			p.Findings = append(p.Findings, o.Overridden())
 			continue
@@ -97,6 +126,7 @@ func (p *Plan) resolve(fix bool, contents map[string]*journal.Content, conflicts
 		after.Data = commentOut(before.Data, lines[path])
 		p.Files = append(p.Files, journal.File{Path: path, Before: before, After: &after, Foreign: true})
 	}
+	return nil
 }
 
 // overrides puts together what one line does with several programs, which may

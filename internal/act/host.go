@@ -14,6 +14,9 @@ type Host interface {
 	Set(ns journal.Place, key, value string) error
 	// ReadFile returns nil for a file that does not exist.
 	ReadFile(path string) (*journal.Content, error)
+	// Replaceable is an error where WriteFile would change more of a file than its
+	// content, owner and permissions.
+	Replaceable(path string) error
 	// WriteFile replaces a file in one step; nil removes it.
 	WriteFile(path string, content *journal.Content) error
 	// Boot identifies the running boot: kernel.random.boot_id.

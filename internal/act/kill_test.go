@@ -157,7 +157,7 @@ func (k *killer) learn(job string, begun bool, state journal.State) {
 	case !begun:
 		k.ended[job+" before"]++
 		k.fuse[job] = k.fuse[job] * 11 / 10
-	case state == journal.Begun:
+	case state == journal.Begun, state == journal.Confirming:
 		k.ended[job+" amidst"]++
 	default:
 		k.ended[job+" after"]++
@@ -195,21 +195,24 @@ func (k *killer) killTry() {
 	expect(k.t, "set --confirm killed, and its time over", untouched)
 }
 
+// killConfirm lets the clock strike after a confirmation that was killed: from the
+// write that decides on, the change stays.
 func (k *killer) killConfirm() {
 	k.run(jobTry, false)
-	try, confirmed := k.kill(jobConfirm)
-	if confirmed {
-		expect(k.t, "confirm came to its end", changed)
-		mustUndo(k.t, k.Actor)
-	} else {
+	try, decided := k.kill(jobConfirm)
+	if try.State != journal.Done {
 		k.revert(try)
+	}
+	if decided {
+		expect(k.t, "confirm had decided", changed)
+		mustUndo(k.t, k.Actor)
 	}
 	expect(k.t, "confirm killed, and its time over", untouched)
 }
 
 func (k *killer) revert(e journal.Entry) {
 	k.t.Helper()
-	if err := k.Revert(k.t.Context(), e.ID); err != nil {
+	if err := k.Revert(k.t.Context(), &e); err != nil {
 		k.t.Fatal(err)
 	}
 }

@@ -23,8 +23,8 @@ type Look struct {
 	Booted uint64
 	// Files are those that a plan may have to change; nil where Booted is 0.
 	Files *Files
-	// Interrupted is a change that was killed on its way; nil for none.
-	Interrupted *journal.Entry
+	// Unsettled is an earlier change about which somebody has to decide; nil for none.
+	Unsettled *Unsettled
 }
 
 // Files are the files that set values at boot.
@@ -32,8 +32,11 @@ type Files struct {
 	// Contents are the drop-in and the administrator's files that could override
 	// it, by path. A nil content is no file; what could not be read is not in the map.
 	Contents map[string]*journal.Content
-	Boot     Forecast
-	Gaps     []host.Gap
+	// Bound are the files that cannot be replaced without a loss, by path, with the
+	// reason ([journal.Replaceable]).
+	Bound map[string]error
+	Boot  Forecast
+	Gaps  []host.Gap
 }
 
 // Forecast tells what files in /etc and elsewhere do at boot. *boot.Tree is one.
@@ -48,7 +51,10 @@ func ReadFiles(root string) (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := &Files{Contents: map[string]*journal.Content{}, Boot: tree, Gaps: tree.Report(nil).Gaps}
+	files := &Files{
+		Contents: map[string]*journal.Content{}, Bound: map[string]error{},
+		Boot: tree, Gaps: tree.Report(nil).Gaps,
+	}
 	system := System{}
 	for _, path := range administrators(root) {
 		content, err := system.ReadFile(filepath.Join(root, path))
@@ -57,6 +63,9 @@ func ReadFiles(root string) (*Files, error) {
 			continue
 		}
 		files.Contents[path] = content
+		if err := system.Replaceable(filepath.Join(root, path)); err != nil {
+			files.Bound[path] = err
+		}
 	}
 	return files, nil
 }

@@ -66,8 +66,8 @@ func NewPlan(wish Wish, look Look) (*Plan, error) {
 		}
 		p.Changes = append(p.Changes, change)
 	}
-	if e := look.Interrupted; e != nil {
-		p.Findings = append(p.Findings, rules.Interrupted(fmt.Sprintf("change %d", e.ID), e.Command))
+	if look.Unsettled != nil {
+		p.Findings = append(p.Findings, look.Unsettled.Finding())
 	}
 	if err := p.addFiles(wish, look); err != nil {
 		return nil, err

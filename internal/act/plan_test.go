@@ -398,7 +398,7 @@ func TestForetoldListIsShortened(t *testing.T) {
 }
 
 func TestInterruptedChangeIsAWarning(t *testing.T) {
-	f := seen(func(f *Look) { f.Interrupted = &journal.Entry{ID: 7, Command: "set 1 2"} })
+	f := seen(func(f *Look) { f.Unsettled = &Unsettled{journal.Entry{ID: 7, Command: "set 1 2"}, Interrupted} })
 	if got := find(plan(t, Wish{Range: wide()}, f), "interrupted-change"); got == nil || got.Subject.Object != "change 7" || !strings.Contains(got.Evidence(), "set 1 2") {
 		t.Errorf("finding %+v", got)
 	}
@@ -419,4 +419,30 @@ func FuzzDropIn(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestUnreadBootFiles warns of a file that may override the drop-in, and refuses
+// to fix what cannot be seen.
+func TestUnreadBootFiles(t *testing.T) {
+	const path = "/etc/sysctl.d/zzz.conf"
+	unread := seen(func(f *Look) {
+		gap := host.Gap{Part: host.PartBootFiles, Object: path, Why: "input/output error"}
+		f.Files.Boot = fakeBoot{report: boot.Report{Gaps: []host.Gap{gap}}}
+	})
+	p := plan(t, Wish{Range: wide(), Persist: true}, unread)
+	got := find(p, "boot-file-unread")
+	if got == nil || !p.Warns() || !strings.Contains(got.Evidence(), "input/output error") {
+		t.Errorf("finding %+v", got)
+	}
+	if p := plan(t, Wish{Range: wide()}, unread); find(p, "boot-file-unread") != nil {
+		t.Error("a change that is not for the next boot warns of its files")
+	}
+	_, err := NewPlan(Wish{Range: wide(), Persist: true, FixConflicts: true}, unread)
+	if err == nil || !strings.Contains(err.Error(), path+": input/output error; leave out --fix-conflicts") {
+		t.Errorf("error %v", err)
+	}
+	hidden := seen(func(f *Look) { f.Files.Boot = fakeBoot{conflicts: []boot.Conflict{overriddenBy(path, 1)}} })
+	if _, err := NewPlan(Wish{Range: wide(), Persist: true, FixConflicts: true}, hidden); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a conflict in a file that could not be read: %v", err)
+	}
 }

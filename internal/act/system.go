@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"portrange/internal/act/journal"
+	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
@@ -124,17 +125,32 @@ func (s *System) find(ns journal.Place) (netns.Namespace, error) {
 	if i := slices.IndexFunc(s.found, isIt); i >= 0 {
 		return s.found[i], nil
 	}
-	if ns.Path != "" { // an entry of an older version has none
-		if handle, err := netns.Open(ns.Path); err == nil {
+	var unseen []string // without what could not be read nobody can say that it is gone
+	if ns.Path != "" {  // an entry of an older version has none
+		handle, err := netns.Open(ns.Path)
+		if err == nil {
 			defer handle.Close()
 			if isIt(handle.Namespace) {
+				s.found = append(s.found, handle.Namespace) // to open a path is to search, for its name
 				return handle.Namespace, nil
 			}
+		} else if path := (*fs.PathError)(nil); errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) {
+			unseen = append(unseen, err.Error())
 		}
 	}
-	s.found, _ = netns.Find(context.Background())
+	var gaps []host.Gap
+	s.found, gaps = netns.Find(context.Background())
 	if i := slices.IndexFunc(s.found, isIt); i >= 0 {
 		return s.found[i], nil
+	}
+	for _, gap := range gaps {
+		// A name in the directory of names that leads nowhere is a gap for ever.
+		if !strings.HasPrefix(gap.Object, "network namespace ") {
+			unseen = append(unseen, gap.What()+": "+gap.Why)
+		}
+	}
+	if len(unseen) > 0 {
+		return netns.Namespace{}, fmt.Errorf("look for netns %s: not found, but %s", ns.Name, strings.Join(unseen, ", "))
 	}
 	return netns.Namespace{}, fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
 }
@@ -155,9 +171,13 @@ func (s *System) ReadFile(path string) (*journal.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode := fs.FileMode(stat.Mode & 0o777)
+	mode := fs.FileMode(stat.Mode & 0o7777)
 	return &journal.Content{Mode: mode, UID: int(stat.Uid), GID: int(stat.Gid), Data: data}, nil
 }
+
+// Replaceable is an error where a new file in the place of the one at path would
+// not be all that it was, and says what to do.
+func (s *System) Replaceable(path string) error { return journal.Replaceable(path) }
 
 // WriteFile replaces a file in one step that outlives a crash. The directory of
 // a minimal system that has none is made.

@@ -1,7 +1,6 @@
 package act
 
 import (
-	"context"
 	"fmt"
 
 	"portrange/internal/act/journal"
@@ -30,14 +29,15 @@ func (u *Undo) Empty() bool { return len(u.Settings)+len(u.Files) == 0 }
 // The last change may itself be an undo: then that is taken back. An undo that
 // was interrupted is finished first.
 func (a *Actor) PlanUndo(origin Origin) (*Undo, error) {
-	e, err := a.last()
+	last, err := a.last()
 	if err != nil {
 		return nil, err
 	}
-	if e == nil {
+	if last == nil {
 		return nil, fmt.Errorf("look for a change to take back: %w in %s", ErrNothing, journal.Dir)
 	}
-	u := &Undo{Origin: origin, Entry: *e, Resumes: e.State == journal.Begun && e.Undoes != 0, Kept: []Kept{}}
+	e := &last.Entry
+	u := &Undo{Origin: origin, Entry: *e, Resumes: last.Standing == Interrupted && e.Undoes != 0, Kept: []Kept{}}
 	wanted := backwards(e)
 	if u.Resumes {
 		wanted = forwards(e)
@@ -63,7 +63,7 @@ func (a *Actor) Undo(u *Undo) error {
 	if err != nil {
 		return err
 	}
-	if now == nil || now.ID != u.Entry.ID || now.State != u.Entry.State {
+	if now == nil || now.Entry.ID != u.Entry.ID || now.Entry.State != u.Entry.State {
 		return fmt.Errorf("the journal: %w; run the command again", ErrChanged)
 	}
 	switch {
@@ -79,12 +79,15 @@ func (a *Actor) Undo(u *Undo) error {
 			Settings: u.Settings, Files: u.Files,
 		}, 0)
 	}
-	return a.revert(w, now, "taken back by `portrange undo`")
+	return a.revert(w, &now.Entry, "taken back by `portrange undo`")
 }
 
-// revert takes an entry back in place. An entry that resists stays what it is,
-// for another attempt; a note tells why.
+// revert takes an entry back in place. That it is being taken back stands in the
+// journal first, where that can be written: what is interrupted now, or resists, is
+// finished by whoever comes next.
 func (a *Actor) revert(w *journal.Writer, e *journal.Entry, note string) error {
+	e.State = journal.Reverting
+	_ = w.Update(e) // without, it still is in a state from which it is taken back
 	m, err := a.moves(backwards(e))
 	if err == nil {
 		err = a.carryOut(m)
@@ -94,12 +97,11 @@ func (a *Actor) revert(w *journal.Writer, e *journal.Entry, note string) error {
 		_ = w.Update(e)
 		return err
 	}
-	for _, kept := range m.kept {
-		note += "; kept " + kept.What + ", " + kept.Why
-	}
-	e.State, e.Note = journal.Reverted, note
+	was := e.State
+	e.State, e.Note = journal.Reverted, note+keptNote(m.kept)
 	if err := w.Update(e); err != nil {
-		return err
+		return fmt.Errorf("%s is taken back, but cannot be noted as such, and counts as %s until "+
+			"`portrange undo` is run again: %w", e.Title(), was, err)
 	}
 	if e.Deadline != nil {
 		a.Clock.Stop(e.ID)
@@ -107,78 +109,10 @@ func (a *Actor) revert(w *journal.Writer, e *journal.Entry, note string) error {
 	return nil
 }
 
-// Revert takes an entry back because its time is over, unless it was confirmed
-// or taken back before. It waits for its turn.
-func (a *Actor) Revert(ctx context.Context, id int) error {
-	w, err := a.Journal.WaitLock(ctx)
-	if err != nil {
-		return err
+func keptNote(kept []Kept) string {
+	note := ""
+	for _, k := range kept {
+		note += "; kept " + k.What + ", " + k.Why
 	}
-	defer w.Close()
-	e, err := w.Entry(id)
-	if err != nil || !Awaits(&e) {
-		return err
-	}
-	return a.revert(w, &e, "not confirmed in time")
-}
-
-// Awaits reports whether an entry goes back unless it is confirmed.
-func Awaits(e *journal.Entry) bool {
-	return e.Deadline != nil && (e.State == journal.Waiting || e.State == journal.Begun)
-}
-
-// Confirm makes a change that waits for it lasting: files are written now. With
-// an id, it is that change or none. On error the change still waits, and goes
-// back in time.
-func (a *Actor) Confirm(ctx context.Context, id int) (*journal.Entry, error) {
-	w, err := a.Journal.WaitLock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer w.Close()
-	e, err := a.last()
-	if err != nil {
-		return nil, err
-	}
-	if e == nil || e.State != journal.Waiting || id != 0 && e.ID != id {
-		return nil, fmt.Errorf("look for a change that waits for confirmation: %w; "+
-			"it may have gone back already", ErrNothing)
-	}
-	m, err := a.moves(forwards(e))
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range m.settings {
-		return nil, fmt.Errorf("confirm %s: %s in netns %s is %q again", e.Title(), s.Key, s.Namespace.Name, s.Before)
-	}
-	for _, kept := range m.kept {
-		return nil, fmt.Errorf("confirm %s: %s: %s; `portrange undo` takes back the rest",
-			e.Title(), kept.What, kept.Why)
-	}
-	t := &transaction{actor: a, writer: w, entry: e}
-	if err := t.confirm(); err != nil {
-		return nil, err
-	}
-	a.Clock.Stop(e.ID)
-	return e, nil
-}
-
-// confirm writes the files, all or none.
-func (t *transaction) confirm() error {
-	err := t.files()
-	if err == nil {
-		err = t.finish(journal.Done)()
-	}
-	if err == nil {
-		return nil
-	}
-	t.entry.State = journal.Waiting
-	back, errBack := t.actor.moves(moves{files: backwards(t.entry).files})
-	if errBack == nil {
-		errBack = t.actor.carryOut(back)
-	}
-	if errBack != nil {
-		return fmt.Errorf("%w. Taking back the files written so far failed too: %w", err, errBack)
-	}
-	return fmt.Errorf("%w; not confirmed: the running values go back in time", err)
+	return note
 }

@@ -66,7 +66,7 @@ func (a *app) actor(targets ...netns.Namespace) (*act.Actor, *act.System, error)
 	process := &clock.Detached{Arguments: func(id int, after time.Duration) []string {
 		return []string{"revert", strconv.Itoa(id), "--ready", "--after", after.String()}
 	}}
-	actor := &act.Actor{Host: system, Journal: journal.Open(journal.Dir), Clock: process}
+	actor := &act.Actor{Host: system, Journal: openJournal(), Clock: process}
 	program, err := os.Executable()
 	if err != nil || !clock.Running() {
 		return actor, system, nil
@@ -74,7 +74,9 @@ func (a *app) actor(targets ...netns.Namespace) (*act.Actor, *act.System, error)
 	timer := &clock.Timer{
 		Connect: clock.Connect,
 		Command: func(id int) []string { return []string{program, "revert", strconv.Itoa(id)} },
-		Needs:   []string{program, journal.Dir},
+		Needs: func(id int) []string {
+			return []string{program, journal.Dir, actor.Journal.CopyOf(id)}
+		},
 	}
 	actor.Clock = &clock.Fallback{Timer: timer, Detached: process, Instead: func(why error) {
 		fmt.Fprintf(a.Err, "portrange: systemd does not watch the clock: %v; a process does instead, "+
@@ -82,6 +84,8 @@ func (a *app) actor(targets ...netns.Namespace) (*act.Actor, *act.System, error)
 	}}
 	return actor, system, nil
 }
+
+func openJournal() *journal.Journal { return journal.Open(journal.Dir).WithCopies(journal.Copies) }
 
 // survey finds out what a change of the namespaces of --netns would meet.
 func (a *app) survey(ctx context.Context, source collect.Source) (act.Look, *act.Actor, error) {
@@ -115,7 +119,7 @@ func (a *app) survey(ctx context.Context, source collect.Source) (act.Look, *act
 			return look, nil, err
 		}
 	}
-	look.Interrupted, err = actor.Interrupted()
+	look.Unsettled, err = actor.Unsettled()
 	if errors.Is(err, os.ErrPermission) { // whoever may not read the journal may look, not act
 		state.Gaps = append(state.Gaps, host.Gap{Part: host.PartJournal, Why: err.Error()})
 		err = nil

@@ -8,6 +8,7 @@ import (
 
 	"portrange/internal/boot"
 	"portrange/internal/collect"
+	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/report"
 )
@@ -36,6 +37,7 @@ func newBoot(a *app) *cobra.Command {
 			var (
 				running *host.Namespace // what the files are compared with
 				unread  []host.Gap
+				own     []finding.Finding
 			)
 			if root == "/" {
 				const settingsAlone = 0
@@ -48,12 +50,16 @@ func newBoot(a *app) *cobra.Command {
 				default:
 					unread = append(unread, host.Gap{Part: host.PartSettings, Why: err.Error()})
 				}
+				var gaps []host.Gap
+				own, gaps = unsettled()
+				unread = append(unread, gaps...)
 			}
-			doc, err := collect.Forecast(root, boot.Keys(), running)
+			forecast, err := collect.Forecast(root, boot.Keys(), running)
 			if err != nil {
 				return err
 			}
-			doc.Gaps = append(doc.Gaps, unread...)
+			forecast.Gaps = append(forecast.Gaps, unread...)
+			doc := report.NewBoot(forecast, own)
 			a.printGaps(doc.Gaps)
 			return a.print(doc, func(w io.Writer, style report.Style) error { return report.WriteBoot(w, doc, style) })
 		},

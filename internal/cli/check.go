@@ -142,7 +142,8 @@ func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
 		strains = append(strains, c.strains(ns, remote)...)
 		exact, partial = exact && judge.Exact(ns), partial || ns.Partial
 	}
-	return report.NewCheck(strains, exact, partial, orEmpty(state.Gaps)), nil
+	own, unread := unsettled()
+	return report.NewCheck(strains, exact, partial, own, orEmpty(append(state.Gaps, unread...))), nil
 }
 
 // strains are the pools that were asked for. A destination that nobody talks to

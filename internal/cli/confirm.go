@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,10 +33,13 @@ func newConfirm(a *app) *cobra.Command {
 				return err
 			}
 			entry, err := a.confirm(cmd.Context(), actor, 0)
-			if err == nil && a.json {
-				err = report.WriteJSON(a.Out, report.NewConfirmation(entry))
+			if err != nil || !a.json {
+				return err
 			}
-			return err
+			if err := report.WriteJSON(a.Out, report.NewConfirmation(entry)); err != nil {
+				return fmt.Errorf("%w; %s is confirmed all the same", err, entry.Title())
+			}
+			return nil
 		},
 	}
 }
@@ -61,7 +63,7 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 	}()
 	settled := make(chan journal.Entry, 1)
 	go func() {
-		if e, err := settle(waiting, actor.Journal, entry.ID); err == nil {
+		if e, err := actor.Await(waiting, entry); err == nil {
 			settled <- e
 		}
 	}()
@@ -83,23 +85,5 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 		}
 		fmt.Fprintf(c.Err, "portrange: %s: %s\n", e.Title(), e.Note)
 		return exitStatus(ExitFinding)
-	}
-}
-
-// glance is how often the journal is looked at by those who wait.
-const glance = time.Second
-
-// settle waits until a change is confirmed or taken back.
-func settle(ctx context.Context, j *journal.Journal, id int) (journal.Entry, error) {
-	for {
-		e, err := j.Entry(id)
-		if err != nil || !act.Awaits(&e) {
-			return e, err
-		}
-		select {
-		case <-ctx.Done():
-			return e, ctx.Err()
-		case <-time.After(glance):
-		}
 	}
 }

@@ -133,10 +133,16 @@ func (c *doctorCommand) examine(ctx context.Context) (*report.Doctor, error) {
 	}
 	facts := &rules.Facts{Now: now, Earlier: earlier}
 	forecast(facts, &gaps)
-	if now.Gaps = host.Distinct(gaps.List()); earlier == nil {
-		return report.NewDoctor(time.Now().UTC(), now, rules.Examine(facts)), nil
+	found, unread := unsettled()
+	gaps.Add(unread...)
+	now.Gaps = host.Distinct(gaps.List())
+	if earlier == nil {
+		found = append(found, rules.Examine(facts)...)
+	} else {
+		found = append(found, sinceEarlier(facts)...)
 	}
-	return report.NewDoctor(time.Now().UTC(), now, sinceEarlier(facts)), nil
+	finding.Sort(found)
+	return report.NewDoctor(time.Now().UTC(), now, found), nil
 }
 
 // forecast adds what the files say about the next boot of the host.

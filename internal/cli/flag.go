@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,3 +100,35 @@ func (l *limit) String() string { return strconv.Itoa(int(*l)) }
 
 // Type names the value in the help.
 func (*limit) Type() string { return "N" }
+
+// number is a flag that takes a whole number up to most, decimal or as 0x1f.
+type number struct {
+	value *uint32
+	most  uint32
+}
+
+// numberFlag adds a flag --name that takes a number from 0 to most.
+func numberFlag(cmd *cobra.Command, value *uint32, name string, most uint32, usage string) {
+	cmd.Flags().Var(number{value, most}, name, usage)
+}
+
+// Set takes a number.
+func (n number) Set(text string) error {
+	value, err := strconv.ParseUint(text, 0, 32)
+	if err != nil || uint32(value) > n.most {
+		return fmt.Errorf("want a whole number from 0 to %d", n.most)
+	}
+	*n.value = uint32(value)
+	return nil
+}
+
+// String is the number.
+func (n number) String() string {
+	if n.value == nil {
+		return "0"
+	}
+	return strconv.FormatUint(uint64(*n.value), 10)
+}
+
+// Type names the value in the help.
+func (number) Type() string { return "uint32" }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -23,16 +24,22 @@ TCP shares local ports between destinations, so the answer holds for this
 destination alone. UDP does not: there the answer is what is left for all
 destinations together, at the local address given, or, without --local, for a
 socket that connects or sends without having been bound. So it is for TCP with
---bind, which asks for a socket that is bound to port 0 before it connects.
+--bind, which asks for a socket that is bound to port 0 before it connects;
+with --reuse and net.ipv4.ip_autobind_reuse=1 such sockets share ports, and the
+answer is for this destination again.
 
 The other options tell what else the kernel looks at when it chooses a port:
-options of the socket, and its user, whom routing rules and SO_REUSEPORT know.`
+options of the socket, and its user, whom routing rules and SO_REUSEPORT know.
+Where rules look at what is not told, such as SO_MARK, the answer says so.`
 
 const leftExample = `  portrange left 10.0.0.5:8080
   portrange left '[2001:db8::5]:443' --local 2001:db8::2
   portrange left 10.0.0.5:53 --proto udp
   portrange left 10.0.0.5:8080 --bind --local 10.0.0.2
   portrange left 10.0.0.5:8080 --json | jq .left`
+
+// maxUID is the last user: the number after it means none (chown(2)).
+const maxUID = math.MaxUint32 - 1
 
 type leftCommand struct {
 	*app
@@ -42,6 +49,8 @@ type leftCommand struct {
 	bind        bool
 	socketRange string
 	uid         uint32
+	mark        uint32
+	tos         uint32
 	reuse       bool
 	reusePort   bool
 	v6only      bool
@@ -74,7 +83,9 @@ func newLeft(a *app) *cobra.Command {
 	cmd.Flags().BoolVar(&c.reusePort, "reuseport", false, "the socket has SO_REUSEPORT")
 	cmd.Flags().BoolVar(&c.v6only, "v6only", false, "the socket has IPV6_V6ONLY, =false for not (default as net.ipv6.bindv6only says)")
 	cmd.Flags().BoolVar(&c.transparent, "transparent", false, "the socket has IP_TRANSPARENT: --local may be any address")
-	cmd.Flags().Uint32Var(&c.uid, "uid", 0, "`UID` of the process (default the caller's)")
+	numberFlag(cmd, &c.uid, "uid", maxUID, "`UID` of the process (default the caller's)")
+	numberFlag(cmd, &c.mark, "mark", math.MaxUint32, "the socket has SO_MARK `MARK`, for routing rules with fwmark")
+	numberFlag(cmd, &c.tos, "tos", math.MaxUint8, "the socket has IP_TOS or IPV6_TCLASS `TOS`")
 	sourceFlag(cmd, &c.source)
 	ownersFlag(cmd, &c.owners, false)
 	return cmd

@@ -46,13 +46,60 @@ func TestParseRemoteExplains(t *testing.T) {
 		{"[::1:80", "want ADDR:PORT"},
 		{"0.0.0.0:80", "127.0.0.1"},
 		{"[::]:80", "::1"},
-		{"[fe80::1]:80", "needs its interface"},
+		{"255.255.255.255:80", "no address of one host"},
 	}
 	for _, test := range tests {
 		_, _, err := parseRemote(test.text)
 		if err == nil || !strings.Contains(err.Error(), test.hint) {
 			t.Errorf("parseRemote(%q): error %v, want one that says %q", test.text, err, test.hint)
 		}
+	}
+}
+
+// TestRemoteOfTheSocket: which destinations go with a socket.
+func TestRemoteOfTheSocket(t *testing.T) {
+	const needs, tcp, families = "needs its interface", "TCP does not connect", "one is IPv4"
+	for _, tt := range []struct {
+		remote  string
+		command leftCommand
+		err     string // empty for none
+	}{
+		{"[fe80::1]:80", leftCommand{proto: "tcp"}, needs},
+		{"[fe80::1]:80", leftCommand{proto: "tcp", device: "eth0"}, ""},
+		{"[fe80::1]:80", leftCommand{proto: "tcp", local: "fe80::2%eth0"}, ""},
+		{"[fe80::1]:80", leftCommand{proto: "tcp", local: "fe80::2"}, needs},
+		{"[ff02::1]:80", leftCommand{proto: "udp"}, needs},
+		{"[ff01::1]:80", leftCommand{proto: "udp"}, needs},
+		{"[ff02::1%eth0]:80", leftCommand{proto: "udp"}, ""},
+		{"[ff05::1]:80", leftCommand{proto: "udp"}, ""},
+		{"[ff05::1]:80", leftCommand{proto: "tcp"}, tcp},
+		{"224.0.0.5:80", leftCommand{proto: "udp"}, ""},
+		{"224.0.0.5:80", leftCommand{proto: "tcp"}, tcp},
+		{"[::ffff:10.0.0.5]:80", leftCommand{proto: "tcp", local: "::"}, ""},
+		{"[::ffff:10.0.0.5]:80", leftCommand{proto: "tcp", local: "::1"}, families},
+		{"10.0.0.5:80", leftCommand{proto: "tcp", local: "::"}, families},
+		{"[fd00::5]:80", leftCommand{proto: "tcp", local: "0.0.0.0"}, families},
+	} {
+		_, err := tt.command.parse(tt.remote, noFlag)
+		if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s, %+v: %v, want %q", tt.remote, tt.command, err, tt.err)
+		}
+	}
+}
+
+// TestNumbersExplain: what is no number gets an answer in words.
+func TestNumbersExplain(t *testing.T) {
+	for flag, most := range map[string]string{"uid": "4294967294", "mark": "4294967295", "tos": "255"} {
+		for _, value := range []string{"-1", "4294967296", "x", ""} {
+			_, _, stderr := run(t.Context(), nil, "left", "10.0.0.5:80", "--"+flag+"="+value)
+			if !strings.Contains(stderr, "want a whole number from 0 to "+most) || strings.Contains(stderr, "strconv") {
+				t.Errorf("--%s=%s: %s", flag, value, stderr)
+			}
+		}
+	}
+	_, _, stderr := run(t.Context(), nil, "left", "10.0.0.5:80", "--uid", "4294967295")
+	if !strings.Contains(stderr, "to 4294967294") {
+		t.Errorf("the user after the last one: %s", stderr)
 	}
 }
 

@@ -27,6 +27,8 @@ type question struct {
 	local  netip.Addr // the zero Addr where routing shall tell
 	bind   bool       // bound to port 0 before connect()
 	v6only *bool      // nil for what the namespace gives to new sockets
+	// mark and tos are SO_MARK and IP_TOS, nil where they are not told.
+	mark, tos *uint32
 	// transparent allows a local address that the host does not have.
 	transparent bool
 	// device, localZone and remoteZone name interfaces, by name or index; empty for
@@ -44,6 +46,12 @@ func (c *leftCommand) parse(text string, given func(flag string) bool) (question
 	if given("uid") {
 		q.plain.UID = c.uid
 	}
+	if given("mark") {
+		q.mark = &c.mark
+	}
+	if given("tos") {
+		q.tos = &c.tos
+	}
 	if given("v6only") {
 		q.v6only = &c.v6only
 	}
@@ -57,6 +65,9 @@ func (c *leftCommand) parse(text string, given func(flag string) bool) (question
 		if err := q.parseLocal(c.local); err != nil {
 			return q, err
 		}
+	}
+	if err := q.checkRemote(); err != nil {
+		return q, fmt.Errorf("remote %q: %w", text, err)
 	}
 	if c.v6only && q.remote.Addr().Is4() {
 		return q, fmt.Errorf("--v6only: a socket with IPV6_V6ONLY does not reach the IPv4 address %s", q.remote.Addr())
@@ -86,10 +97,23 @@ func (q *question) parseLocal(text string) error {
 	if err != nil {
 		return fmt.Errorf("--local %q: want an IP address without a port", text)
 	}
+	mapped := q.plain.Family6 && q.remote.Addr().Is4()
 	q.plain.Family6 = q.plain.Family6 || local.Is6()
 	q.local, q.localZone = cutZone(local)
-	if q.local.Is4() != q.remote.Addr().Is4() {
+	if q.local.Is4() != q.remote.Addr().Is4() && !(mapped && q.local == netip.IPv6Unspecified()) {
 		return fmt.Errorf("--local %s and remote %s: one is IPv4, the other IPv6", q.local, q.remote.Addr())
+	}
+	return nil
+}
+
+// checkRemote refuses what connect() does for want of an interface, or with TCP.
+func (q *question) checkRemote() error {
+	addr := q.remote.Addr()
+	switch {
+	case addr.IsMulticast() && q.plain.Proto == port.TCP:
+		return fmt.Errorf("%s is a multicast address, which TCP does not connect to; --proto udp does", addr)
+	case needsInterface(addr) && q.remoteZone+q.device+q.localZone == "":
+		return fmt.Errorf("a link-local address needs its interface: [%s%%eth0]:PORT, or --device eth0", addr)
 	}
 	return nil
 }
@@ -109,26 +133,37 @@ func (q *question) add(ctx context.Context, document *report.Left, ns *host.Name
 	if err := q.checkLocal(target, max(bound, towards)); err != nil {
 		return err
 	}
-	sources, err := q.sources(ctx, target)
-	if err != nil && (sources == nil || errors.Is(err, collect.ErrRefused)) {
-		return err
+	sources, noWay := q.sources(ctx, target)
+	if noWay != nil && (sources == nil && !q.bind || !errors.Is(noWay, collect.ErrNoSource)) {
+		return noWay
 	}
-	doubts := q.doubts(document, target, err)
+	doubts := q.hookDoubts(document, target)
+	var barred *port.Set
+	if noWay == nil {
+		barred, doubts = q.ruleDoubts(ctx, document, target, ns, doubts)
+	} else {
+		doubts = append(doubts, judge.DoubtNoRoute)
+		document.Gaps = append(document.Gaps, host.Gap{
+			Part: host.PartRoute, Object: "from " + q.unbound().String(), NetNS: target.ID, Why: noWay.Error(),
+		})
+	}
+	if len(sources) > 1 && !q.shares() {
+		doubts = append(doubts, judge.DoubtSources)
+	}
 	origin := report.NewOrigin(ns)
 	if q.shares() {
 		asker := q.asker(ns, q.unbound(), bound)
-		pool := judge.LeftLocal(ns, &asker)
+		asker.Barred = barred
+		pool := judge.LeftBound(ns, &asker, judge.Way{Remote: q.remote, Sources: sources})
 		for _, doubt := range doubts {
 			pool.Add(doubt)
 		}
 		document.LocalPools = append(document.LocalPools, report.LeftLocal{Origin: origin, LocalPool: pool})
 		return nil
 	}
-	if len(sources) > 1 {
-		doubts = append(doubts, judge.DoubtSources)
-	}
 	for _, source := range sources {
 		asker := q.asker(ns, source, max(bound, towards))
+		asker.Barred = barred
 		pool := judge.Left(ns, &asker, q.remote)
 		for _, doubt := range doubts {
 			pool.Add(doubt)
@@ -138,24 +173,43 @@ func (q *question) add(ctx context.Context, document *report.Left, ns *host.Name
 	return nil
 }
 
-// doubts are those about the asker and its way; what could not be read of them, and
-// why there is no way, come into the document's gaps.
-func (q *question) doubts(document *report.Left, target netns.Namespace, noWay error) []judge.Doubt {
-	var doubts []judge.Doubt
-	if noWay != nil {
-		doubts = append(doubts, judge.DoubtNoRoute)
-		document.Gaps = append(document.Gaps, host.Gap{
-			Part: host.PartRoute, Object: "from " + q.local.String(), NetNS: target.ID, Why: noWay.Error(),
-		})
-	}
+// hookDoubts are those about BPF programs of the asker's control group. Why they
+// could not be read comes into the document's gaps.
+func (q *question) hookDoubts(document *report.Left, target netns.Namespace) []judge.Doubt {
 	hooks, err := collect.Hooks(target, q.plain.Family6, q.bind || q.local.IsValid())
 	if err != nil {
 		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartHooks, NetNS: target.ID, Why: err.Error()})
 	}
-	if hooks != host.No {
-		doubts = append(doubts, judge.DoubtConnectHooks)
+	switch hooks {
+	case host.Yes:
+		return []judge.Doubt{judge.DoubtConnectHooks}
+	case host.Unknown:
+		return []judge.Doubt{judge.DoubtHooksUnread}
 	}
-	return doubts
+	return nil
+}
+
+// ruleDoubts adds those about rules of routing, and returns the ports from which
+// they let nothing pass, nil for none.
+func (q *question) ruleDoubts(
+	ctx context.Context, document *report.Left, target netns.Namespace, ns *host.Namespace, doubts []judge.Doubt,
+) (*port.Set, []judge.Doubt) {
+	unsaid := collect.Unsaid{Mark: q.mark == nil, TOS: q.tos == nil}
+	if q.shares() || q.remote.Addr().Is4() {
+		unsaid.Ports, unsaid.PortLast = ns.Settings.Range, !q.shares()
+	}
+	ruled, err := collect.Rules(ctx, target, q.way(), unsaid)
+	if err != nil {
+		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartRoute, Object: "rules", NetNS: target.ID, Why: err.Error()})
+		return nil, append(doubts, judge.DoubtRules)
+	}
+	if ruled.Unknown || ruled.Stopped || ruled.Moved && !q.shares() {
+		doubts = append(doubts, judge.DoubtRules)
+	}
+	if ruled.Barred.Len() == 0 {
+		return nil, doubts
+	}
+	return ruled.Barred, doubts
 }
 
 // reaches refuses a socket that the namespace gives IPV6_V6ONLY and that is to speak
@@ -231,22 +285,33 @@ func (q *question) devices(ns *host.Namespace, target netns.Namespace) (bound, t
 // it cannot, and comes with the address where that is given. One that is not the
 // host's is not asked for: the routing would refuse it.
 func (q *question) sources(ctx context.Context, target netns.Namespace) ([]netip.Addr, error) {
+	sources, err := collect.Sources(ctx, target, q.way())
+	if !q.local.IsValid() || q.local.IsUnspecified() {
+		return sources, err
+	}
+	if q.transparent && !errors.Is(err, collect.ErrRefused) {
+		err = nil
+	}
+	return []netip.Addr{q.local}, err
+}
+
+// way is what routing is asked.
+func (q *question) way() collect.Question {
 	uid := q.plain.UID
 	ask := collect.Question{
 		Remote: q.remote.Addr(), Port: q.remote.Port(), Proto: q.plain.Proto, UID: &uid,
 		Device: cmp.Or(q.device, q.localZone, q.remoteZone),
 	}
-	if !q.local.IsValid() || q.local.IsUnspecified() {
-		return collect.Sources(ctx, target, ask)
-	}
-	if !q.transparent {
+	if q.local.IsValid() && !q.local.IsUnspecified() && !q.transparent {
 		ask.Source = q.local
 	}
-	_, err := collect.Sources(ctx, target, ask)
-	if q.transparent && !errors.Is(err, collect.ErrRefused) {
-		err = nil
+	if q.mark != nil {
+		ask.Mark = *q.mark
 	}
-	return []netip.Addr{q.local}, err
+	if q.tos != nil {
+		ask.TOS = uint8(*q.tos)
+	}
+	return ask
 }
 
 // checkLocal tells a local address that the host does not have from one without

@@ -33,16 +33,20 @@ func parseRemote(text string) (remote netip.AddrPort, device string, err error) 
 	switch {
 	case addr.IsUnspecified():
 		err = fmt.Errorf("%s is no destination; connect() takes it for loopback, so give 127.0.0.1 or ::1", addr)
-	case addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		err = fmt.Errorf("%s is no address of one host", addr)
-	case addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "":
-		err = fmt.Errorf("a link-local address needs its interface: [%s%%eth0]:PORT", addr)
 	}
 	if err != nil {
 		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %w", text, err)
 	}
 	addr, device = cutZone(addr)
 	return netip.AddrPortFrom(addr, number), device, nil
+}
+
+// needsInterface reports whether an address means something on one interface only
+// (__ipv6_addr_needs_scope_id, include/net/ipv6.h).
+func needsInterface(addr netip.Addr) bool {
+	return addr.Is6() && (addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast() || addr.IsInterfaceLocalMulticast())
 }
 
 // cutPort splits host:port at the last colon and takes the brackets off an IPv6 host.

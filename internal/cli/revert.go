@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/signal"
 	"strconv"
@@ -36,7 +35,8 @@ func newRevert(a *app) *cobra.Command {
 }
 
 // run takes the change back also when it is told to end before the time: who
-// asked for --confirm wants it back rather than forgotten.
+// asked for --confirm wants it back rather than forgotten. It needs nothing but
+// itself from the moment it says that it waits.
 func (c *revertCommand) run(cmd *cobra.Command, args []string) error {
 	id, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -46,15 +46,22 @@ func (c *revertCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	entry, err := actor.Journal.Recall(id)
+	if err != nil {
+		return err
+	}
 	signal.Ignore(syscall.SIGHUP) // follows SIGTERM when systemd ends a session
 	if c.ready {
 		clock.Ready()
 	}
 	waiting, stop := context.WithTimeout(cmd.Context(), c.after)
 	defer stop()
-	_, err = settle(waiting, actor.Journal, id)
-	if err == nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		return err
+	if _, err = actor.Await(waiting, &entry); err == nil {
+		return nil
 	}
-	return actor.Revert(context.WithoutCancel(cmd.Context()), id)
+	actor.Strike(cmd.Context(), &entry, func(err error) {
+		fmt.Fprintln(c.Err, "portrange: "+oneLine(err.Error()))
+		clock.Syslog(oneLine(err.Error()))
+	})
+	return nil
 }

@@ -120,6 +120,10 @@ func (c *changeCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	planned := c.dryRun || c.format != ""
+	if u := look.Unsettled; u != nil && u.Standing.Pending() && !planned {
+		return u.Err() // "nothing to do" would be said of what goes back
+	}
 	plan, err := act.NewPlan(c.wish, look)
 	if err != nil {
 		return err
@@ -151,6 +155,8 @@ func (c *changeCommand) carryOut(ctx context.Context, actor *act.Actor, plan *ac
 		err = report.WriteJSON(c.Out, doc)
 	}
 	switch {
+	case err != nil && entry != nil:
+		return fmt.Errorf("%w; %s is applied all the same: %s", err, entry.Title(), whatNow(entry))
 	case err != nil:
 		return err
 	case doc.Outcome == report.Refused:
@@ -169,6 +175,14 @@ func (c *changeCommand) carryOut(ctx context.Context, actor *act.Actor, plan *ac
 		return nil
 	}
 	return c.awaitEnter(ctx, actor, entry)
+}
+
+// whatNow says how a change that is applied is taken back.
+func whatNow(entry *journal.Entry) string {
+	if entry.Deadline != nil {
+		return "it goes back at " + entry.Deadline.Local().Format(time.DateTime) + " unless `portrange confirm` keeps it"
+	}
+	return "`portrange undo` takes it back"
 }
 
 // decide carries the plan out where it may be, and notes what became of it.

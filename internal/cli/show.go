@@ -69,7 +69,9 @@ func (c *showCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	document := report.NewShow(state, rules.Pools(state))
+	own, unread := unsettled()
+	state.Gaps = append(state.Gaps, unread...)
+	document := report.NewShow(state, append(own, rules.Pools(state)...))
 	document.Proto = c.proto
 	for i := range document.Namespaces {
 		shown := &document.Namespaces[i]

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -66,6 +67,9 @@ func (c *undoCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	if c.json {
 		err = report.WriteJSON(c.Out, doc)
+	}
+	if err != nil && doc.Outcome == report.Applied {
+		return fmt.Errorf("%w; %s is taken back all the same", err, undo.Entry.Title())
 	}
 	if err == nil && doc.Outcome == report.Refused {
 		return exitStatus(ExitFinding)

@@ -64,6 +64,25 @@ type Question = route.Question
 // way to it.
 var ErrRefused = route.ErrRefused
 
+// ErrNoSource says that no way leads to a destination.
+var ErrNoSource = route.ErrNoSource
+
+// Unsaid is what a [Question] leaves open, Ruled what hangs on that.
+type (
+	Unsaid = route.Unsaid
+	Ruled  = route.Ruled
+)
+
+// Rules tells what the target's rules of routing make of what a question leaves
+// open, see [route.Rules].
+func Rules(ctx context.Context, target netns.Namespace, q Question, unsaid Unsaid) (ruled Ruled, err error) {
+	err = within(target, func(*netns.Handle) error {
+		ruled, err = route.Rules(ctx, q, unsaid)
+		return err
+	})
+	return ruled, err
+}
+
 // Sources are the local addresses that the target's routing gives to connections,
 // see [route.Sources].
 func Sources(ctx context.Context, target netns.Namespace, q Question) (sources []netip.Addr, err error) {

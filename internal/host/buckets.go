@@ -54,6 +54,15 @@ func (b *Buckets) addBound(tuple port.Tuple, p uint16) {
 	}
 }
 
+// OfBound is the tuple of the connection on a port of Bound that is its only one.
+func (b *Buckets) OfBound(p uint16) (tuple port.Tuple, found bool) {
+	if b.Served.Contains(p) {
+		return port.Tuple{}, false
+	}
+	tuple, found = b.bound[p]
+	return tuple, found
+}
+
 // blind reports whether there is a port of which nothing is known but that a
 // connection has it.
 func (b *Buckets) blind() bool { return b.Unseen.CountIn(&b.BindHeld) < b.Unseen.Len() }

@@ -14,6 +14,12 @@ type Usage struct {
 	// that is bind-held is in no pool, and on a server it may have half a million
 	// clients: Bound has it.
 	Tuples map[port.Tuple]*TupleUsage
+	// Bindings are the connected TCP sockets on bind-held ports of the range, where
+	// ip_autobind_reuse lets new ones share such ports: then a tuple is what each must
+	// have for itself. It is without sockets that share no port, and without those in
+	// TIME_WAIT with timestamps, whose tuple a socket takes over that has its port by
+	// then (tcp_twsk_unique, net/ipv4/tcp_ipv4.c).
+	Bindings map[port.Tuple]*port.Ports
 	// Locals are all ports that bind() and UDP would meet, by local end.
 	Locals map[Local]*port.Ports
 
@@ -33,6 +39,7 @@ type Usage struct {
 	Missed map[port.Proto]int
 
 	l3mdevAccept bool
+	shareable    *port.Range // within which bound ports are shared, nil for nowhere
 	reuseDelay   time.Duration
 	reuseSlack   time.Duration
 	local        Local       // the key of localPorts: most sockets share one
@@ -69,6 +76,9 @@ func NewUsage(settings Settings) *Usage {
 		l3mdevAccept: settings.L3MdevAccept,
 		reuseDelay:   settings.TWReuseDelay,
 		reuseSlack:   jiffies,
+	}
+	if settings.AutobindReuse {
+		u.shareable = &settings.Range
 	}
 	if !settings.HasTWReuseDelay {
 		u.reuseSlack += time.Second // tcp_twsk_unique counted whole seconds
@@ -177,9 +187,22 @@ func (u *Usage) addConnected(b *Buckets, s *port.Socket, p uint16) {
 	switch {
 	case s.Hold == port.BindHeld:
 		b.addBound(s.Tuple(), p)
+		if u.shareable != nil && u.shareable.Contains(p) && s.Reuse && !(s.Mini && s.Stamped) {
+			u.addBinding(s.Tuple(), p)
+		}
 	case !b.BindHeld.Contains(p): // else no pool has the port, whoever is on it
 		u.tuple(s.Tuple()).add(s, p, u)
 	}
+}
+
+func (u *Usage) addBinding(tuple port.Tuple, p uint16) {
+	if u.Bindings == nil {
+		u.Bindings = map[port.Tuple]*port.Ports{}
+	}
+	if u.Bindings[tuple] == nil {
+		u.Bindings[tuple] = &port.Ports{}
+	}
+	u.Bindings[tuple].Add(p)
 }
 
 func (u *Usage) tuple(tuple port.Tuple) *TupleUsage {

@@ -87,6 +87,44 @@ func TestUsageTellsServedPorts(t *testing.T) {
 	}
 }
 
+// TestBindings: the tuples that matter where bound ports are shared.
+func TestBindings(t *testing.T) {
+	reuses := func(s *port.Socket) { s.Hold, s.Reuse = port.BindHeld, true }
+	settings := Settings{Range: port.Range{Low: 40000, High: 40009}, AutobindReuse: true}
+	usage := NewUsage(settings)
+	for _, s := range []*port.Socket{
+		client(40000, reuses), client(40009, reuses), client(39999, reuses), client(40010, reuses),
+		client(40001, bound), client(40002, func(s *port.Socket) { s.Reuse = true }),
+		client(40003, waiting(true, 0), reuses), client(40004, waiting(false, 0), reuses),
+	} {
+		usage.Add(s)
+	}
+	got := &port.Set{}
+	usage.Bindings[client(1).Tuple()].AddTo(got)
+	if len(usage.Bindings) != 1 || got.String() != "40000,40004,40009" {
+		t.Errorf("bindings %v with %v", usage.Bindings, got)
+	}
+	settings.AutobindReuse = false
+	usage = NewUsage(settings)
+	if usage.Add(client(40000, reuses)); usage.Bindings != nil {
+		t.Errorf("not switched on: %v", usage.Bindings)
+	}
+}
+
+// TestOfBound: a port with one connection tells whose it is.
+func TestOfBound(t *testing.T) {
+	usage := NewUsage(Settings{})
+	elsewhere := func(s *port.Socket) { s.Remote = netip.MustParseAddrPort("10.0.0.6:80") }
+	for _, s := range []*port.Socket{client(1, bound), client(2, bound), client(2, bound, elsewhere), client(3)} {
+		usage.Add(s)
+	}
+	for p, want := range map[uint16]bool{1: true, 2: false, 3: false} {
+		if tuple, found := usage.OfBound(p); found != want || found && tuple != client(1).Tuple() {
+			t.Errorf("port %d: %v, %v", p, tuple, found)
+		}
+	}
+}
+
 func TestUsageKeepsLocalsApart(t *testing.T) {
 	usage := NewUsage(Settings{})
 	any6 := func(v6only bool) func(*port.Socket) {

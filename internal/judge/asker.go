@@ -30,6 +30,9 @@ type Asker struct {
 	// SocketRange is IP_LOCAL_PORT_RANGE: nil for none, an end that is 0 is not
 	// narrowed.
 	SocketRange *port.Range
+	// Barred are local ports from which no way leads to the destination, though the
+	// socket may get them; nil for none.
+	Barred *port.Set
 }
 
 // NewAsker is a plain socket on an address: AF_INET for IPv4, else AF_INET6 with

@@ -36,6 +36,17 @@ const (
 	// DoubtNoRoute: no way leads to the destination from the given address now, so
 	// connect() fails for want of that and not of ports. Added as the one above.
 	DoubtNoRoute Doubt = "no-route"
+	// DoubtHooksUnread: whether there are such programs could not be read.
+	DoubtHooksUnread Doubt = "hooks-unread"
+	// DoubtRules: rules of routing look at SO_MARK, IP_TOS or other things of a socket
+	// that are not known of the asker, and lead some sockets another way.
+	DoubtRules Doubt = "rules"
+	// DoubtLocalPort: rules of routing look at the local port, and no way leads from
+	// some that the asker may get.
+	DoubtLocalPort Doubt = "local-port"
+	// DoubtShared: bind() shares ports between sockets at random, and connect() fails
+	// where the one that it chose is connected to the destination already.
+	DoubtShared Doubt = "shared-ports"
 	// DoubtSources: routing spreads connections over several local addresses.
 	DoubtSources Doubt = "sources"
 )

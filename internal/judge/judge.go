@@ -35,7 +35,13 @@ func (r *rules) verdict() Verdict {
 // Left judges the pool that one connect() of a TCP socket without a port draws
 // on, also one never used before.
 func Left(ns *host.Namespace, asker *Asker, remote netip.AddrPort) Pool {
-	return newRulesWithin(ns, asker.within(ns.Settings.Range)).pool(asker.tuple(remote))
+	r, tuple := newRulesWithin(ns, asker.within(ns.Settings.Range)), asker.tuple(remote)
+	pool := r.pool(tuple)
+	if asker.Barred != nil {
+		free := r.field(ns.Usage.L3Mdev(tuple.Device)).free(r.met(tuple))
+		pool.bar(steps(free, asker.Barred, r.connectPass(asker)))
+	}
+	return pool
 }
 
 // LeftLocal judges the pool that bind() to port 0 draws on. For UDP the

@@ -23,6 +23,7 @@ func (r *rules) localPool(a *Asker) LocalPool {
 		Endless: m.sharesWithItself() && free.Len() > 0,
 		Asker:   *a,
 	}
+	pool.PerhapsEndless = m.sharesWithItself() && free.Len() == 0 && m.mayShare() && taken.Len() > certain.Len()
 	tooMany := min(r.ns.Usage.Missed[a.Proto], pool.Left)
 	if a.Proto == port.TCP && !pool.Endless { // udp_lib_get_port covers the range whatever its length
 		tooMany += r.parityBound(a, free.Contains)
@@ -34,6 +35,7 @@ func (r *rules) localPool(a *Asker) LocalPool {
 		pool.Doubts = append(pool.Doubts, DoubtVRF)
 	}
 	pool.Exact = len(pool.Doubts) == 0
+	pool.OnlyFewer = !pool.Exact && pool.ErrorBound > 0 && taken.Len() == certain.Len() && (a.Proto == port.UDP || r.unsure == 0)
 	return pool
 }
 

@@ -132,31 +132,36 @@ func overlaps6(asked netip.Addr, askedV6Only bool, l *host.Local) bool {
 }
 
 // met are the sockets that connect() of TCP meets when it looks for a port for
-// tuple (__inet_check_established, net/ipv4/inet_hashtables.c), by device:
-// inet_bound_dev_eq (include/net/inet_sock.h). Those bound to its own device and
-// to its VRF, and those bound to none, from within a VRF only with
-// tcp_l3mdev_accept.
+// tuple.
 func (r *rules) met(tuple port.Tuple) met {
-	usage := r.ns.Usage
-	device, master := tuple.Device, usage.Masters[tuple.Device]
-	m := r.group(nil, tuple)
-	if device == 0 {
-		return m
-	}
-	if master != 0 && master != device {
-		tuple.Device = master
-		m = r.group(m, tuple)
-	}
-	if master == 0 || usage.L3MdevAccept() {
-		tuple.Device = 0
-		m = r.group(m, tuple)
+	var m met
+	for _, tuple := range r.sameTuples(tuple) {
+		if usage, known := r.ns.Usage.Tuples[tuple]; known {
+			m = append(m, group{TupleUsage: usage, tuple: tuple, reuses: r.reuse.Applies(OnLoopback(tuple))})
+		}
 	}
 	return m
 }
 
-func (r *rules) group(m met, tuple port.Tuple) met {
-	if usage, known := r.ns.Usage.Tuples[tuple]; known {
-		return append(m, group{TupleUsage: usage, tuple: tuple, reuses: r.reuse.Applies(OnLoopback(tuple))})
+// sameTuples are those of which connect() of TCP finds a port taken for tuple
+// (__inet_check_established, net/ipv4/inet_hashtables.c), by device:
+// inet_bound_dev_eq (include/net/inet_sock.h). Those bound to its own device and
+// to its VRF, and those bound to none, from within a VRF only with
+// tcp_l3mdev_accept.
+func (r *rules) sameTuples(tuple port.Tuple) []port.Tuple {
+	usage := r.ns.Usage
+	device, master := tuple.Device, usage.Masters[tuple.Device]
+	same := []port.Tuple{tuple}
+	if device == 0 {
+		return same
 	}
-	return m
+	if master != 0 && master != device {
+		tuple.Device = master
+		same = append(same, tuple)
+	}
+	if master == 0 || usage.L3MdevAccept() {
+		tuple.Device = 0
+		same = append(same, tuple)
+	}
+	return same
 }

@@ -97,6 +97,7 @@ func (r *rules) doubt(pool *Pool, f *field, met met) {
 		pool.Doubts = append(pool.Doubts, DoubtVRF)
 	}
 	pool.Exact = len(pool.Doubts) == 0
+	pool.OnlyFewer = !pool.Exact && pool.ErrorBound > 0 && aged+r.unsure == 0
 }
 
 // met is a few groups of sockets, one for each device; a port may be in several.
@@ -125,6 +126,17 @@ func (m met) reusable(p uint16) bool {
 		}
 	}
 	return held
+}
+
+// free are the ports that connect() may take where it meets m.
+func (f *field) free(m met) *port.Set {
+	free := &port.Set{}
+	for p := range f.usable.All() {
+		if !m.contains(p) || m.reusable(p) {
+			free.Add(p)
+		}
+	}
+	return free
 }
 
 func (m met) count(usable *port.Set) (used int, states map[string]int) {
@@ -186,8 +198,7 @@ func (r *rules) parityBound(binder *Asker, free func(uint16) bool) int {
 	if !r.ends.SameParity() {
 		return 0
 	}
-	half := r.ends.Low + uint16(r.ends.Size()/4*2)
-	if free(r.ends.Low) || free(r.ends.High) || binder != nil && binder.Reuse && free(half) {
+	if free(r.ends.Low) || free(r.ends.High) || binder != nil && binder.Reuse && free(r.half()) {
 		return 1
 	}
 	return 0

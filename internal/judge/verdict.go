@@ -64,9 +64,10 @@ type Pool struct {
 	Reusable  int     `json:"reusable" doc:"used ports in TIME_WAIT that connect() may take over now (tcp_tw_reuse)"`
 	UsedRatio float64 `json:"used_ratio" doc:"used / size"`
 	// ErrorBound is by how many ports Left may be off: too high in an exact
-	// verdict, where it tells of a range with ends of the same parity, either
-	// way in one that is not.
-	ErrorBound int            `json:"error_bound,omitempty" doc:"by how many ports left may be off: too high where exact is true, either way where it is false; absent for 0"`
+	// verdict, where it tells of a range with ends of the same parity, and with
+	// OnlyFewer, else either way.
+	ErrorBound int            `json:"error_bound,omitempty" doc:"by how many ports left may be off: too high where exact or only_fewer is true, either way where both are false; absent for 0"`
+	OnlyFewer  bool           `json:"only_fewer,omitempty" doc:"whether, where exact is false, left may be too high but not too low; absent for false"`
 	States     map[string]int `json:"states" doc:"used by state"`
 	Owners     []Owner        `json:"owners" doc:"processes that have sockets of the pool open, most first; empty where owners were not asked for"`
 	Exact      bool           `json:"exact" doc:"whether left is the kernel's own number, error_bound aside"`
@@ -115,8 +116,16 @@ type LocalPool struct {
 	// Endless says that sockets like the asker share ports with each other: on
 	// the ports left there is room for any number of them.
 	Endless bool `json:"endless,omitempty" doc:"whether any number of sockets finds room on the ports left, as they share them (SO_REUSEADDR, SO_REUSEPORT); absent for false"`
+	// PerhapsEndless says that it is not known whether the sockets that are there share
+	// their ports: if they do, and no port is left otherwise, there is no end either.
+	PerhapsEndless bool `json:"perhaps_endless,omitempty" doc:"whether, with left at 0, any number of sockets finds room if those in the way share their ports, which does not show; absent for false"`
+	// Shared are those of Left that others hold and share, for one connection each to
+	// Remote, the destination that the answer holds for.
+	Shared int    `json:"shared,omitempty" doc:"ports of left that other sockets hold and share (ip_autobind_reuse); absent for 0"`
+	Remote string `json:"remote,omitempty" doc:"address:port that left holds for, where ports are shared between destinations; absent where it holds for all"`
 	// ErrorBound is by how many ports Left may be off, as in [Pool].
-	ErrorBound int     `json:"error_bound,omitempty" doc:"by how many ports left may be off: too high where exact is true, either way where it is false; absent for 0"`
+	ErrorBound int     `json:"error_bound,omitempty" doc:"by how many ports left may be off: too high where exact or only_fewer is true, either way where both are false; absent for 0"`
+	OnlyFewer  bool    `json:"only_fewer,omitempty" doc:"whether, where exact is false, left may be too high but not too low; absent for false"`
 	Exact      bool    `json:"exact" doc:"whether left is the kernel's own number, error_bound aside"`
 	Doubts     []Doubt `json:"doubts,omitempty" doc:"why exact is false; absent where it is true"`
 

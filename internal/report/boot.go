@@ -5,12 +5,24 @@ import (
 	"io"
 
 	"portrange/internal/boot"
+	"portrange/internal/finding"
 	"portrange/internal/words"
 )
 
+// Boot is the document of `portrange boot`.
+type Boot struct {
+	*boot.Report
+	Findings []Finding `json:"findings" doc:"what there is to say of changes that are not settled" see:"findings"`
+}
+
+// NewBoot is a forecast, with what there is to say of changes that are not settled.
+func NewBoot(forecast *boot.Report, found []finding.Finding) *Boot {
+	return &Boot{forecast, NewFindings(found)}
+}
+
 // WriteBoot prints, for each setting, what it will be after a reboot, which
 // line of which file says so, and which lines come to nothing.
-func WriteBoot(w io.Writer, doc *boot.Report, style Style) error {
+func WriteBoot(w io.Writer, doc *Boot, style Style) error {
 	p := newPrinter(w, style)
 	p.text(plain, fmt.Sprintf("After a reboot, as %s applies sysctl.d here:", doc.Program))
 	drifting := 0
@@ -21,6 +33,7 @@ func WriteBoot(w io.Writer, doc *boot.Report, style Style) error {
 			drifting++
 		}
 	}
+	p.blocks(blocksOf(doc.Findings), 0, false)
 	p.line("")
 	switch {
 	case drifting > 0:

@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"portrange/internal/boot"
+	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/port"
 	"portrange/internal/report"
+	"portrange/internal/rules"
 )
 
 func pointer[T any](value T) *T { return &value }
@@ -34,7 +36,7 @@ func someBoot() *boot.Report {
 func TestBootText(t *testing.T) {
 	for name, style := range map[string]report.Style{"boot.txt": {}, "boot-40.txt": {Width: 40, Colour: true}} {
 		var out bytes.Buffer
-		if err := report.WriteBoot(&out, someBoot(), style); err != nil {
+		if err := report.WriteBoot(&out, report.NewBoot(someBoot(), nil), style); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, name, out.String())
@@ -48,12 +50,31 @@ func TestBootClosing(t *testing.T) {
 		"What runs now is not compared with another root.\n": {{Key: port.KeyRange, Boot: pointer("1 2")}},
 	} {
 		var out bytes.Buffer
-		if err := report.WriteBoot(&out, &boot.Report{Program: boot.Procps, Settings: settings}, report.Style{}); err != nil {
+		if err := report.WriteBoot(&out, report.NewBoot(&boot.Report{Program: boot.Procps, Settings: settings}, nil), report.Style{}); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasSuffix(out.String(), "\n\n"+want) {
 			t.Errorf("no %q at the end of\n%s", want, out.String())
 		}
+	}
+}
+
+// TestUnsettledChangeIsTold with boot, and by show with the first namespace alone.
+func TestUnsettledChangeIsTold(t *testing.T) {
+	found := []finding.Finding{rules.Interrupted("change 7", "set 1 2", rules.WhileConfirmed)}
+	var out bytes.Buffer
+	if err := report.WriteBoot(&out, report.NewBoot(someBoot(), found), report.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, "interrupted-change  change 7") || !strings.Contains(got, "portrange confirm") {
+		t.Error(got)
+	}
+	settings := host.Settings{Range: port.DefaultRange, Reserved: &port.Set{}}
+	show := report.NewShow(&host.State{Namespaces: []host.Namespace{
+		{ID: 1, Settings: settings, Usage: host.NewUsage(settings)}, {ID: 2, Settings: settings, Usage: host.NewUsage(settings)},
+	}}, found)
+	if first, second := show.Namespaces[0].Findings, show.Namespaces[1].Findings; len(first) != 1 || len(second) != 0 {
+		t.Errorf("show: %+v and %+v", first, second)
 	}
 }
 

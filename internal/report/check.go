@@ -44,8 +44,9 @@ type Check struct {
 }
 
 // NewCheck sums up the pools. partial says that a part of the sockets could not
-// be read: then no news is not good news.
-func NewCheck(strains []judge.Strain, exact, partial bool, gaps []host.Gap) *Check {
+// be read: then no news is not good news. own is what there is to say of changes of
+// portrange's own; one that is severe is a warning at least.
+func NewCheck(strains []judge.Strain, exact, partial bool, own []finding.Finding, gaps []host.Gap) *Check {
 	c := &Check{SchemaVersion: SchemaVersion, Pools: len(strains), Exact: exact && !partial, Gaps: gaps}
 	judge.SortStrains(strains)
 	for i := range strains {
@@ -67,8 +68,16 @@ func NewCheck(strains []judge.Strain, exact, partial bool, gaps []host.Gap) *Che
 	case partial || c.Worst == nil:
 		c.ExitCode = PluginUnknown
 	}
-	c.State = pluginState(c.ExitCode)
 	c.Message = c.message()
+	for i := range own {
+		if f := &own[i]; f.Severity.Reaches(finding.Warning) {
+			c.Message += "; " + f.Subject.Object + ", " + f.Evidence()
+			if c.ExitCode != PluginCritical {
+				c.ExitCode = PluginWarning
+			}
+		}
+	}
+	c.State = pluginState(c.ExitCode)
 	return c
 }
 

@@ -35,7 +35,7 @@ type Shown struct {
 }
 
 // NewShow judges each namespace, and puts each finding with the one that it is
-// about.
+// about, and with the first one what is about all.
 func NewShow(state *host.State, found []finding.Finding) *Show {
 	show := &Show{
 		SchemaVersion: SchemaVersion, TakenAt: state.TakenAt.Truncate(time.Second), Host: state.Host, Kernel: state.Kernel,
@@ -43,7 +43,10 @@ func NewShow(state *host.State, found []finding.Finding) *Show {
 	}
 	for i := range state.Namespaces {
 		ns := &state.Namespaces[i]
-		elsewhere := func(f finding.Finding) bool { return f.NetNS != ns.ID }
+		elsewhere := func(f finding.Finding) bool {
+			ofAll := f.NetNS == 0 && i == 0
+			return f.NetNS != ns.ID && !ofAll
+		}
 		show.Namespaces[i] = Shown{judge.Namespace(ns), ns.Walk, NewFindings(slices.DeleteFunc(slices.Clone(found), elsewhere))}
 	}
 	return show

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"portrange/internal/boot"
 	"portrange/internal/finding"
 )
 
@@ -29,7 +28,8 @@ type Document struct {
 func Documents() []Document {
 	return []Document{
 		describe[Show]("show", "One object."),
-		describe[singlePool]("left", "One object, the pool. For a local pool (UDP, --bind) the fields remote, device, reusable, used_ratio, states and owners are absent. "+
+		describe[singlePool]("left", "One object, the pool. For a local pool (UDP, --bind) the fields device, reusable, used_ratio, states and owners are absent, remote too unless ports are shared, "+
+			"and endless, perhaps_endless and shared of show's local_pools may be there. "+
 			"With --netns all, and where routing spreads connections over several local addresses: "+
 			"{schema_version, pools[], local_pools[], gaps[]}, each element with the fields below except schema_version and gaps."),
 		describe[socketsDocument]("sockets", "One object, written while the sockets are read, one line for each element of sockets. Cut short, it lacks its end and does not parse."),
@@ -43,7 +43,7 @@ func Documents() []Document {
 		describe[Reserved]("reserve", "One object, of `portrange reserve list`. Those of add and remove are described under set."),
 		describe[Undo]("undo", "One object."),
 		describe[Confirmation]("confirm", "One object."),
-		describe[boot.Report]("boot", "One object. Values are in the kernel's form, with one space between numbers."),
+		describe[Boot]("boot", "One object. Values are in the kernel's form, with one space between numbers."),
 	}
 }
 

@@ -145,6 +145,14 @@ var doubtTexts = map[judge.Doubt]string{
 	judge.DoubtVRF: "it is not certain in which VRF some sockets are, so fewer or more may be left",
 	judge.DoubtConnectHooks: "BPF programs of the control group may send connections elsewhere, " +
 		"and the number holds where they do not",
+	judge.DoubtHooksUnread: "whether BPF programs of the control group send connections elsewhere could not be read, " +
+		"and the number holds where they do not",
+	judge.DoubtRules: "routing rules look at SO_MARK, IP_TOS or the like and lead some sockets another way; " +
+		"the number holds for those that they do not (--mark and --tos tell which)",
+	judge.DoubtLocalPort: "routing rules look at the local port, and connect() fails where it gets one from which no way leads; " +
+		"who tries again may get the same ones for ever",
+	judge.DoubtShared: "bind() chooses among shared ports at random, and connect() fails with EADDRNOTAVAIL where the one chosen is " +
+		"connected there already; who tries again gets on",
 	judge.DoubtNoRoute: "no route leads there from this address now, and connect() fails until one does",
 	judge.DoubtSources: "routing gives connections one of several local addresses, each with a number of its own",
 }

@@ -15,7 +15,7 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 	for i := range doc.Pools {
 		l := &doc.Pools[i]
 		between := "from " + Printable(l.Pool.Source()) + " to " + l.Remote + " (" + l.Proto + ")"
-		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), between)
+		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact, l.OnlyFewer), between)
 		p.field("Usable", words.Count(l.Size, "port"))
 		used := words.Thousands(l.Used)
 		if l.Used > 0 {
@@ -33,12 +33,22 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 	}
 	for i := range doc.LocalPools {
 		l := &doc.LocalPools[i]
-		at := "at " + Printable(l.LocalPool.Source()) + " (" + l.Proto + "), shared by all destinations"
-		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact), at)
+		at := "at " + Printable(l.LocalPool.Source()) + " (" + l.Proto + ")"
+		if l.LocalPool.Remote == "" {
+			at += ", shared by all destinations"
+		} else {
+			at += ", to connect to " + l.LocalPool.Remote
+		}
+		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact, l.OnlyFewer), at)
 		p.field("In range", words.Count(l.Size, "port")+", reserved ones left out")
 		p.field("Used", words.Thousands(l.Used))
-		if l.Endless {
+		switch {
+		case l.Endless:
 			p.field("Shared", "any number of sockets like this one finds room there, as they share ports")
+		case l.PerhapsEndless:
+			p.field("Shared", "perhaps any number of sockets like this one finds room on the ports in use, if those share them")
+		case l.Shared > 0:
+			p.field("Shared", words.Thousands(l.Shared)+" of those left are in use by sockets that share them (ip_autobind_reuse)")
 		}
 		p.note(l.Origin.Source, l.Doubts)
 	}
@@ -52,10 +62,12 @@ func (p *printer) leftHead(o *Origin, left, size int, bound, where string) {
 }
 
 // boundText says by how many ports a number may be off.
-func boundText(bound int, exact bool) string {
+func boundText(bound int, exact, onlyFewer bool) string {
 	switch {
 	case bound > 0 && exact:
 		return fmt.Sprintf(" (or %d fewer: the ends of the range have the same parity)", bound)
+	case bound > 0 && onlyFewer:
+		return fmt.Sprintf(" (or up to %s fewer)", words.Thousands(bound))
 	case bound > 0:
 		return fmt.Sprintf(" (give or take %s)", words.Thousands(bound))
 	}

@@ -222,6 +222,14 @@ func TestLeftText(t *testing.T) {
 		LocalPools: []report.LeftLocal{{Origin: report.Origin{Name: "host", Source: "bpf"}, LocalPool: judge.LocalPool{
 			Exact: true,
 			Proto: "udp", Local: "0.0.0.0", Size: 28232, Used: 28232,
+		}}, {Origin: report.Origin{Name: "host", Source: "bpf"}, LocalPool: judge.LocalPool{
+			Proto: "tcp", Local: "10.0.0.2", Remote: "10.0.0.5:80", Size: 12, Used: 3, Left: 9, Shared: 3, ErrorBound: 3, OnlyFewer: true,
+			Doubts: []judge.Doubt{judge.DoubtShared},
+		}}, {Origin: report.Origin{Name: "host", Source: "netlink"}, LocalPool: judge.LocalPool{
+			Proto: "udp", Local: "10.0.0.2", Size: 12, Used: 12, PerhapsEndless: true, ErrorBound: 12,
+			Doubts: []judge.Doubt{judge.DoubtSharing},
+		}}, {Origin: report.Origin{Name: "host", Source: "bpf"}, LocalPool: judge.LocalPool{
+			Proto: "udp", Local: "10.0.0.2", Size: 12, Used: 11, Left: 1, Endless: true, Exact: true,
 		}}},
 	}
 	var out bytes.Buffer

@@ -22,7 +22,8 @@ func All() []*Rule {
 		wholeSearch, lockedSearch, stickyBuckets, stepWidth, connectCost,
 		notPersisted, bootDrift,
 		bindHeldInRange, socketsOutside, reservedInRange, noPortLeft, smallRange, limitTooSmall,
-		interruptedChange, overriddenAtBoot, commentedOut, notAfterReboot, dropInEdited, notTheHost, hostAlone,
+		changeWaits, changeOverdue, interruptedChange, overriddenAtBoot, commentedOut, notAfterReboot, dropInEdited, notTheHost, hostAlone,
+		bootFileUnread,
 	}
 }
 

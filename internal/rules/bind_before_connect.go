@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"portrange/internal/capacity"
 	"portrange/internal/finding"
@@ -42,25 +43,42 @@ var bindBeforeConnect = &Rule{
 		}
 		binders := judge.Binders(p.NS, bound)
 		values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, binders)
-		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, bindLater(p, severity, binders)...)
+		actions := append(shareBound(p), bindLater(binders)...)
+		if severity.Reaches(finding.Warning) { // room for now: each such connection goes on taking one
+			present := &capacity.Present{Size: p.Ports.Usable().Len()}
+			actions = append(retold(widen(p, present), "room for now: each such connection goes on taking a port from all"), actions...)
+		}
+		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, actions...)
 	},
 }
 
 // manyBound reports whether bound ports are a tenth of the range.
 func manyBound(n, size int) bool { return 10*n >= size }
 
-// bindLater are the ways to have ports again: a wider range to go on with, as
-// each connection goes on taking one, then the option that ends it.
-func bindLater(p *Place, severity finding.Severity, binders []judge.Owner) []finding.Action {
-	var actions []finding.Action
-	if severity.Reaches(finding.Warning) {
-		present := &capacity.Present{Size: p.Ports.Usable().Len()}
-		actions = retold(widen(p, present), "room for now: each such connection goes on taking a port from all")
+// shareBound is the action that lets such connections share ports; none where their
+// pool has room, or where it would not help: see [judge.AutobindIn].
+func shareBound(p *Place) []finding.Action {
+	then := judge.AutobindIn(p.NS)
+	asked := func(pool judge.LocalPool) bool {
+		return pool.Proto == port.TCP.String() && pool.Asker.Local == then.Tuple.Local && p.localLevelOf(&pool) >= nearFull
 	}
-	return append(actions, finding.Action{
+	if !then.Helps() || !slices.ContainsFunc(p.Verdict.LocalPools, asked) {
+		return nil
+	}
+	return []finding.Action{{
+		Step: finding.Now, Command: sysctl(p.NS, port.KeyAutobindReuse+"=1"), Setting: port.KeyAutobindReuse,
+		Text: fmt.Sprintf("sockets with SO_REUSEADDR, as these have, then share a quarter of the range where they connect to "+
+			"different destinations: %s more to %s when no port is free. bind() chooses at random, so a program must try "+
+			"again where connect() says EADDRNOTAVAIL", words.Count(then.Gain, "connection"), then.Tuple.Remote),
+	}}
+}
+
+// bindLater is the option that ends it.
+func bindLater(binders []judge.Owner) []finding.Action {
+	return []finding.Action{{
 		Step: finding.InProgram, Change: finding.BindNoPort, Process: firstOf(binders),
 		Text: "have the kernel pick the port at connect(): set IP_BIND_ADDRESS_NO_PORT before bind(). HAProxy and nginx do so for " +
 			"source ADDR and proxy_bind ADDR that name no port; Envoy with socket_options {level: 0, name: 24, int_value: 1, " +
 			"state: STATE_PREBIND} in upstream_bind_config; Go in net.Dialer.Control, beside a LocalAddr with port 0",
-	})
+	}}
 }

@@ -2,7 +2,9 @@ package rules
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"portrange/internal/boot"
 	"portrange/internal/finding"
@@ -292,19 +294,37 @@ func told() map[string]struct {
 		Line: boot.Line{File: "/etc/sysctl.conf", Target: "/etc/sysctl.conf", Line: 2}, Value: "32768 60999", Why: "comes later",
 	}
 	s := drifting(port.KeyRange, "15000 64001", "32768 60999", atLine("/etc/sysctl.d/10-net.conf", 3, "32768 60999"))
+	at := time.Date(2026, 11, 22, 20, 43, 44, 0, time.UTC)
 	type told = struct {
 		finding  finding.Finding
 		severity finding.Severity
 		evidence []string
 	}
 	return map[string]told{
-		"interrupted-change": {Interrupted("change 7", "set 1 2"), finding.Warning, []string{"portrange set 1 2 was interrupted"}},
+		"change-waits":       {ChangeWaits("change 7", "set 1 2", at), finding.Info, []string{"portrange set 1 2 goes back at 2026-11-22 20:43:44 UTC unless"}},
+		"change-overdue":     {ChangeOverdue("change 7", "set 1 2", at), finding.Warning, []string{"should have gone back at 2026-11-22 20:43:44 UTC and did not"}},
+		"interrupted-change": {Interrupted("change 7", "set 1 2", WhileMade), finding.Warning, []string{"portrange set 1 2 was interrupted on its way"}},
 		"overridden-at-boot": {o.Overridden(), finding.Warning, []string{"/etc/sysctl.conf:2 sets it to 32768 60999", "zz-portrange.conf with systemd and procps: comes later"}},
 		"commented-out":      {o.CommentedOut("/var/backup"), finding.Info, []string{"/etc/sysctl.conf:2", "/var/backup"}},
 		"not-after-reboot":   {NotAfterReboot(&s, "15000 64001", false), finding.Info, []string{`"32768 60999" after a reboot, by /etc/sysctl.d/10-net.conf:3`}},
 		"drop-in-edited":     {DropInEdited(o.DropIn, "net.ipv4.ip_forward = 1"), finding.Warning, []string{`"net.ipv4.ip_forward = 1"`}},
 		"not-the-host":       {NotTheHost(7, "lb1", "/etc/sysctl.d"), finding.Warning, []string{"at boot /etc/sysctl.d sets the values there"}},
+		"boot-file-unread":   {BootFileUnread("/etc/sysctl.d/a.conf", "input/output error", "zz"), finding.Warning, []string{"input/output error", "zz"}},
 		"host-alone":         {HostAlone(2, "/etc/sysctl.d"), finding.Info, []string{"2 other namespaces"}},
+	}
+}
+
+// TestInterrupted tells where a change was interrupted, and what finishes it.
+func TestInterrupted(t *testing.T) {
+	for progress, want := range map[Progress][]string{
+		WhileMade:      {"on its way", "portrange undo"},
+		WhileConfirmed: {"as it was confirmed: it stays", "portrange confirm"},
+		WhileTakenBack: {"as it was taken back", "portrange undo"},
+	} {
+		f := Interrupted("change 7", "set 1 2", progress)
+		if !strings.Contains(f.Evidence(), want[0]) || f.Actions[0].Command.String() != want[1] {
+			t.Errorf("%s: %q, %+v", progress, f.Evidence(), f.Actions)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package rules_test
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -303,6 +305,43 @@ func TestBindBeforeConnectAndUDP(t *testing.T) {
 	found, _ := c.examine()
 	contains(t, find(t, found, "bind-before-connect"), "30 ports", "rules.test")
 	contains(t, find(t, found, "local-pool-near-full"), "udp 10.0.0.1", "180 of 200")
+}
+
+// TestSharingBoundPortsHelps takes the step that is named, and counts.
+func TestSharingBoundPortsHelps(t *testing.T) {
+	c := newClinic(t)
+	if _, err := c.ReadSysctl(port.KeyAutobindReuse); errors.Is(err, fs.ErrNotExist) {
+		t.Skip("Linux before 5.7 has no " + port.KeyAutobindReuse)
+	}
+	other := netip.AddrPortFrom(service.Addr(), 81)
+	c.must(c.Listen(nettest.TCP4, service))
+	c.must(c.Listen(nettest.TCP4, other))
+	dial := func(to netip.AddrPort) (*nettest.Socket, error) {
+		return c.BindConnect(nettest.TCP4, netip.AddrPortFrom(here, 0), to, nettest.ReuseAddr())
+	}
+	for range 90 { // the lower half, as bind() goes through it first
+		c.must(dial(other))
+	}
+	granted, _ := nettest.Fill(func() (*nettest.Socket, error) { return dial(service) })
+	if granted != 110 {
+		t.Fatalf("bind() gave %d ports, want the 110 that were left", granted)
+	}
+	found, _ := c.examine()
+	sick := find(t, found, "bind-before-connect")
+	step := slices.IndexFunc(sick.Actions, func(a finding.Action) bool { return a.Setting == port.KeyAutobindReuse })
+	if step < 0 || !strings.Contains(sick.Actions[step].Text, "50 connections more to 10.0.0.2:80 ") {
+		t.Fatalf("steps %v, want one for 50 connections", sick.Actions)
+	}
+	c.Sysctl(port.KeyAutobindReuse, "1")
+	granted = 0
+	for failed := 0; failed < 300; failed++ {
+		if _, err := dial(service); err == nil {
+			granted, failed = granted+1, 0
+		}
+	}
+	if granted != 50 {
+		t.Errorf("with %s=1: %d more connections, said 50", port.KeyAutobindReuse, granted)
+	}
 }
 
 func TestRates(t *testing.T) {

@@ -56,7 +56,9 @@ func notRun(ref string) []string {
 }
 
 // youngSettings are those that not every kernel of the tests has.
-func youngSettings() []string { return []string{port.KeyTWReuseDelay, port.KeyStepWidth} }
+func youngSettings() []string {
+	return []string{port.KeyTWReuseDelay, port.KeyStepWidth, port.KeyAutobindReuse}
+}
 
 // TestCommandsRun runs each command that an action names, as it is printed, in a
 // namespace of its own. What would change the range is only planned.

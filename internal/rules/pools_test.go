@@ -276,6 +276,48 @@ func TestBindBeforeConnectNamesTheProcesses(t *testing.T) {
 	}
 }
 
+// TestBoundPortsAreSharedWhereThatHelps: ip_autobind_reuse is a step where the pool
+// is full, the sockets allow it, and at least half of the ports that bind() then
+// chooses from, the 25 odd ones of the lower half, are not connected there yet.
+func TestBoundPortsAreSharedWhereThatHelps(t *testing.T) {
+	shares := func(s *port.Socket) { binds(s); s.Reuse = true }
+	unseen := func(s *port.Socket) { binds(s); s.Blind = true }
+	known := func(s *host.Settings) { s.HasAutobindReuse = true }
+	// two is n ports to one destination with most connections, the others of the lower
+	// half to another one.
+	two := func(n int, edit func(*port.Socket)) []*port.Socket {
+		sockets := append(clients(n, edit), more(50, 50, edit)...)
+		return append(sockets, crowd(40000+n, 50-n, "10.0.0.2", "10.0.0.6:80", edit)...)
+	}
+	for name, tt := range map[string]struct {
+		p    *patient
+		gain int // 0 for no such step
+	}{
+		"another destination below":  {healthy().set(known).with(two(0, shares)...), 25},
+		"half of the ports":          {healthy().set(known).with(two(24, shares)...), 13},
+		"less than half":             {healthy().set(known).with(two(26, shares)...), 0},
+		"one destination":            {healthy().set(known).with(clients(100, shares)...), 0},
+		"without SO_REUSEADDR":       {healthy().set(known).with(two(0, binds)...), 0},
+		"not to be seen":             {healthy().set(known).with(two(0, unseen)...), 0},
+		"a kernel without it":        {healthy().with(two(0, shares)...), 0},
+		"on already":                 {healthy().set(known).set(func(s *host.Settings) { s.AutobindReuse = true }).with(two(0, shares)...), 0},
+		"nearly full":                {healthy().set(known).with(two(0, shares)[:85]...), 17},
+		"nearly full, another below": {healthy().set(known).with(append(more(50, 35, shares), crowd(40000, 50, "10.0.0.2", "10.0.0.6:80", shares)...)...), 0},
+		"with room":                  {healthy().set(known).with(two(0, shares)[:84]...), 0},
+	} {
+		found := find(examine(tt.p), "bind-before-connect")
+		if len(found) != 1 {
+			t.Errorf("%s: found %d times", name, len(found))
+			continue
+		}
+		text := textOf(found[0].Actions)
+		said := strings.Contains(text, port.KeyAutobindReuse)
+		if said != (tt.gain > 0) || said && !strings.Contains(text, fmt.Sprintf("%d connections more to 10.0.0.5:80", tt.gain)) {
+			t.Errorf("%s: %s; want a step for %d connections", name, text, tt.gain)
+		}
+	}
+}
+
 func TestRatesOfReusedPorts(t *testing.T) {
 	// A port that leaves TIME_WAIT for a connection is a new connection; one
 	// that enters it is the old one.

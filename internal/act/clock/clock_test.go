@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	text := fmt.Sprintf("%d %d %s", os.Getpid(), sid, strings.Join(os.Args[1:], " "))
+	inherited, err := inheritedFiles()
+	if err != nil || os.WriteFile(filepath.Join(dir, "open"), []byte(inherited), 0o600) != nil {
+		os.Exit(1)
+	}
 	if os.WriteFile(filepath.Join(dir, "who"), []byte(text), 0o600) != nil {
 		os.Exit(1)
 	}
@@ -65,6 +69,42 @@ func TestDetached(t *testing.T) {
 	}
 	if sid != pid || verb != "revert" || id != 7 || after != "1m0s" {
 		t.Errorf("waits as %q, want a session of its own", who)
+	}
+}
+
+// inheritedFiles are the targets of all open files.
+func inheritedFiles() (string, error) {
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return "", err
+	}
+	var targets []string
+	for _, entry := range open {
+		if target, err := os.Readlink("/proc/self/fd/" + entry.Name()); err == nil { // else it was ReadDir's own
+			targets = append(targets, target)
+		}
+	}
+	return strings.Join(targets, "\n"), nil
+}
+
+// TestDetachedInheritsNothing: a lock on an inherited file would stay taken, and the
+// reader of an inherited pipe would wait for its end.
+func TestDetachedInheritsNothing(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(waiterEnv, dir)
+	path := filepath.Join(dir, "lock")
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT, 0o600) // not close-on-exec, as a shell's
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	d := Detached{Arguments: func(int, time.Duration) []string { return []string{"revert"} }}
+	if err := d.Start(7, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	open, err := os.ReadFile(filepath.Join(dir, "open"))
+	if err != nil || strings.Contains(string(open), path) || !strings.HasPrefix(string(open), "/dev/null\n/dev/null\n/dev/null\n") {
+		t.Errorf("%v; open are\n%s", err, open)
 	}
 }
 
@@ -138,6 +178,7 @@ func timer(m *fakeManager) *Timer {
 	return &Timer{
 		Connect: func(context.Context) (Manager, func(), error) { return m, func() {}, nil },
 		Command: func(id int) []string { return []string{"/usr/bin/portrange", "revert", strconv.Itoa(id)} },
+		Needs:   func(int) []string { return nil },
 	}
 }
 
@@ -153,6 +194,8 @@ func TestTimer(t *testing.T) {
 	for property, want := range map[string]string{
 		m.timer["AccuracyUSec"]:      `t @t 1000`,
 		m.timer["RemainAfterElapse"]: `b false`,
+		m.service["Restart"]:         `s "on-failure"`,
+		m.service["RestartUSec"]:     `t @t 5000000`,
 		m.service["ExecStart"]:       `a(sasb) [("/usr/bin/portrange", ["/usr/bin/portrange", "revert", "7"], false,)]`,
 	} {
 		if property != want {
@@ -183,7 +226,8 @@ func TestTimerThatDoesNotStart(t *testing.T) {
 	if err := timer(&fakeManager{since: "@s \"?\""}).Start(7, time.Minute); err == nil || !strings.Contains(err.Error(), "when it started") {
 		t.Errorf("error %v", err)
 	}
-	nobody := &Timer{Connect: func(context.Context) (Manager, func(), error) { return nil, nil, refused }}
+	nobody := timer(nil)
+	nobody.Connect = func(context.Context) (Manager, func(), error) { return nil, nil, refused }
 	if err := nobody.Start(7, time.Minute); !errors.Is(err, refused) {
 		t.Errorf("error %v", err)
 	}

@@ -28,9 +28,9 @@ type Timer struct {
 	Connect func(ctx context.Context) (Manager, func(), error)
 	// Command is the program and its arguments that take change id back.
 	Command func(id int) []string
-	// Needs are the paths without which the command fails, the program's among
+	// Needs are the paths without which the command may fail, the program's among
 	// them.
-	Needs []string
+	Needs func(id int) []string
 }
 
 // patience is how long systemd may take to answer.
@@ -51,7 +51,7 @@ func unitName(id int) string { return fmt.Sprintf("portrange-revert-%d", id) }
 // Start asks for what systemd-run --on-active= would, and is an error where
 // the command could not do its work when the time comes.
 func (t *Timer) Start(id int, after time.Duration) error {
-	if err := shared(systemdRoot, t.Needs); err != nil {
+	if err := shared(systemdRoot, t.Needs(id)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -65,12 +65,7 @@ func (t *Timer) Start(id int, after time.Duration) error {
 	if err != nil {
 		return err
 	}
-	// The properties leave out CollectMode=: a change that could not be taken
-	// back shall stay in `systemctl --failed`.
-	service := dbus.PropertyCollection{Name: unitName(id) + ".service", Properties: []dbus.Property{
-		dbus.PropDescription(fmt.Sprintf("portrange: take change %d back", id)),
-		dbus.PropExecStart(t.Command(id), false),
-	}}
+	service := dbus.PropertyCollection{Name: unitName(id) + ".service", Properties: serviceProperties(id, t.Command(id))}
 	result := make(chan string, 1)
 	_, err = manager.StartTransientUnitAux(ctx, unitName(id)+".timer", "fail",
 		timerProperties(id, strikes), []dbus.PropertyCollection{service}, result)
@@ -105,6 +100,18 @@ func sinceStartup(manager Manager, after time.Duration) (time.Duration, error) {
 		return 0, fmt.Errorf("read the monotonic clock: %w", err)
 	}
 	return time.Duration(now.Nano()) - time.Duration(microseconds)*time.Microsecond + after, nil
+}
+
+// serviceProperties start the command again when it was killed. They leave out
+// CollectMode=: one that failed for good shall stay in `systemctl --failed`.
+func serviceProperties(id int, command []string) []dbus.Property {
+	const again = 5 * time.Second
+	return []dbus.Property{
+		dbus.PropDescription(fmt.Sprintf("portrange: take change %d back", id)),
+		dbus.PropExecStart(command, false),
+		{Name: "Restart", Value: godbus.MakeVariant("on-failure")},
+		{Name: "RestartUSec", Value: godbus.MakeVariant(uint64(again.Microseconds()))},
+	}
 }
 
 // timerMonotonic is an element of TimersMonotonic (org.freedesktop.systemd1(5)).

@@ -10,8 +10,9 @@ import (
 // State is how far a change got.
 type State string
 
-// The states. Begun becomes Done, Waiting or Reverted; Waiting becomes Done or
-// Reverted.
+// The states. Begun becomes Done, Waiting or Reverted; Waiting becomes Confirming
+// or Reverting, which are on disk before what they tell of begins: whoever finds
+// one of them brings it to its end, Done or Reverted.
 const (
 	// Begun: the writer had not finished when it wrote the entry. Unless it is
 	// at work right now, it was interrupted.
@@ -19,8 +20,12 @@ const (
 	// Waiting: the settings are changed and go back at Deadline unless
 	// confirmed; the files are not yet changed.
 	Waiting State = "waiting"
+	// Confirming: it was confirmed; whether the files are changed is to be seen.
+	Confirming State = "confirming"
 	// Done: everything holds.
 	Done State = "done"
+	// Reverting: it is taken back; what of it still holds is to be seen.
+	Reverting State = "reverting"
 	// Reverted: nothing of it holds any more, as Note explains.
 	Reverted State = "reverted"
 )
@@ -47,6 +52,12 @@ type Entry struct {
 
 // Title names the entry in messages.
 func (e *Entry) Title() string { return fmt.Sprintf("change %d (%s)", e.ID, e.Command) }
+
+// Same reports whether both are the same change, however far each got: a number
+// is given again where entries were lost.
+func (e *Entry) Same(other *Entry) bool {
+	return e.ID == other.ID && e.Boot == other.Boot && e.Command == other.Command && e.At.Equal(other.At)
+}
 
 // Setting is a change of one setting in one network namespace. Values are in
 // the kernel's form with single spaces.
@@ -81,7 +92,7 @@ type File struct {
 
 // Content is a whole file.
 type Content struct {
-	Mode fs.FileMode `json:"mode"` // permission bits
+	Mode fs.FileMode `json:"mode"` // as chmod(2) takes it: 0 to 07777
 	UID  int         `json:"uid"`
 	GID  int         `json:"gid"`
 	Data []byte      `json:"data"`

@@ -23,6 +23,10 @@ const Dir = "/var/lib/portrange"
 // number of its change.
 const Backups = Dir + "/" + backupsDir
 
+// Copies is where the second copies are: on a tmpfs, which a reboot empties as it
+// ends every deadline.
+const Copies = "/run/portrange"
+
 const (
 	schemaVersion = 1
 	entriesDir    = "journal"
@@ -31,13 +35,22 @@ const (
 	// keep is how many entries stay. They are small, and older ones than this
 	// nobody takes back.
 	keep = 200
+	// keepCopies is how many copies stay, in memory.
+	keepCopies = 10
 )
 
+// ErrDamaged says that an entry is there and says nothing.
+var ErrDamaged = errors.New("it was damaged")
+
 // Journal is a directory of entries, open for reading.
-type Journal struct{ dir string }
+type Journal struct{ dir, copies string } // no copies: ""
 
 // Open returns the journal in dir, which need not exist yet.
 func Open(dir string) *Journal { return &Journal{dir: dir} }
+
+// WithCopies is the journal with a second copy of each entry that has a deadline,
+// in a directory that should be in memory: for when the disk fails.
+func (j *Journal) WithCopies(dir string) *Journal { return &Journal{dir: j.dir, copies: dir} }
 
 // Backward yields the entries, newest first. One that cannot be read is an
 // error: to go on without it could take back the wrong change.
@@ -49,7 +62,7 @@ func (j *Journal) Backward() iter.Seq2[Entry, error] {
 			return
 		}
 		for _, id := range slices.Backward(ids) {
-			e, err := j.Entry(id)
+			e, err := j.Recall(id)
 			if !yield(e, err) || err != nil {
 				return
 			}
@@ -57,10 +70,13 @@ func (j *Journal) Backward() iter.Seq2[Entry, error] {
 	}
 }
 
-// ids are the numbers of all entries, ascending. What an interrupted writer
-// left has a name of another form.
-func (j *Journal) ids() ([]int, error) {
-	names, err := os.ReadDir(filepath.Join(j.dir, entriesDir))
+// ids are the numbers of all entries, ascending.
+func (j *Journal) ids() ([]int, error) { return numbers(filepath.Join(j.dir, entriesDir)) }
+
+// numbers are those of the entries in a directory, ascending. What an interrupted
+// writer left has a name of another form.
+func numbers(dir string) ([]int, error) {
+	names, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -80,15 +96,56 @@ func (j *Journal) ids() ([]int, error) {
 
 // Entry is the entry with the given ID.
 func (j *Journal) Entry(id int) (Entry, error) {
-	path := filepath.Join(j.dir, entriesDir, fileName(id))
+	return read(j.path(id))
+}
+
+func (j *Journal) path(id int) string { return filepath.Join(j.dir, entriesDir, fileName(id)) }
+
+// Recall is the entry, from its copy where the journal has it in no form that can
+// be read.
+func (j *Journal) Recall(id int) (Entry, error) {
+	e, err := j.Entry(id)
+	if err == nil || j.copies == "" {
+		return e, err
+	}
+	if copied, errCopy := read(j.CopyOf(id)); errCopy == nil {
+		return copied, nil
+	}
+	return e, err
+}
+
+// CopyOf is the path of the second copy of an entry, empty for none.
+func (j *Journal) CopyOf(id int) string {
+	if j.copies == "" {
+		return ""
+	}
+	return filepath.Join(j.copies, fileName(id))
+}
+
+// Orphans are the copies of entries that the journal has lost.
+func (j *Journal) Orphans() []Entry {
+	var orphans []Entry
+	ids, _ := numbers(j.copies) // a copy is a help, never a hindrance
+	for _, id := range ids {
+		if _, err := os.Lstat(j.path(id)); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if e, err := read(j.CopyOf(id)); err == nil {
+			orphans = append(orphans, e)
+		}
+	}
+	return orphans
+}
+
+func read(path string) (Entry, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return Entry{}, fmt.Errorf("read the journal: %w%s", err, hint(err))
 	}
 	var e Entry
 	if err := json.Unmarshal(data, &e); err != nil {
-		return Entry{}, fmt.Errorf("read the journal: %s: %w; it was damaged: move it away, "+
-			"and what it tells of cannot be taken back any more", path, err)
+		return Entry{}, fmt.Errorf("read the journal: %s: %w; %w: move it away, "+
+			"and what it tells of cannot be taken back any more", path, err, ErrDamaged)
 	}
 	if e.SchemaVersion != schemaVersion {
 		return Entry{}, fmt.Errorf("read the journal: %s has schema version %d, this program knows %d; "+
@@ -107,24 +164,45 @@ type Writer struct {
 
 // Lock makes the caller the writer, [ErrBusy] when another process is.
 func (j *Journal) Lock() (*Writer, error) {
-	return j.lockBy(func() (*os.File, error) { return lock(j.dir) })
-}
-
-// WaitLock is [Journal.Lock] that waits for its turn until ctx is done.
-func (j *Journal) WaitLock(ctx context.Context) (*Writer, error) {
-	return j.lockBy(func() (*os.File, error) { return waitLock(ctx, j.dir) })
-}
-
-func (j *Journal) lockBy(take func() (*os.File, error)) (*Writer, error) {
 	if err := os.MkdirAll(filepath.Join(j.dir, entriesDir), 0o700); err != nil {
-		return nil, fmt.Errorf("make the journal: %w%s", err, hint(err))
+		return nil, fmt.Errorf("make the journal: %w%s", err, hintBefore(err))
 	}
-	file, err := take()
+	return j.writer(lock(j.dir))
+}
+
+// WaitLock is [Journal.Lock] that waits for its turn until ctx is done. It makes no
+// journal: one that is away for a moment must find its place free.
+func (j *Journal) WaitLock(ctx context.Context) (*Writer, error) {
+	return j.writer(waitLock(ctx, j.dir))
+}
+
+func (j *Journal) writer(file *os.File, err error) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, hint(err))
 	}
-	sweep(filepath.Join(j.dir, entriesDir, "*"+suffix))
-	return &Writer{Journal: j, lock: file}, nil
+	w := &Writer{Journal: j, lock: file}
+	w.sweep()
+	return w, nil
+}
+
+// sweep removes the temporary files of a writer that was interrupted: those in
+// the journal's own directory, and those of the files that the newest entry is
+// about. Nothing depends on it.
+func (w *Writer) sweep() {
+	names, _ := os.ReadDir(filepath.Join(w.dir, entriesDir))
+	for _, name := range names {
+		if strings.HasPrefix(name.Name(), mark) {
+			_ = os.Remove(filepath.Join(w.dir, entriesDir, name.Name()))
+		}
+	}
+	for e, err := range w.Backward() {
+		if err == nil {
+			for _, file := range e.Files {
+				_ = os.Remove(temporary(file.Path))
+			}
+		}
+		return
+	}
 }
 
 func hint(err error) string {
@@ -132,11 +210,20 @@ func hint(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "; run as root"
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return "; make room, as without a place to remember what was there before nothing is changed"
+		return "; make room in " + Dir + ", where portrange remembers what was there before"
 	case errors.Is(err, unix.EROFS):
-		return "; mount " + Dir + " writable: without a place to remember what was there before, nothing is changed"
+		return "; mount " + Dir + " writable, where portrange remembers what was there before"
 	}
 	return ""
+}
+
+// hintBefore is [hint] where nothing was done yet.
+func hintBefore(err error) string {
+	text := hint(err)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS) {
+		text += "; nothing is changed before"
+	}
+	return text
 }
 
 // Close hands the journal to the next writer.
@@ -153,28 +240,56 @@ func (w *Writer) Begin(e *Entry) error {
 	if len(ids) > 0 {
 		e.ID = ids[len(ids)-1] + 1
 	}
-	if err := w.Update(e); err != nil {
-		return err
+	if err := write(w.path(e.ID), e); err != nil {
+		_ = os.Remove(w.path(e.ID)) // where it came to be all the same
+		return fmt.Errorf("write the journal: %w%s", err, hintBefore(err))
 	}
+	w.copyLast(e)
 	for _, old := range ids[:max(0, len(ids)-keep)] { // nothing depends on it
-		_ = os.Remove(filepath.Join(w.dir, entriesDir, fileName(old)))
+		_ = os.Remove(w.path(old))
 		_ = os.RemoveAll(w.backups(old))
 	}
 	return nil
 }
 
-// Update replaces the entry on disk.
+// Update replaces the entry on disk, and then its copy.
 func (w *Writer) Update(e *Entry) error {
-	data, err := json.MarshalIndent(e, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write the journal: %w", err)
-	}
-	path := filepath.Join(w.dir, entriesDir, fileName(e.ID))
-	content := &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(data, '\n')}
-	if err := Replace(path, content); err != nil {
+	if err := write(w.path(e.ID), e); err != nil {
 		return fmt.Errorf("write the journal: %w%s", err, hint(err))
 	}
+	w.copy(e)
 	return nil
+}
+
+func write(path string, e *Entry) error {
+	data, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return err
+	}
+	return Replace(path, &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(data, '\n')})
+}
+
+// copy writes the second copy. Without one there is the journal; whoever depends
+// on the copy looks whether it is there.
+func (w *Writer) copy(e *Entry) {
+	if e.Deadline == nil || w.copies == "" {
+		return
+	}
+	if os.MkdirAll(w.copies, 0o700) == nil {
+		_ = write(w.CopyOf(e.ID), e)
+	}
+}
+
+// copyLast is copy that leaves few others behind: those of the last changes, whose
+// clocks may still ask what became of them.
+func (w *Writer) copyLast(e *Entry) {
+	ids, _ := numbers(w.copies)
+	for _, id := range ids {
+		if id >= e.ID || id <= e.ID-keepCopies {
+			_ = os.Remove(w.CopyOf(id))
+		}
+	}
+	w.copy(e)
 }
 
 func (w *Writer) backups(id int) string {
@@ -188,7 +303,10 @@ func (w *Writer) Backup(id int, file *File) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("keep a backup of %s: %w", file.Path, err)
 	}
-	if err := Replace(path, file.Before); err != nil {
+	// It is made in a directory of the journal's own, from where what an
+	// interrupted call leaves is swept.
+	temp := temporary(filepath.Join(w.dir, entriesDir, backupsDir))
+	if err := replaceThrough(temp, path, file.Before); err != nil {
 		return "", fmt.Errorf("keep a backup of %s: %w", file.Path, err)
 	}
 	return path, nil

@@ -142,12 +142,15 @@ func TestOldEntriesGo(t *testing.T) {
 func TestReplace(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.conf")
-	left := filepath.Join(dir, ".x.conf123456") // by an interrupted call
-	foreign := filepath.Join(dir, ".x.conf.swp")
-	for _, other := range []string{left, foreign} {
-		if err := os.WriteFile(other, nil, 0o600); err != nil {
+	left := filepath.Join(dir, ".portrange-tmp-x.conf") // by an interrupted call
+	foreign := []string{".x.conf.swp", ".x.conf2024-backup", ".portrange-tmp-y.conf", ".portrange-tmp-x.conf.old"}
+	for _, name := range foreign {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	content := &Content{Mode: 0o640, UID: os.Geteuid(), GID: os.Getegid(), Data: []byte("a\n")}
 	for range 2 {
@@ -162,8 +165,10 @@ func TestReplace(t *testing.T) {
 	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("left behind: %v", err)
 	}
-	if _, err := os.Stat(foreign); err != nil {
-		t.Errorf("a file of somebody else: %v", err)
+	for _, name := range foreign {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("a file of somebody else: %v", err)
+		}
 	}
 	for range 2 {
 		if err := Replace(path, nil); err != nil {
@@ -193,5 +198,86 @@ func TestContentEqual(t *testing.T) {
 	}
 	if none := (*Content)(nil); !none.Equal(nil) || none.Bytes() != nil {
 		t.Error("no file is no file")
+	}
+}
+
+// TestCopies has a second copy of what has a deadline, which stands in for an entry
+// that cannot be read, and tells of one that is lost.
+func TestCopies(t *testing.T) {
+	dir, memory := t.TempDir(), filepath.Join(t.TempDir(), "portrange")
+	w, err := Open(dir).WithCopies(memory).Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	first, second := entry(), entry()
+	first.Deadline = nil
+	for _, e := range []*Entry{first, second} {
+		if err := w.Begin(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second.State = Waiting
+	if err := w.Update(second); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(w.CopyOf(1)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a copy of what has no deadline: %v", err)
+	}
+	if lost := w.Orphans(); len(lost) > 0 {
+		t.Errorf("lost are %v", lost)
+	}
+	for name, harm := range map[string]func() error{
+		"emptied": func() error { return os.WriteFile(w.path(2), nil, 0o600) },
+		"removed": func() error { return os.Remove(w.path(2)) },
+	} {
+		if err := harm(); err != nil {
+			t.Fatal(err)
+		}
+		e, err := w.Recall(2)
+		if err != nil || !e.Same(second) || e.State != Waiting {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+		if _, err := w.Recall(1); err != nil {
+			t.Errorf("another entry: %v", err)
+		}
+	}
+	if lost := w.Orphans(); len(lost) != 1 || lost[0].ID != 2 {
+		t.Errorf("lost are %v", lost)
+	}
+}
+
+// TestFewCopiesStay: memory is dear, and a clock asks for the last changes alone.
+func TestFewCopiesStay(t *testing.T) {
+	w, err := Open(t.TempDir()).WithCopies(t.TempDir()).Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for range 2 * keepCopies {
+		if err := w.Begin(entry()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, err := numbers(w.copies)
+	if err != nil || len(left) != keepCopies || left[len(left)-1] != 2*keepCopies {
+		t.Errorf("copies %v, %v; want the last %d", left, err, keepCopies)
+	}
+}
+
+func TestSame(t *testing.T) {
+	if a, b := entry(), entry(); !a.Same(b) {
+		t.Error("the same entry is another one")
+	}
+	for name, edit := range map[string]func(*Entry){
+		"number":  func(e *Entry) { e.ID++ },
+		"boot":    func(e *Entry) { e.Boot = "x" },
+		"command": func(e *Entry) { e.Command = "x" },
+		"time":    func(e *Entry) { e.At = e.At.Add(1) },
+	} {
+		a, b := entry(), entry()
+		if edit(b); a.Same(b) {
+			t.Errorf("with another %s it is the same", name)
+		}
 	}
 }

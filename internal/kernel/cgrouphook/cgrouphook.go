@@ -17,8 +17,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -84,85 +82,19 @@ func Of(pid int) (Hooks, error) {
 	if pid == 0 {
 		pid = os.Getpid()
 	}
-	path, err := group(f, pid)
+	dir, err := openGroup(f, pid)
 	if errors.Is(err, errNone) {
 		return Hooks{Socket: host.No, Bind4: host.No, Bind6: host.No, Connect4: host.No, Connect6: host.No}, nil
 	}
 	if err != nil {
 		return Hooks{}, fmt.Errorf("look for BPF programs on connect() of process %d: %w", pid, err)
 	}
-	return query(path)
-}
-
-// errNone: there is no version 2, and so there are no programs.
-var errNone = errors.New("no control groups of version 2")
-
-// group is the directory of the process's control group.
-func group(f procfs.FS, pid int) (string, error) {
-	process, err := f.Proc(pid)
-	if err != nil {
-		return "", err
-	}
-	groups, err := process.Cgroups()
-	if err != nil {
-		return "", err
-	}
-	for _, g := range groups {
-		if g.HierarchyID == 0 {
-			return below(f, g.Path)
-		}
-	}
-	return "", errNone
-}
-
-// below finds the mount through which the path can be reached: one of the caller's,
-// or one of process 1, as `ip netns exec` hides the caller's below a new /sys. A path
-// that leads up is outside of what the caller's namespace of groups shows
-// (cgroup_namespaces(7)).
-func below(f procfs.FS, path string) (string, error) {
-	self, err := f.Self()
-	if err != nil {
-		return "", err
-	}
-	if dir, err := mounted(self, path); err != nil || dir != "" {
-		return dir, err
-	}
-	if first, err := f.Proc(1); err == nil {
-		if dir, err := mounted(first, path); err == nil && dir != "" {
-			return filepath.Join(procfs.DefaultMountPoint, "1", "root", dir), nil
-		}
-	}
-	return "", ErrNoGroup
-}
-
-// mounted is where a process sees the path, empty where it does not.
-func mounted(process procfs.Proc, path string) (string, error) {
-	mounts, err := process.MountInfo()
-	if err != nil {
-		return "", err
-	}
-	for _, mount := range mounts {
-		if mount.FSType != "cgroup2" {
-			continue
-		}
-		rest, found := strings.CutPrefix(path, strings.TrimSuffix(mount.Root, "/"))
-		if found && !strings.HasPrefix(rest, "/..") && (rest == "" || rest[0] == '/') {
-			return filepath.Join(mount.MountPoint, rest), nil
-		}
-	}
-	return "", nil
+	defer dir.Close()
+	return query(dir)
 }
 
 // query asks for the programs in effect, those of groups above included.
-func query(path string) (Hooks, error) {
-	dir, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Hooks{}, fmt.Errorf("open control group %s: %w", path, ErrNoGroup)
-	}
-	if err != nil {
-		return Hooks{}, fmt.Errorf("open control group: %w", err)
-	}
-	defer dir.Close()
+func query(dir *os.File) (Hooks, error) {
 	var hooks Hooks
 	for _, call := range []struct {
 		kind ebpf.AttachType
@@ -172,8 +104,9 @@ func query(path string) (Hooks, error) {
 		{ebpf.AttachCGroupInet4Bind, &hooks.Bind4}, {ebpf.AttachCGroupInet6Bind, &hooks.Bind6},
 		{ebpf.AttachCGroupInet4Connect, &hooks.Connect4}, {ebpf.AttachCGroupInet6Connect, &hooks.Connect6},
 	} {
+		var err error
 		if *call.to, err = attached(dir, call.kind); err != nil {
-			return hooks, fmt.Errorf("ask for BPF programs of control group %s: %w%s", path, err, hint(err))
+			return hooks, fmt.Errorf("ask for BPF programs of control group %s: %w%s", dir.Name(), err, hint(err))
 		}
 	}
 	return hooks, nil

@@ -23,6 +23,7 @@ const fibMatch = 0x2000
 type asker struct {
 	conn *netlink.Conn
 	Question
+	device uint32 // index of Device, 0 for none
 	// spreads reports whether connections to an address of a family may each get
 	// another next hop.
 	spreads func(v6 bool) bool
@@ -43,8 +44,8 @@ func spreads(v6 bool) bool {
 	return err == nil && policy != "0" && policy != "2"
 }
 
-func (a *asker) sources(device uint32) ([]netip.Addr, error) {
-	route, err := a.ask(a.Remote, device, 0)
+func (a *asker) sources() ([]netip.Addr, error) {
+	route, err := a.ask(a.Remote, a.device, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -58,18 +59,16 @@ func (a *asker) sources(device uint32) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	if device != 0 || !a.spreads(a.Remote.Is6()) {
-		return []netip.Addr{source}, a.leads(source, device)
+	if a.device != 0 || !a.spreads(a.Remote.Is6()) {
+		return []netip.Addr{source}, a.leads(source)
 	}
 	return a.ofHops(source)
 }
 
 // leads asks again with the source that was found, as connect() does
 // (ip_route_connect, include/net/route.h): a rule may look at it and lead elsewhere.
-func (a *asker) leads(source netip.Addr, device uint32) error {
-	bound := *a
-	bound.Source = source
-	_, err := bound.ask(a.Remote, device, 0)
+func (a *asker) leads(source netip.Addr) error {
+	_, err := a.from(source).ask(a.Remote, a.device, 0)
 	return err
 }
 
@@ -134,14 +133,11 @@ func (a *asker) ask(remote netip.Addr, device, flags uint32) (rtnetlink.RouteMes
 }
 
 func (a *asker) request(remote netip.Addr, device, flags uint32) (netlink.Message, error) {
-	family := uint8(unix.AF_INET)
-	if remote.Is6() {
-		family = unix.AF_INET6
-	}
 	body := rtnetlink.RouteMessage{
-		Family:     family,
+		Family:     a.family(),
 		DstLength:  uint8(remote.BitLen()),
 		SrcLength:  uint8(a.Source.BitLen()),
+		Tos:        a.TOS,
 		Flags:      flags,
 		Attributes: rtnetlink.RouteAttributes{Dst: remote.AsSlice(), OutIface: device, Mark: a.Mark},
 	}
@@ -156,6 +152,13 @@ func (a *asker) request(remote netip.Addr, device, flags uint32) (netlink.Messag
 	}, err
 }
 
+func (a *asker) family() uint8 {
+	if a.Remote.Is6() {
+		return unix.AF_INET6
+	}
+	return unix.AF_INET
+}
+
 // socket are the attributes that rules look at (fib_rule_match, net/core/fib_rules.c).
 func (a *asker) socket() *netlink.AttributeEncoder {
 	encoder := netlink.NewAttributeEncoder()
@@ -164,6 +167,9 @@ func (a *asker) socket() *netlink.AttributeEncoder {
 	}
 	if a.Proto != 0 && a.Port != 0 {
 		encoder.Bytes(unix.RTA_DPORT, binary.BigEndian.AppendUint16(nil, a.Port))
+	}
+	if a.Proto != 0 && a.SourcePort != 0 {
+		encoder.Bytes(unix.RTA_SPORT, binary.BigEndian.AppendUint16(nil, a.SourcePort))
 	}
 	if a.UID != nil {
 		encoder.Uint32(unix.RTA_UID, *a.UID)

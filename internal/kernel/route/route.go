@@ -8,13 +8,15 @@
 //
 // Rules may look at the protocol, the remote port and the user of a socket, and
 // routes with several next hops at a hash over some of that: so all of it is part
-// of the question. The local port never is, as connect() asks before it has one.
+// of the question. So may they at what a question leaves open, the local port among
+// it: [Rules] tells what hangs on that.
 //
-// The package knows that one question, for the network namespace of the calling
+// The package knows these questions, for the network namespace of the calling
 // thread. It refuses to know what a route is.
 package route
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +49,12 @@ type Question struct {
 	Device string
 	// Source is the address that the socket is bound to; the zero Addr for none.
 	Source netip.Addr
+	// SourcePort is the port that the socket is bound to; 0 for none.
+	SourcePort uint16
 	// UID is the user of the socket, nil for the caller.
 	UID  *uint32
 	Mark uint32 // SO_MARK
+	TOS  uint8  // IP_TOS, IPV6_TCLASS
 }
 
 // Sources are the local addresses that the routing of the calling thread's network
@@ -61,25 +66,30 @@ type Question struct {
 // A socket that is bound has its own source, if there is a way from there.
 //
 // The error wraps [ErrNoSource] or [ErrRefused] where a connect() would fail too.
-func Sources(ctx context.Context, q Question) ([]netip.Addr, error) {
+func Sources(ctx context.Context, q Question) (sources []netip.Addr, err error) {
+	err = asking(ctx, q, func(a *asker) (err error) {
+		sources, err = a.sources()
+		return err
+	})
+	return sources, err
+}
+
+// asking has fn ask over a connection that ends with ctx.
+func asking(ctx context.Context, q Question, fn func(*asker) error) error {
 	q.Remote = destination(q.Remote)
 	device, err := deviceIndex(q.Remote, q.Device)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 	if err != nil {
-		return nil, fmt.Errorf("open netlink socket for routes: %w", err)
+		return fmt.Errorf("open netlink socket for routes: %w", err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	a := &asker{conn: conn, Question: q, spreads: spreads}
-	sources, err := a.sources(device)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	return sources, err
+	err = fn(&asker{conn: conn, Question: q, device: device, spreads: spreads})
+	return cmp.Or(ctx.Err(), err)
 }
 
 // Source is the first of [Sources] for a socket of which nothing else is known.

@@ -78,7 +78,9 @@ func TestQuestion(t *testing.T) {
 			asked = request
 			return nltest.Error(int(unix.ENETUNREACH), []netlink.Message{request})
 		})
-		_, _ = plain(conn, test.remote).sources(test.device)
+		asker := plain(conn, test.remote)
+		asker.device = test.device
+		_, _ = asker.sources()
 		var got rtnetlink.RouteMessage
 		if err := got.UnmarshalBinary(asked.Data); err != nil {
 			t.Fatal(err)
@@ -134,7 +136,7 @@ func TestAnswer(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			conn := kernel(t, func(r netlink.Message) ([]netlink.Message, error) { return test.answer(r), nil })
-			got, err := one(plain(conn, test.remote).sources(0))
+			got, err := one(plain(conn, test.remote).sources())
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), test.err) {
 					t.Errorf("%v, %v; want %s", got, err, test.err)
@@ -165,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		conn := kernel(t, func(r netlink.Message) ([]netlink.Message, error) {
 			return nltest.Error(int(test.errno), []netlink.Message{r})
 		})
-		_, err := plain(conn, remote4).sources(0)
+		_, err := plain(conn, remote4).sources()
 		if err == nil || err.Error() != test.want || errors.Is(err, ErrNoSource) != test.noSource {
 			t.Errorf("got  %v\nwant %s", err, test.want)
 		}

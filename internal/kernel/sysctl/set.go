@@ -15,10 +15,18 @@ import (
 // only a part of it.
 var ErrRefused = errors.New("not a valid value")
 
+// What an error of [Set] may say about a list that takes several calls.
+var (
+	// ErrHalf says that a part of the list is in force, and could not be put back.
+	ErrHalf = errors.New("the list was left half changed")
+	// ErrOther says that what is there comes from another program.
+	ErrOther = errors.New("another program wrote it meanwhile")
+)
+
 // Set changes a setting of the calling thread's network namespace. A list of
 // reserved ports may be as long as it gets. Errors say what to do, and wrap
 // [ErrRefused] or the error of the system call. After an error the setting is
-// what it was, or the error says otherwise.
+// what it was, or the error says otherwise, which [ErrHalf] and [ErrOther] do.
 func Set(key, value string) error { return live().set(key, value) }
 
 func (t tree) set(key, value string) error {
@@ -70,7 +78,8 @@ const addOffset = 1
 
 // setReserved changes the list at once where it fits into one call. A longer
 // one is at once only where ports are added; where others go, its later parts
-// are free for the microseconds between two calls.
+// are free for the microseconds between two calls. A list that stays half
+// changed after an error is put back, one that somebody else wrote is not.
 func (t tree) setReserved(list string) error {
 	want, err := port.ParseSet(list)
 	if err != nil {
@@ -84,15 +93,72 @@ func (t tree) setReserved(list string) error {
 	if err == nil {
 		return nil
 	}
-	after, errRead := t.reserved()
-	if errRead == nil && *after == *before {
+	now, errRead := t.reserved()
+	switch {
+	case errRead != nil:
+		return fmt.Errorf("%w; %w for all that can be told: %w", err, ErrHalf, errRead)
+	case *now == *before:
 		return err
+	case !between(before, want, now):
+		return fmt.Errorf("%w; %w: it has %d ports now", err, ErrOther, now.Len())
 	}
-	if errUndo := t.writeReserved(before, &port.Set{}); errUndo != nil {
-		return fmt.Errorf("%w; the list is half changed, it was %q: %w", err, before, errUndo)
+	if errBack := t.writeReserved(before, now); errBack != nil {
+		return fmt.Errorf("%w; %w, as it could not be put back at once: %w", err, ErrHalf, errBack)
 	}
 	return err
 }
+
+// Between reports whether now is what a write of the list after over the list
+// before may have left behind that was stopped on its way, or one of before over
+// that. Lists that fit into one call have nothing between them.
+func Between(before, after, now string) bool {
+	var sets [3]*port.Set
+	for i, list := range []string{before, after, now} {
+		var err error
+		if sets[i], err = port.ParseSet(list); err != nil {
+			return false
+		}
+	}
+	return between(sets[0], sets[1], sets[2])
+}
+
+// between compares with every state that [tree.writeReserved] can leave, there
+// and back: the first chunks of one list, alone where they replaced what was
+// there, or with the first chunks of the other where they were added to it.
+func between(before, after, now *port.Set) bool {
+	there, back := growing(after), growing(before)
+	for i, some := range there {
+		for j, others := range back {
+			if i+j == 0 || i > 0 && j > 0 && !within(some, before) && !within(others, after) {
+				continue
+			}
+			both := some.Clone()
+			if both.Union(others); *both == *now {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// growing are the unions of no chunk of a list, of its first one, of its first
+// two, and so on.
+func growing(list *port.Set) []*port.Set {
+	sum := &port.Set{}
+	steps := []*port.Set{sum}
+	for _, chunk := range chunkList(list.String(), maxChunk) {
+		part, err := port.ParseSet(chunk)
+		if err != nil {
+			panic("a chunk of a list is no list: " + err.Error())
+		}
+		sum = sum.Clone()
+		sum.Union(part)
+		steps = append(steps, sum)
+	}
+	return steps
+}
+
+func within(some, all *port.Set) bool { return some.CountIn(all) == some.Len() }
 
 func (t tree) reserved() (*port.Set, error) {
 	text, err := t.read(port.KeyReserved)
@@ -104,10 +170,8 @@ func (t tree) reserved() (*port.Set, error) {
 
 func (t tree) writeReserved(want, before *port.Set) error {
 	chunks := chunkList(want.String(), maxChunk)
-	removed := before.Clone()
-	removed.Subtract(want)
 	offset := int64(0)
-	if len(chunks) > 1 && removed.Len() == 0 {
+	if len(chunks) > 1 && within(before, want) {
 		offset = addOffset
 	}
 	err := t.change(port.KeyReserved, func(file *os.File) error {
@@ -124,7 +188,8 @@ func (t tree) writeReserved(want, before *port.Set) error {
 	}
 	got, err := t.reserved()
 	if err == nil && *got != *want {
-		return fmt.Errorf("write %s: reads back as %q; does another program write it?", port.KeyReserved, got)
+		return fmt.Errorf("write %s: %d ports were written, and %d are there; does another program write it?",
+			port.KeyReserved, want.Len(), got.Len())
 	}
 	return err
 }

@@ -258,6 +258,94 @@ func FuzzChunkList(f *testing.F) {
 	})
 }
 
+// TestBetween has lists of two and three chunks, of ports with five digits.
+func TestBetween(t *testing.T) {
+	list := func(first, n, step int) string {
+		set := &port.Set{}
+		for i := range n {
+			set.Add(uint16(first + i*step))
+		}
+		return set.String()
+	}
+	const few = "7,8080"
+	long := list(20000, 1500, 2) // 9,000 bytes
+	more := few + "," + long
+	some := list(20000, 750, 4)    // every other one of them
+	others := list(20001, 1500, 2) // none of them
+	first := func(list string, n int) string { return strings.Join(chunkList(list, maxChunk)[:n], ",") }
+	tests := []struct {
+		name, before, after, now string
+		want                     bool
+	}{
+		{"one write", few, "9090", "7", false},
+		{"one write, both", few, "9090", "7,8080,9090", false},
+		{"added, one chunk", few, more, first(more, 1), true},
+		{"added, two chunks", few, more, first(more, 2), true},
+		{"added, somebody took one port", few, more, strings.TrimPrefix(first(more, 1), "7,"), false},
+		{"added, somebody added one", few, more, "9," + first(more, 1), false},
+		{"added, something else", few, more, "1,2,3", false},
+		{"replaced, one chunk", long, others, first(others, 1), true},
+		{"replaced, and back", others, long, first(others, 1), true},
+		{"replaced, both in part", long, others, first(long, 1) + "," + first(others, 1), false},
+		{"less, the first half", long, some, first(some, 1), true},
+		{"less, and back over it", long, some, first(some, 1) + "," + first(long, 1), true},
+		{"nothing", long, others, "", false},
+		{"no list", long, others, "x", false},
+	}
+	for _, test := range tests {
+		if got := Between(test.before, test.after, test.now); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+// FuzzBetween plays a writer that is stopped after any write, there and back.
+func FuzzBetween(f *testing.F) {
+	f.Add(uint16(3), uint16(2), 1, 1)
+	f.Add(uint16(2), uint16(4), 2, 5)
+	f.Fuzz(func(t *testing.T, stepBefore, stepAfter uint16, there, back int) {
+		if stepBefore < 2 || stepAfter < 2 || stepBefore > 50 || stepAfter > 50 {
+			t.Skip()
+		}
+		before, after := every(int(stepBefore)), every(int(stepAfter))
+		now := stopped(before, after, there)
+		if *now != *before && !between(before, after, now) {
+			t.Errorf("%d, %d: stopped after %d writes", stepBefore, stepAfter, there)
+		}
+		now = stopped(now, before, back)
+		if *now != *before && !between(before, after, now) {
+			t.Errorf("%d, %d: stopped after %d writes, and after %d on the way back", stepBefore, stepAfter, there, back)
+		}
+	})
+}
+
+func every(step int) *port.Set {
+	set := &port.Set{}
+	for p := 10000; p < 30000; p += step {
+		set.Add(uint16(p))
+	}
+	return set
+}
+
+// stopped is what so many writes make of a list, as the kernel has it
+// (proc_do_large_bitmap).
+func stopped(before, want *port.Set, writes int) *port.Set {
+	now := before.Clone()
+	chunks := chunkList(want.String(), maxChunk)
+	adds := len(chunks) > 1 && within(before, want)
+	for i, chunk := range chunks[:min(max(writes, 0), len(chunks))] {
+		part, err := port.ParseSet(chunk)
+		if err != nil {
+			panic(err)
+		}
+		if i == 0 && !adds {
+			now = &port.Set{}
+		}
+		now.Union(part)
+	}
+	return now
+}
+
 func FuzzSettings(f *testing.F) {
 	f.Add("32768\t60999\n", "8080\n", "1000\n")
 	f.Add("", "", "-1")
