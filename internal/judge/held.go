@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"net/netip"
+
 	"portrange/internal/host"
 	"portrange/internal/port"
 )
@@ -44,6 +46,37 @@ func (r *rules) unserved(ports *port.Set) *port.Set {
 func Owners(ns *host.Namespace, tuple port.Tuple) []Owner {
 	r := newRules(ns)
 	return r.owners(tuple)
+}
+
+// PortsFrom are the open ports that sockets on a local address have.
+func PortsFrom(ns *host.Namespace, addr netip.Addr) *port.Set {
+	ports := &port.Set{}
+	for local, held := range ns.Usage.Locals {
+		if local.Addr == addr {
+			held.AddTo(ports)
+		}
+	}
+	ports.Intersect(newRules(ns).open)
+	return ports
+}
+
+// OwnersFrom are the processes with connections from a local address, the one with
+// most of them first; none where owners were not asked for.
+func OwnersFrom(ns *host.Namespace, addr netip.Addr) []Owner {
+	used, r := map[host.Process]int{}, newRules(ns)
+	for tuple := range ns.Usage.Tuples {
+		if tuple.Local == addr {
+			for _, owner := range r.owners(tuple) {
+				used[owner.Process] += owner.Used
+			}
+		}
+	}
+	owners := make([]Owner, 0, len(used))
+	for process, n := range used {
+		owners = append(owners, Owner{Process: process, Used: n})
+	}
+	sortOwners(owners)
+	return owners
 }
 
 // Binders are the processes behind bound ports, the one with most of them first;

@@ -16,7 +16,7 @@ func All() []*Rule {
 		twReuseOff, timestampsOff, twReuseDelay, twBucketsLow, twBucketsOverflow, cureTWRecycle, cureFinTimeout,
 		rangeNarrow, rangeDefaultBusy, otherRange, sameParity,
 
-		listenerInRange, reservedOutside, reservedUnused, portTaken,
+		lostAddress, selfConnect, listenerInRange, reservedOutside, reservedUnused, portTaken,
 		socketUnit, servicePort, nodePorts, publishedPorts,
 		processFiles, machineFiles, conntrackNearFull, conntrackDrops, orphans, tcpMemory, sourceNAT, cloudNAT,
 		wholeSearch, lockedSearch, stickyBuckets, stepWidth, connectCost,
