@@ -20,7 +20,7 @@ func All() []*Rule {
 		socketUnit, servicePort, nodePorts, publishedPorts,
 		processFiles, machineFiles, conntrackNearFull, conntrackDrops, orphans, tcpMemory, sourceNAT, cloudNAT,
 		wholeSearch, lockedSearch, stickyBuckets, stepWidth, connectCost,
-		notPersisted, bootDrift,
+		notPersisted, bootDrift, refusedAtBoot, noSuchSetting,
 		bindHeldInRange, socketsOutside, reservedInRange, noPortLeft, smallRange, limitTooSmall,
 		changeWaits, changeOverdue, interruptedChange, overriddenAtBoot, commentedOut, notAfterReboot, dropInEdited, notTheHost, hostAlone,
 		bootFileUnread,
