@@ -71,6 +71,24 @@ func OwnersFrom(ns *host.Namespace, addr netip.Addr) []Owner {
 			}
 		}
 	}
+	return ownersOf(used)
+}
+
+// HoldersOf are the processes that hold the open ports of a protocol which sockets took
+// through bind() or, of UDP, have at all: what is in the way of a pool that all
+// destinations share. A port that several hold counts for the first. There are none
+// where holds were not asked for.
+func HoldersOf(ns *host.Namespace, proto port.Proto) []Owner {
+	used, open := map[host.Process]int{}, newRules(ns).open
+	for i := range ns.Holds {
+		if hold := &ns.Holds[i]; hold.Proto == proto && len(hold.Processes) > 0 && open.Contains(hold.Port) {
+			used[hold.Processes[0]]++
+		}
+	}
+	return ownersOf(used)
+}
+
+func ownersOf(used map[host.Process]int) []Owner {
 	owners := make([]Owner, 0, len(used))
 	for process, n := range used {
 		owners = append(owners, Owner{Process: process, Used: n})

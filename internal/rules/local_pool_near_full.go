@@ -10,9 +10,9 @@ var localPoolNearFull = &Rule{
 	Kind: finding.Kind{
 		Code: "local-pool-near-full", Title: "A pool shared by all destinations is more than 85 % full",
 		Causes:   causesOfFullLocalPools(),
-		Evidence: roomText,
+		Evidence: func(f *finding.Finding) string { return roomText(f) + heldBy(f.Values) },
 	},
-	Needs:     host.WantSockets,
+	Needs:     host.WantSockets | host.WantHolds,
 	Show:      Shown,
 	Change:    worsened,
 	Namespace: func(p *Place) { eachLocalPool(p, nearFull, finding.Warning) },

@@ -34,7 +34,8 @@ func poolSymptoms() map[string]symptom {
 			healthy().set(func(s *host.Settings) { s.TWReuse = 1 }).with(clients(60, waits, rests(10))...), healthy().with(clients(49)...),
 			finding.Warning, []string{"60 of 100", "60 in TIME_WAIT", "10 of them reusable"}},
 		"local-pool-full": {
-			healthy().with(clients(100, udp)...), healthy().with(clients(99, udp)...), finding.Critical, []string{"100 of 100 ports", "0 left"}},
+			healthy().with(clients(100, udp)...).holding(port.UDP, 40001, port.Close, java).holding(port.UDP, 40002, port.Close, java),
+			healthy().with(clients(99, udp)...), finding.Critical, []string{"100 of 100 ports", "0 left", "; " + java.String() + ": 2"}},
 		"local-pool-near-full": {
 			healthy().with(clients(85, udp)...), healthy().with(clients(84, udp)...), finding.Warning, []string{"85 of 100", "15 left"}},
 		"range-withheld": {
