@@ -1,9 +1,13 @@
 // Command portrange tells how many local ports a Linux host has left towards
 // each destination.
+//
+// It asks no name server, and where it is built with cgo, not the C library's
+// resolver and its daemons either.
+//
+//go:debug netdns=go
 package main
 
 import (
-	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,7 +16,14 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	os.Exit(cli.Run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}))
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup(1)
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	interrupt := cli.NewInterrupt()
+	ctx := interrupt.Watch(signals, func() { cli.Tidy(os.Stdout, os.Stderr) }, os.Exit)
+	os.Exit(cli.Run(ctx, os.Args[1:], cli.Streams{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Interrupt: interrupt,
+	}))
 }

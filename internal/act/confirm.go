@@ -75,10 +75,7 @@ func (a *Actor) confirm(w *journal.Writer, e *journal.Entry) error {
 		return nil
 	}
 	e.State = before
-	back, errBack := a.moves(moves{files: backwards(e).files})
-	if errBack == nil {
-		errBack = a.carryOut(back)
-	}
+	_, errBack := a.restore(moves{files: backwards(e).files})
 	if errBack == nil {
 		errBack = w.Update(e)
 		if now, err := w.Entry(e.ID); err == nil && now.State == before {
@@ -117,5 +114,6 @@ func (a *Actor) complete(w *journal.Writer, e *journal.Entry) error {
 	}
 	*e = done
 	// A clock that could read nothing meanwhile may have put them back.
-	return a.each(forwards(e).settings)
+	_, err = a.restore(moves{settings: e.Settings})
+	return err
 }

@@ -15,6 +15,14 @@
 // confirmed; files are written on confirmation only, so that also a reboot
 // takes an unconfirmed change back.
 //
+// How a change stands, whether it is pending, overdue or half done, and what is to
+// be done about it, follows from its entry and from what is there by [Stand], and
+// nobody else decides it. The tests have a model of commands, clocks, other writers,
+// kills, reboots and failing disks that decides by the same function, visit every
+// interleaving of a few of them, and take the code on random walks of it. A clock
+// ([Actor.Strike]) does not give up: what it cannot have, the lock and the journal
+// included, it does without.
+//
 // ip_unprivileged_port_start is never changed, although it may be in the way of
 // a range: it decides who may offer services on a port, which is not for a tool
 // about outgoing connections to decide. The error says what to write, and in

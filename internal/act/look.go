@@ -1,6 +1,9 @@
 package act
 
 import (
+	"errors"
+	"io/fs"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -8,6 +11,7 @@ import (
 	"portrange/internal/act/journal"
 	"portrange/internal/boot"
 	"portrange/internal/host"
+	"portrange/internal/rootfs"
 )
 
 // Look is what a plan is made from.
@@ -51,38 +55,60 @@ func ReadFiles(root string) (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
+	r, err := rootfs.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
 	files := &Files{
 		Contents: map[string]*journal.Content{}, Bound: map[string]error{},
 		Boot: tree, Gaps: tree.Report(nil).Gaps,
 	}
 	system := System{}
-	for _, path := range administrators(root) {
-		content, err := system.ReadFile(filepath.Join(root, path))
-		if err != nil {
-			files.Gaps = append(files.Gaps, host.Gap{Part: host.PartBootFiles, Object: path, Why: err.Error()})
+	for _, path := range administrators(r) {
+		f := r.Read(path)
+		switch {
+		case errors.Is(f.Err, fs.ErrNotExist):
+			files.Contents[path] = nil
 			continue
+		case f.Err == nil && f.Mode.IsRegular():
+			content := &journal.Content{Mode: f.Mode & 0o7777, UID: int(f.UID), GID: int(f.GID), Data: f.Data}
+			for _, path := range []string{path, f.Target} {
+				files.Contents[path] = content
+				if err := system.Replaceable(filepath.Join(root, path)); err != nil {
+					files.Bound[path] = err
+				}
+			}
+			continue
+		case f.Err == nil:
+			f.Err = errors.New("not a regular file")
 		}
-		files.Contents[path] = content
-		if err := system.Replaceable(filepath.Join(root, path)); err != nil {
-			files.Bound[path] = err
+		gap := host.Gap{Part: host.PartBootFiles, Object: path, Why: f.Err.Error()}
+		if !slices.Contains(files.Gaps, gap) { // the forecast read it too
+			files.Gaps = append(files.Gaps, gap)
+		}
+		if errors.Is(f.Err, rootfs.ErrSpent) {
+			break
 		}
 	}
 	return files, nil
 }
 
-// administrators are the files below /etc that set values at boot, and what they
-// are links to, as seen from root.
-func administrators(root string) []string {
+// administrators are the files below /etc that set values at boot. What directories
+// cannot be listed is a gap of the forecast, which lists them too.
+func administrators(r *rootfs.Root) []string {
 	paths := []string{"/etc/sysctl.conf", DropIn}
-	add := func(path string) {
-		paths = append(paths, "/"+strings.TrimPrefix(strings.TrimPrefix(path, root), "/"))
+	names, _ := r.Names(DropInDir)
+	for _, name := range names {
+		if strings.HasSuffix(name, ".conf") {
+			paths = append(paths, path.Join(DropInDir, name))
+		}
 	}
-	for _, pattern := range []string{DropInDir + "/*.conf", "/etc/tuned/*/tuned.conf", "/etc/tuned/profiles/*/tuned.conf"} {
-		found, _ := filepath.Glob(filepath.Join(root, pattern)) // the error is for bad patterns
-		for _, path := range found {
-			add(path)
-			if target, err := filepath.EvalSymlinks(path); err == nil {
-				add(target)
+	for _, dir := range []string{"/etc/tuned", "/etc/tuned/profiles"} {
+		names, _ := r.Names(dir)
+		for _, name := range names {
+			if profile := path.Join(dir, name, "tuned.conf"); r.Exists(profile) {
+				paths = append(paths, profile)
 			}
 		}
 	}

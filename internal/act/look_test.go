@@ -25,7 +25,7 @@ func tree(t *testing.T, files map[string]string) string {
 		}
 		err := error(nil)
 		if target, isLink := strings.CutPrefix(text, "-> "); isLink {
-			err = os.Symlink(filepath.Join(root, target), path)
+			err = os.Symlink(target, path)
 		} else {
 			err = os.WriteFile(path, []byte(text), 0o644)
 		}
@@ -39,7 +39,7 @@ func tree(t *testing.T, files map[string]string) string {
 func TestReadFiles(t *testing.T) {
 	root := tree(t, map[string]string{
 		"etc/sysctl.d/50-a.conf":           "net.ipv4.ip_local_port_range = 1024 2000\n",
-		"etc/sysctl.d/60-link.conf":        "-> etc/elsewhere.conf",
+		"etc/sysctl.d/60-link.conf":        "-> /etc/elsewhere.conf",
 		"etc/elsewhere.conf":               "net.ipv4.tcp_tw_reuse = 1\n",
 		"etc/sysctl.d/notes.txt":           "net.ipv4.ip_forward = 1\n",
 		"etc/sysctl.d/99-sysctl.conf/file": "a directory",

@@ -60,7 +60,8 @@ func (a *Actor) settle(ctx context.Context, at *journal.Entry, putBack bool) err
 	if last, err := a.last(); !putBack || err != nil || last == nil || last.Entry.ID != e.ID || e.State != journal.Done {
 		return err
 	}
-	return a.each(forwards(&e).settings)
+	_, err = a.restore(moves{settings: e.Settings})
+	return err
 }
 
 // Strike is [Actor.Revert] that does not give up: what cannot be had, the lock and
@@ -78,7 +79,8 @@ func (a *Actor) Strike(ctx context.Context, e *journal.Entry, report func(error)
 		if safe.IsZero() {
 			var errBack error
 			if a.mayAwait(e) {
-				putBack, errBack = true, a.each(backwards(e).settings)
+				putBack = true
+				_, errBack = a.restore(moves{settings: backwards(e).settings})
 			}
 			if errBack == nil {
 				safe = time.Now()
@@ -111,19 +113,6 @@ func (a *Actor) mayAwait(e *journal.Entry) bool {
 	}
 	awaits := now.State == journal.Begun || now.State == journal.Waiting || now.State == journal.Reverting
 	return now.Same(e) && awaits
-}
-
-// each writes as many of the settings as it can.
-func (a *Actor) each(settings []journal.Setting) error {
-	var errs []error
-	for _, s := range settings {
-		m, err := a.moves(moves{settings: []journal.Setting{s}})
-		if err == nil {
-			err = a.carryOut(m)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }
 
 // glance is how often the journal is looked at by those who wait.

@@ -88,20 +88,16 @@ func (a *Actor) Undo(u *Undo) error {
 func (a *Actor) revert(w *journal.Writer, e *journal.Entry, note string) error {
 	e.State = journal.Reverting
 	_ = w.Update(e) // without, it still is in a state from which it is taken back
-	m, err := a.moves(backwards(e))
-	if err == nil {
-		err = a.carryOut(m)
-	}
+	kept, err := a.restore(backwards(e))
 	if err != nil {
 		e.Note = "could not be taken back: " + err.Error()
 		_ = w.Update(e)
 		return err
 	}
-	was := e.State
-	e.State, e.Note = journal.Reverted, note+keptNote(m.kept)
+	e.State, e.Note = journal.Reverted, note+keptNote(kept)
 	if err := w.Update(e); err != nil {
-		return fmt.Errorf("%s is taken back, but cannot be noted as such, and counts as %s until "+
-			"`portrange undo` is run again: %w", e.Title(), was, err)
+		return fmt.Errorf("%s is taken back, but cannot be noted as such; "+
+			"that is done by the next change, or `portrange undo`: %w", e.Title(), err)
 	}
 	if e.Deadline != nil {
 		a.Clock.Stop(e.ID)

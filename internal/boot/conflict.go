@@ -29,8 +29,9 @@ func (t *Tree) Conflicts(name string, content []byte) []Conflict {
 	wanted := t.alone(name, content)
 	t = t.with(name, content)
 	var conflicts []Conflict
+	search := obstacles{own: dropInDir + "/" + name, patience: maxPlayed}
 	for {
-		more := t.conflicts(wanted, dropInDir+"/"+name)
+		more := search.all(t, wanted)
 		more = slices.DeleteFunc(more, func(c Conflict) bool { return slices.Contains(conflicts, c) })
 		conflicts = append(conflicts, more...)
 		if !slices.ContainsFunc(more, func(c Conflict) bool { return c.File != "" }) {
@@ -44,25 +45,12 @@ func (t *Tree) Conflicts(name string, content []byte) []Conflict {
 	}
 }
 
-// conflicts looks at each program and each key by itself.
-func (t *Tree) conflicts(wanted map[string]string, own string) []Conflict {
-	var conflicts []Conflict
-	for _, program := range []Program{Systemd, Procps, Tuned} {
-		for _, key := range t.keys {
-			if value, sets := wanted[key]; sets {
-				search := obstacles{program: program, key: key, value: value, own: own}
-				conflicts = append(conflicts, search.in(t)...)
-			}
-		}
-	}
-	return conflicts
-}
-
 // alone is what the drop-in sets on a host without any other file, where the
 // program writes values whole, as systemd does. A range that begins below 1024
 // has no effect alone; what is written counts then.
 func (t *Tree) alone(name string, content []byte) map[string]string {
-	empty := &Tree{keys: t.keys, page: t.page, dirs: []directory{{path: dropInDir}}}
+	empty := newTree(t.lookup, t.page)
+	empty.dirs = []directory{{path: dropInDir}}
 	r := runSystemd(empty.with(name, content))
 	values := map[string]string{}
 	for _, c := range r.claims {
@@ -74,20 +62,45 @@ func (t *Tree) alone(name string, content []byte) map[string]string {
 	return values
 }
 
+// maxPlayed bounds the search for obstacles, in claims of all boots that it plays.
+// Each line found takes a boot without it.
+const maxPlayed = 1 << 21
+
 // obstacles is the search for what keeps a program from setting a key to the
 // value that the drop-in at path own gives it.
 type obstacles struct {
 	program    Program
 	key, value string
 	own        string
+	patience   int // claims that are still to be played
+}
+
+// all looks at each program and each key by itself.
+func (o *obstacles) all(t *Tree, wanted map[string]string) []Conflict {
+	var conflicts []Conflict
+	for _, o.program = range []Program{Systemd, Procps, Tuned} {
+		for _, o.key = range t.keys {
+			var sets bool
+			if o.value, sets = wanted[o.key]; sets {
+				conflicts = append(conflicts, o.in(t)...)
+			}
+		}
+	}
+	return conflicts
 }
 
 // in takes one line after the other out of the tree until the key has the
 // value, or nothing is left to take out.
-func (o obstacles) in(t *Tree) []Conflict {
+func (o *obstacles) in(t *Tree) []Conflict {
 	var found []Conflict
 	for {
-		r := t.play().of(o.program)
+		if o.patience < 0 {
+			why := "more lines are in its way than are looked for"
+			return append(found, Conflict{Key: o.key, Program: o.program, Why: why})
+		}
+		played := t.play()
+		o.patience -= played.cost()
+		r := played.of(o.program)
 		if won := r.wins[o.key]; won == nil && o.program == Tuned || won != nil && r.kernel.value(o.key) == o.value {
 			return found // tuned may leave the key alone
 		}
@@ -108,7 +121,7 @@ func (o obstacles) in(t *Tree) []Conflict {
 }
 
 // next is the defeat of the drop-in's own line, by whatever it was.
-func (o obstacles) next(r *run) claim {
+func (o *obstacles) next(r *run) claim {
 	for _, c := range slices.Backward(r.claims) {
 		if c.key == o.key && c.line.File == o.own && c.why != "" {
 			return *c
@@ -122,6 +135,18 @@ func (o obstacles) next(r *run) claim {
 			"one with longer ranges fits", r.tree.page-1)}
 	}
 	return claim{why: "the value depends on what other lines set"}
+}
+
+// cost is about how long it took to play.
+func (b boot) cost() int {
+	cost := 0
+	for _, p := range b.programs() {
+		cost += len(p.claims) + p.patterns
+		for _, dir := range p.tree.dirs {
+			cost += len(dir.files)
+		}
+	}
+	return cost
 }
 
 func (b boot) of(program Program) *run {

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -164,4 +165,22 @@ func refusedFor(conflicts []Conflict, program Program, key string) bool {
 		}
 	}
 	return false
+}
+
+// TestConflictsWithoutNumber: the search for what is in the way gives up, and says so.
+func TestConflictsWithoutNumber(t *testing.T) {
+	const content = "net.ipv4.tcp_fin_timeout = 33\n"
+	for lines, complete := range map[int]bool{50: true, 15_000: false} {
+		root := t.TempDir()
+		write(t, root, "etc/sysctl.d/99-z.conf", strings.Repeat("net.ipv4.tcp_fin_timeout = 5\nnet.ipv4.tcp_fin_timeout = 6\n", lines/2))
+		tree, err := Read(root, Keys())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conflicts := tree.Conflicts("50-drop-in.conf", []byte(content))
+		stopped := slices.ContainsFunc(conflicts, func(c Conflict) bool { return c.File == "" && strings.Contains(c.Why, "more lines") })
+		if stopped == complete || complete && len(conflicts) != 2*lines {
+			t.Errorf("%d lines: %d conflicts, stopped %v; want one for each line and program: %v", lines, len(conflicts), stopped, complete)
+		}
+	}
 }

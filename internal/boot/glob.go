@@ -62,13 +62,14 @@ func matchBracket(set string, c byte) (rest string, ok, closed bool) {
 	if negated {
 		set = set[1:]
 	}
-	found := false
+	found, classless := false, false // no class ends in the rest of the set
 	for first := true; set != ""; first = false {
 		if set[0] == ']' && !first {
 			return set[1:], found != negated, true
 		}
-		if body, begins := strings.CutPrefix(set, "[:"); begins {
-			if class, after, ends := strings.Cut(body, ":]"); ends {
+		if body, begins := strings.CutPrefix(set, "[:"); begins && !classless {
+			class, after, ends := strings.Cut(body, ":]")
+			if classless = !ends; ends {
 				found = found || inClass(class, c)
 				set = after
 				continue
@@ -129,41 +130,30 @@ func inClass(class string, c byte) bool {
 	return false
 }
 
-// maxExpansion bounds what braces may expand to, in bytes: a short pattern can
-// stand for more than fits any memory.
-const maxExpansion = 4 << 20
-
-// braces expands {a,b} as glob(3) with GLOB_BRACE. A pattern with braces that
-// do not pair is taken as it is, and so is one without.
-func braces(pattern string) []string {
-	var done []string
-	for todo := []string{pattern}; len(todo) > 0; {
-		alternatives := firstBraces(todo[0])
-		if alternatives == nil {
-			done = append(done, todo[0])
-		}
-		todo = append(alternatives, todo[1:]...)
-		if (len(done)+len(todo))*len(pattern) > maxExpansion {
-			return []string{pattern}
-		}
+// braces expands {a,b} as glob(3) with GLOB_BRACE, and yields what comes of it. A
+// pattern with braces that do not pair is taken as it is, and so is one without.
+// Each step must be afforded by its length; false tells that one was not, and that
+// alternatives are missing.
+func braces(pattern string, afford func(bytes int) bool, yield func(alternative string)) bool {
+	if !afford(len(pattern)) {
+		return false
 	}
-	return done
-}
-
-// firstBraces expands the first pair of braces, nil where there is none.
-func firstBraces(pattern string) []string {
 	open := unescaped(pattern, '{')
 	if open < 0 {
-		return nil
+		yield(pattern)
+		return true
 	}
 	alternatives, rest, paired := cutBraces(pattern[open+1:])
 	if !paired {
-		return nil
+		yield(pattern)
+		return true
 	}
-	for i, alternative := range alternatives {
-		alternatives[i] = pattern[:open] + alternative + rest
+	for _, alternative := range alternatives {
+		if !braces(pattern[:open]+alternative+rest, afford, yield) {
+			return false
+		}
 	}
-	return alternatives
+	return true
 }
 
 func unescaped(pattern string, c byte) int {

@@ -61,10 +61,16 @@ func TestBraces(t *testing.T) {
 		`{a\,b,c}`:        {`a\,b`, "c"},
 		"{a,b}/{unpaired": {"a/{unpaired", "b/{unpaired"},
 	} {
-		if diff := cmp.Diff(want, braces(pattern)); diff != "" {
+		if diff := cmp.Diff(want, expanded(pattern)); diff != "" {
 			t.Errorf("braces(%q) (-want +got):\n%s", pattern, diff)
 		}
 	}
+}
+
+// expanded are the alternatives of a pattern, at any cost.
+func expanded(pattern string) (alternatives []string) {
+	braces(pattern, func(int) bool { return true }, func(text string) { alternatives = append(alternatives, text) })
+	return alternatives
 }
 
 func TestGlobKeysKeepsThePatternsSpelling(t *testing.T) {
@@ -93,9 +99,39 @@ func TestGlobsStayCheap(t *testing.T) {
 	if matches(stars, strings.Repeat("a", 10000)) {
 		t.Error("matches without a b to match")
 	}
-	bomb := strings.Repeat("{a,b}", 200)
-	if diff := cmp.Diff([]string{bomb}, braces(bomb)); diff != "" {
-		t.Errorf("braces beyond all bounds are not taken as they are (-want +got):\n%.200s", diff)
+	if classes := "*" + strings.Repeat("[[:", 200000); matches(classes, "tcp_fin_timeout") {
+		t.Error("brackets without an end match")
+	}
+	for name, pattern := range map[string]string{
+		"doubled":  strings.Repeat("{a,b}", 200),
+		"nested":   strings.Repeat("{a,", 1000) + strings.Repeat("}", 1000),
+		"commas":   "{" + strings.Repeat(",", 1<<19) + "}",
+		"unpaired": strings.Repeat("{a,b}", 200) + "{",
+	} {
+		l := newLookup(Keys())
+		if targets, ok := l.systemdTargets(pattern + "*"); ok || len(targets) > 0 || l.globs > maxGlobs+2*len(pattern) {
+			t.Errorf("%s: %d targets at a cost of %d, %v; want none, as it costs too much", name, len(targets), l.globs, ok)
+		}
+	}
+}
+
+// TestGlobsMayCostWhatTheyMay: the last byte that is afforded, and the first that is not.
+func TestGlobsMayCostWhatTheyMay(t *testing.T) {
+	const pattern = "net/ipv4/*_fin_timeout"
+	for left, want := range map[int]bool{len(pattern): true, len(pattern) - 1: false} {
+		for name, find := range map[string]func(*lookup, string) ([]target, bool){
+			"systemd": (*lookup).systemdTargets, "procps": (*lookup).procpsTargets,
+		} {
+			l := newLookup(Keys())
+			l.globs = maxGlobs - left
+			targets, ok := find(l, pattern)
+			if ok != want || (len(targets) == 1) != want {
+				t.Errorf("%s, %d bytes left: %v, %v; want %v", name, left, targets, ok, want)
+			}
+			if targets, ok := find(l, "net/ipv4/tcp_fin_timeout"); !ok || len(targets) != 1 {
+				t.Errorf("%s: a plain key costs nothing, got %v, %v", name, targets, ok)
+			}
+		}
 	}
 }
 
@@ -110,8 +146,8 @@ func FuzzMatches(f *testing.F) {
 				t.Errorf("matches(%q, %q) = %v, path.Match says %v", pattern, name, got, want)
 			}
 		}
-		if unescaped(pattern, '{') < 0 && !slices.Equal(braces(pattern), []string{pattern}) {
-			t.Errorf("braces(%q) = %q, want the pattern without braces as it is", pattern, braces(pattern))
+		if unescaped(pattern, '{') < 0 && !slices.Equal(expanded(pattern), []string{pattern}) {
+			t.Errorf("braces(%q) = %q, want the pattern without braces as it is", pattern, expanded(pattern))
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"portrange/internal/rootfs"
 )
 
 func TestParseINI(t *testing.T) {
@@ -25,7 +27,7 @@ x = [y]
 [sysctl]
 f=
 `
-	sections, err := parseINI(file{path: "f", data: []byte(strings.ReplaceAll(text, "\n", "\r\n"))}, false)
+	sections, err := parseINI(rootfs.File{Path: "f", Data: []byte(strings.ReplaceAll(text, "\n", "\r\n"))}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ f=
 }
 
 func TestParseHeadlessINI(t *testing.T) {
-	sections, err := parseINI(file{path: "f", data: []byte("a = 1\nalone\nb = 2")}, true)
+	sections, err := parseINI(rootfs.File{Path: "f", Data: []byte("a = 1\nalone\nb = 2")}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +66,7 @@ func TestParseINIRefuses(t *testing.T) {
 		"\n\nx\n[s]\n":  "parse f:3:",
 		"[s]\n\n=\nx\n": "parse f:4:",
 	} {
-		if _, err := parseINI(file{path: "f", data: []byte(text)}, false); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := parseINI(rootfs.File{Path: "f", Data: []byte(text)}, false); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: error %v, want %s", text, err, want)
 		}
 	}
@@ -76,7 +78,7 @@ func FuzzINI(f *testing.F) {
 	f.Add([]byte("[a]\nb = c # d\n  e\nb = 2\n[a]\n"), false)
 	f.Add([]byte("x\ny = 1\n"), true)
 	f.Fuzz(func(t *testing.T, data []byte, headless bool) {
-		sections, err := parseINI(file{path: "f", data: data}, headless)
+		sections, err := parseINI(rootfs.File{Path: "f", Data: data}, headless)
 		if err != nil {
 			return
 		}

@@ -35,6 +35,7 @@ type kernel struct {
 	low, high    int
 	unprivileged int
 	reserved     *port.Set
+	spare        *port.Set // where the next list is parsed to
 	other        map[string]string
 }
 
@@ -45,6 +46,7 @@ func newKernel(page int) *kernel {
 		high:         int(port.DefaultRange.High),
 		unprivileged: defaultUnprivileged,
 		reserved:     &port.Set{},
+		spare:        &port.Set{},
 		other: map[string]string{
 			port.KeyTWReuse:    strconv.Itoa(port.DefaultTWReuse),
 			port.KeyFinTimeout: strconv.Itoa(int(port.DefaultFinTimeout / time.Second)),
@@ -192,14 +194,15 @@ func (k *kernel) integers(data string, count, least, most int) ([]int, int, erro
 func (k *kernel) writeReserved(data string, pos int) (int, error) {
 	in := scanner{rest: data[:min(len(data), k.page-1)]}
 	cut := len(in.rest) < len(data)
-	set, unread, err := in.ports(cut)
+	*k.spare = port.Set{}
+	unread, err := in.ports(k.spare, cut)
 	if err != nil {
 		return 0, err
 	}
 	if pos > 0 {
-		set.Union(k.reserved)
+		k.spare.Union(k.reserved)
 	}
-	k.reserved = set
+	k.reserved, k.spare = k.spare, k.reserved
 	return min(len(data), k.page-1) - unread, nil
 }
 

@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 )
@@ -18,42 +17,40 @@ const systemdLineMax = 1 << 20
 // systemdRows splits a file as read_line_full of src/basic/fileio.c: a line
 // ends at a newline, a carriage return or a zero byte, or at a run of them: each
 // at most once, a zero byte last. An overlong line is an error; the rows before it count.
-func systemdRows(data []byte) ([]row, error) {
-	var rows []row
-	line := 1
-	for len(data) > 0 {
-		length := bytes.IndexAny(data, "\n\r\x00")
+func systemdRows(data string, yield func(row)) error {
+	for line := 1; data != ""; {
+		length := strings.IndexAny(data, "\n\r\x00")
 		if length < 0 {
 			length = len(data)
 		}
 		if length >= systemdLineMax {
-			return rows, fmt.Errorf("line %d is longer than %d bytes: "+
+			return fmt.Errorf("line %d is longer than %d bytes: "+
 				"systemd-sysctl ignores it and the rest of the file", line, systemdLineMax-1)
 		}
-		end, marker := length, ""
-		for end < len(data) && strings.IndexByte("\n\r\x00", data[end]) >= 0 &&
-			strings.IndexByte(marker, data[end]) < 0 && !strings.HasSuffix(marker, "\x00") {
-			marker += string(data[end : end+1])
+		end := length
+		for end < len(data) && strings.IndexByte("\n\r\x00", data[end]) >= 0 {
+			marker := data[length:end]
+			if strings.IndexByte(marker, data[end]) >= 0 || strings.HasSuffix(marker, "\x00") {
+				break
+			}
 			end++
 		}
-		rows = append(rows, row{line: line, text: string(data[:length])})
-		line += bytes.Count(data[:end], []byte("\n"))
+		yield(row{line: line, text: data[:length]})
+		line += strings.Count(data[length:end], "\n")
 		data = data[end:]
 	}
-	return rows, nil
+	return nil
 }
 
 // procpsRows splits a file as getline(3). procps then works on C strings,
 // which end at a zero byte.
-func procpsRows(data []byte) []row {
-	var rows []row
-	for line := 1; len(data) > 0; line++ {
-		text, rest, _ := bytes.Cut(data, []byte("\n"))
-		text, _, _ = bytes.Cut(text, []byte{0})
-		rows = append(rows, row{line: line, text: string(text)})
+func procpsRows(data string, yield func(row)) {
+	for line := 1; data != ""; line++ {
+		text, rest, _ := strings.Cut(data, "\n")
+		text, _, _ = strings.Cut(text, "\x00")
+		yield(row{line: line, text: text})
 		data = rest
 	}
-	return rows
 }
 
 // entry is what a line of a sysctl.d file says.

@@ -23,7 +23,7 @@ func TestSystemdRows(t *testing.T) {
 		{"nothing follows a zero byte", "a\x00\nb", []row{{1, "a"}, {1, ""}, {2, "b"}}},
 		{"reversed", "a\n\rb", []row{{1, "a"}, {2, "b"}}},
 	} {
-		rows, err := systemdRows([]byte(tt.data))
+		rows, err := systemdRowsOf(tt.data)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -33,9 +33,14 @@ func TestSystemdRows(t *testing.T) {
 	}
 }
 
+func systemdRowsOf(data string) (rows []row, err error) {
+	err = systemdRows(data, func(r row) { rows = append(rows, r) })
+	return rows, err
+}
+
 func TestSystemdGivesUpAtOverlongLine(t *testing.T) {
 	long := strings.Repeat("x", systemdLineMax)
-	rows, err := systemdRows([]byte("a=1\n" + long[1:] + "\n" + long + "\nb=2\n"))
+	rows, err := systemdRowsOf("a=1\n" + long[1:] + "\n" + long + "\nb=2\n")
 	if err == nil || !strings.Contains(err.Error(), "line 3") {
 		t.Errorf("error %v, want one about line 3", err)
 	}
@@ -91,12 +96,14 @@ func compareEntry(t *testing.T, program, line string, want *entry, parse func(st
 func FuzzRows(f *testing.F) {
 	f.Add([]byte("net.ipv4.tcp_fin_timeout = 5\r\n\x00# c\n\r-x\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		rows, err := systemdRows(data)
+		rows, err := systemdRowsOf(string(data))
 		if err != nil && len(data) < systemdLineMax {
 			t.Errorf("error %v for %d bytes", err, len(data))
 		}
 		checkRows(t, data, rows, "\n\r\x00")
-		checkRows(t, data, procpsRows(data), "\n\x00")
+		rows = nil
+		procpsRows(string(data), func(r row) { rows = append(rows, r) })
+		checkRows(t, data, rows, "\n\x00")
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/host"
 )
 
 // runProcps plays "sysctl --system": all files are read into a list first, then
@@ -15,20 +17,20 @@ func runProcps(t *Tree) *run {
 	files := t.selected(func(name string) bool { return strings.HasSuffix(name, suffix) })
 	var list []option
 	for _, f := range files.read {
-		for _, loaded := range t.preloaded(f) {
-			list = append(list, procpsOptions(loaded)...)
+		for _, loaded := range r.preloaded(f) {
+			list = append(list, procpsOptions(&loaded)...)
 		}
 	}
 	if t.conf.err == nil { // stat says that it is a regular file
-		list = append(list, procpsOptions(t.conf)...)
+		list = append(list, procpsOptions(&t.conf)...)
 	}
 	r.applyProcps(list)
 	for _, h := range files.hidden {
 		by := Line{File: h.by.path, Target: h.by.target}
-		r.unread(h.file, &by, hiddenBy(h.by), r.procpsKeys)
+		r.unread(&h.file, h.file.procps, &by, hiddenBy(h.by))
 	}
 	for _, f := range t.mistaken() {
-		r.unread(f, nil, misnamed, r.procpsKeys)
+		r.unread(&f, f.procps, nil, misnamed)
 	}
 	return r
 }
@@ -37,21 +39,30 @@ func runProcps(t *Tree) *run {
 // glob(3), so that a file whose own name is a pattern stands for the files of
 // its directory that match, and for itself only if none does. The first one
 // that cannot be opened ends it.
-func (t *Tree) preloaded(f file) []file {
+func (r *run) preloaded(f file) []file {
 	dir, name := path.Split(f.path)
 	if !strings.ContainsAny(name, `*?[{\`) {
 		return []file{f}
 	}
-	at := slices.IndexFunc(t.dirs, func(d directory) bool { return d.path == path.Clean(dir) })
+	at := slices.IndexFunc(r.tree.dirs, func(d directory) bool { return d.path == path.Clean(dir) })
+	siblings := r.tree.dirs[at].files
 	var found []file
-	for _, pattern := range braces(name) {
-		for _, sibling := range t.dirs[at].files {
+	afford := func(bytes int) bool {
+		r.patterns += bytes * (1 + len(siblings))
+		return r.patterns <= maxGlobs
+	}
+	cheap := braces(name, afford, func(pattern string) {
+		for _, sibling := range siblings {
 			if matches(pattern, path.Base(sibling.path)) {
 				found = append(found, sibling)
 			}
 		}
+	})
+	if !cheap {
+		why := "taken by its name alone: as the pattern that its name is to sysctl, it stands for too much"
+		r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: f.path, Why: why})
 	}
-	if found == nil {
+	if found == nil || !cheap {
 		found = []file{f}
 	}
 	opens := func(f file) bool { return f.err == nil || f.err == unix.EISDIR }
@@ -61,12 +72,10 @@ func (t *Tree) preloaded(f file) []file {
 	return found
 }
 
-func procpsOptions(f file) []option {
-	var list []option
-	for _, row := range procpsRows(f.data) {
-		if e, ok := procpsEntry(row.text); ok {
-			list = append(list, option{entry: e, line: Line{File: f.path, Line: row.line, Target: f.target}})
-		}
+func procpsOptions(f *file) []option {
+	list := make([]option, len(f.procps))
+	for i := range f.procps {
+		list[i] = option{statement: &f.procps[i], at: f.at(&f.procps[i])}
 	}
 	return list
 }
@@ -85,37 +94,13 @@ func (r *run) applyProcps(list []option) {
 		if o.exclude {
 			continue
 		}
-		if !isGlob(o.key) {
-			r.setProcps(o.key, o)
-			continue
-		}
-		for _, found := range globKeys(o.key, r.tree.paths()) {
-			if by := named[found]; by != nil {
-				r.lose(r.procpsKeys(entry{key: found}), o.line, o.value, &by.line, namedBy(by))
+		glob := isGlob(o.key)
+		for i, found := range o.targets {
+			if by := named[found.path]; glob && by != nil {
+				r.lose(o.targets[i:i+1], o.at, o.shown, &by.at, namedBy(by))
 				continue
 			}
-			r.setProcps(found, o)
+			r.set(found.key, o.at, o.value, o.shown)
 		}
 	}
-}
-
-func (r *run) setProcps(path string, o option) {
-	if key := r.tree.keyAt(path); key != "" {
-		r.set(key, o.line, o.value)
-	}
-}
-
-// procpsKeys are the keys that an entry names.
-func (r *run) procpsKeys(e entry) []string {
-	found := []string{e.key}
-	if isGlob(e.key) {
-		found = globKeys(e.key, r.tree.paths())
-	}
-	var keys []string
-	for _, path := range found {
-		if key := r.tree.keyAt(path); key != "" {
-			keys = append(keys, key)
-		}
-	}
-	return keys
 }

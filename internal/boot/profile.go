@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"portrange/internal/host"
+	"portrange/internal/rootfs"
 )
 
 const (
@@ -45,25 +46,43 @@ type unit struct {
 // profileLoader finds and merges the profiles that tuned would load
 // (tuned/profiles/loader.py, locator.py, merger.py).
 type profileLoader struct {
-	root      *root
+	root      *rootfs.Root
 	dirs      []string // the strongest first
 	loaded    []string // files, each taken once
 	units     []unit
 	variables map[string]string
 	gaps      []host.Gap
+
+	options int // sections, options and names of profiles in all files
+	grown   int // bytes that stand for variables
+}
+
+// The bounds of what tuned's files say together: profiles have some dozens of
+// options, and may include each other.
+const (
+	maxOptions  = 1 << 13
+	maxExpanded = 1 << 20
+)
+
+// spend is an error once there are too many options.
+func (l *profileLoader) spend(n int) error {
+	if l.options += n; l.options > maxOptions {
+		return fmt.Errorf("not read to the end: over %d sections, options and profiles", maxOptions)
+	}
+	return nil
 }
 
 // enabled reports whether systemd starts tuned: some target wants it.
 func (l *profileLoader) enabled() bool {
 	for _, dir := range []string{"/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"} {
-		targets, err := l.root.names(dir)
+		targets, err := l.root.Names(dir)
 		if err != nil {
 			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: dir, Why: err.Error()})
 		}
 		for _, target := range targets {
 			unit := path.Join(dir, target, tunedUnit)
-			if strings.HasSuffix(target, ".wants") && (l.root.link(unit) != "" || l.root.exists(unit)) {
-				return l.root.link("/etc/systemd/system/"+tunedUnit) != "/dev/null"
+			if strings.HasSuffix(target, ".wants") && (l.root.Link(unit) != "" || l.root.Exists(unit)) {
+				return l.root.Link("/etc/systemd/system/"+tunedUnit) != "/dev/null"
 			}
 		}
 	}
@@ -99,7 +118,7 @@ func (l *profileLoader) load() (profile, error) {
 // level deeper, look nowhere else, and let the directories be configured
 // (CFG_DEF_PROFILE_DIRS in tuned/consts.py).
 func (l *profileLoader) profileDirs(main *section) []string {
-	if !l.root.exists("/usr/lib/tuned/profiles") {
+	if !l.root.Exists("/usr/lib/tuned/profiles") {
 		return []string{"/etc/tuned", "/usr/lib/tuned"}
 	}
 	if list, set := main.get("profile_dirs"); set {
@@ -115,11 +134,11 @@ func (l *profileLoader) profileDirs(main *section) []string {
 func (l *profileLoader) activeNames() ([]string, error) {
 	texts := map[string]string{}
 	for _, path := range []string{tunedActive, tunedMode, tunedPost} {
-		f := l.root.read(path)
-		if f.err != nil && !errors.Is(f.err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("read %s: %w", path, f.err)
+		f := l.root.Read(path)
+		if f.Err != nil && !errors.Is(f.Err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read %s: %w", path, f.Err)
 		}
-		texts[path] = strings.TrimSpace(string(f.data))
+		texts[path] = strings.TrimSpace(string(f.Data))
 	}
 	mode := texts[tunedMode]
 	if mode == "auto" || mode == "" && texts[tunedActive] == "" {
@@ -137,6 +156,9 @@ var safeName = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
 
 // loadAll loads profiles, each after those it includes.
 func (l *profileLoader) loadAll(names []string) error {
+	if err := l.spend(len(names)); err != nil {
+		return err
+	}
 	for _, name := range names {
 		file, err := l.locate(name)
 		if err != nil {
@@ -156,7 +178,7 @@ func (l *profileLoader) loadAll(names []string) error {
 				continue
 			}
 			if strings.Contains(list, "${f:") {
-				why := "tuned computes what it includes: " + list
+				why := "tuned computes what it includes: " + shown(list)
 				l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: file, Why: why})
 				continue
 			}
@@ -181,22 +203,31 @@ func (l *profileLoader) locate(name string) (string, error) {
 			skipped = true
 			continue
 		}
-		if l.root.exists(file) {
+		if l.root.Exists(file) {
 			return file, nil
 		}
 	}
 	if !skipped {
-		return "", fmt.Errorf("find tuned profile %s in %s: no such profile", name, strings.Join(l.dirs, " and "))
+		return "", fmt.Errorf("find tuned profile %s in %s: no such profile", shown(name), strings.Join(l.dirs, " and "))
 	}
 	return "", nil
 }
 
 func (l *profileLoader) parse(path string, headless bool) ([]*section, error) {
-	f := l.root.read(path)
-	if f.err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, f.err)
+	f := l.root.Read(path)
+	if f.Err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, f.Err)
 	}
-	return parseINI(f, headless)
+	sections, err := parseINI(f, headless)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sections {
+		if err := l.spend(1 + len(s.pairs)); err != nil {
+			return nil, err
+		}
+	}
+	return sections, nil
 }
 
 // merge lays the sections of a profile over those loaded before.
@@ -204,7 +235,7 @@ func (l *profileLoader) merge(sections []*section) {
 	for _, s := range sections {
 		u := newUnit(s)
 		if (u.plugin == sysctlPlugin) && (has(s, "cpuinfo_regex") || has(s, "uname_regex")) {
-			why := "section " + s.name + " applies to some hardware only; taken to apply here"
+			why := "section " + shown(s.name) + " applies to some hardware only; taken to apply here"
 			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: why})
 		}
 		i := slices.IndexFunc(l.units, func(known unit) bool { return known.name == s.name })
@@ -244,8 +275,11 @@ func (u *unit) overlay(newer unit, s *section) {
 		u.priority = newer.priority
 	}
 	drop, _ := s.get("drop")
-	dropped := func(o pair) bool { return slices.Contains(listed(drop), o.name) }
-	u.pairs = slices.DeleteFunc(slices.Clone(u.pairs), dropped)
+	dropped := map[string]bool{}
+	for _, name := range listed(drop) {
+		dropped[name] = true
+	}
+	u.pairs = slices.DeleteFunc(slices.Clone(u.pairs), func(o pair) bool { return dropped[o.name] })
 	for _, o := range newer.pairs {
 		u.put(o)
 	}
@@ -277,16 +311,23 @@ func (l *profileLoader) setVariables() {
 
 var variable = regexp.MustCompile(`\\?\$\{\w+\}`)
 
-// expand replaces ${name}; a backslash before it keeps it as it is.
+// expand replaces ${name}; a backslash before it keeps it as it is. Variables that
+// hold each other double with every line.
 func (l *profileLoader) expand(text string) string {
 	return variable.ReplaceAllStringFunc(text, func(found string) string {
 		if found[0] == '\\' {
 			return found[1:]
 		}
-		if value, known := l.variables[found[2:len(found)-1]]; known {
-			return value
+		value, known := l.variables[found[2:len(found)-1]]
+		if !known || l.grown > maxExpanded {
+			return found
 		}
-		return found
+		if l.grown += len(value); l.grown > maxExpanded {
+			why := fmt.Sprintf("variables not expanded any more: all together are over %d MiB", maxExpanded>>20)
+			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: why})
+			return found
+		}
+		return value
 	})
 }
 
@@ -301,7 +342,7 @@ func (l *profileLoader) expanded(u unit) unit {
 		}
 		o.value = l.expand(o.value)
 		if strings.Contains(o.value, "${f:") {
-			why := "tuned computes the value of " + o.name + ": " + o.value
+			why := "tuned computes the value of " + shown(o.name) + ": " + shown(o.value)
 			l.gaps = append(l.gaps, host.Gap{Part: host.PartBootFiles, Object: o.line.String(), Why: why})
 			continue
 		}

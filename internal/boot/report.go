@@ -106,7 +106,7 @@ func (b boot) programs() []program {
 // spacing; it may be nil.
 func (t *Tree) Report(running map[string]string) *Report {
 	b := t.play()
-	report := &Report{SchemaVersion: schemaVersion, Program: t.program, Gaps: slices.Clone(t.gaps)}
+	report := &Report{SchemaVersion: schemaVersion, Program: t.program, Gaps: t.missing()}
 	for _, p := range b.programs() {
 		report.Gaps = append(report.Gaps, p.gaps...)
 	}
@@ -143,14 +143,19 @@ func (b boot) setting(key string, running map[string]string) Setting {
 // under two names, such as /etc/sysctl.conf and a link to it, overrides itself;
 // that is no loss.
 func (b boot) losers(key string) []Loser {
-	losers := []Loser{}
+	type place struct {
+		target string
+		line   int
+	}
+	losers, known := []Loser{}, map[place]int{}
 	for _, p := range b.programs() {
 		for _, c := range p.claims {
 			if c.key != key || c.why == "" || p.wins[key] != nil && p.wins[key].line.same(c.line) {
 				continue
 			}
-			i := slices.IndexFunc(losers, func(known Loser) bool { return known.same(c.line) })
-			if i < 0 {
+			i, listed := known[place{c.line.Target, c.line.Line}]
+			if !listed {
+				known[place{c.line.Target, c.line.Line}] = len(losers)
 				losers = append(losers, Loser{Line: c.line, Value: c.value, Programs: []Program{p.Program}, Refused: c.refused, Why: c.why})
 			} else if !slices.Contains(losers[i].Programs, p.Program) {
 				losers[i].Programs = append(losers[i].Programs, p.Program)

@@ -41,16 +41,18 @@ type run struct {
 	claims []*claim
 	wins   map[string]*claim
 	gaps   []host.Gap
+	// patterns are the bytes of names of files that were matched as patterns.
+	patterns int
 }
 
 func newRun(t *Tree, k *kernel, write writer) *run {
 	return &run{tree: t, kernel: k, write: write, wins: map[string]*claim{}}
 }
 
-// set writes a value as the program would. A value that the kernel took takes
+// set writes a value as the program would; shown is how people see it. A value that the kernel took takes
 // the key from whoever had it; one that it refused leaves everything as it was.
-func (r *run) set(key string, line Line, value string) *claim {
-	c := &claim{key: key, line: line, value: spaced(value)}
+func (r *run) set(key string, line Line, value, shown string) *claim {
+	c := &claim{key: key, line: line, value: shown}
 	r.claims = append(r.claims, c)
 	took, err := r.write(r.kernel, key, value)
 	if !took {
@@ -71,9 +73,9 @@ func (r *run) set(key string, line Line, value string) *claim {
 }
 
 // lose notes a line that never comes to a write.
-func (r *run) lose(keys []string, line Line, value string, by *Line, why string) {
-	for _, key := range keys {
-		r.claims = append(r.claims, &claim{key: key, line: line, value: spaced(value), by: by, why: why})
+func (r *run) lose(targets []target, line Line, shown string, by *Line, why string) {
+	for _, target := range targets {
+		r.claims = append(r.claims, &claim{key: target.key, line: line, value: shown, by: by, why: why})
 	}
 }
 
@@ -87,10 +89,10 @@ func (r *run) decision(key string) *Decision {
 }
 
 // unread notes the lines of a file that the program does not read.
-func (r *run) unread(f file, by *Line, why string, concerned func(entry) []string) {
-	for _, row := range procpsRows(f.data) {
-		if e, ok := procpsEntry(row.text); ok && !e.exclude {
-			r.lose(concerned(e), Line{File: f.path, Line: row.line, Target: f.target}, e.value, by, why)
+func (r *run) unread(f *file, statements []statement, by *Line, why string) {
+	for i := range statements {
+		if s := &statements[i]; !s.exclude {
+			r.lose(s.targets, f.at(s), s.shown, by, why)
 		}
 	}
 }

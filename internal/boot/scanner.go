@@ -70,37 +70,36 @@ func numberLength(text string) int {
 	return n
 }
 
-// ports parses a list of ports and ranges. Where the text was cut at the end
+// ports parses a list of ports and ranges into set. Where the text was cut at the end
 // of a page, an item that may go on after the cut is left unread.
-func (s *scanner) ports(cut bool) (set *port.Set, unread int, err error) {
-	set = &port.Set{}
+func (s *scanner) ports(set *port.Set, cut bool) (unread int, err error) {
 	for s.rest = strings.TrimLeft(s.rest, "\n"); s.rest != ""; s.rest = strings.TrimLeft(s.rest, "\n") {
 		item := len(s.rest)
 		low, separator, err := s.port("-,\n")
 		if cut && len(s.rest) <= 1 {
-			return set, item, err
+			return item, err
 		}
 		if err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 		s.skip()
 		high := low
 		if separator == '-' {
 			high, _, err = s.port(",\n\x00")
 			if cut && s.rest == "" {
-				return set, item, err
+				return item, err
 			}
 			if err != nil {
-				return nil, 0, err
+				return 0, err
 			}
 			s.skip()
 		}
 		if high < low {
-			return nil, 0, refuse("%d-%d: the end is below the start", low, high)
+			return 0, refuse("%d-%d: the end is below the start", low, high)
 		}
 		set.AddRange(low, high)
 	}
-	return set, 0, nil
+	return 0, nil
 }
 
 func (s *scanner) port(separators string) (uint16, byte, error) {

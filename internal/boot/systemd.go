@@ -9,8 +9,8 @@ import (
 
 // option is one entry of systemd-sysctl's table of settings.
 type option struct {
-	entry
-	line Line
+	*statement
+	at Line
 	// place is the first line in a row with the same value, which lends the
 	// entry its place in the table.
 	place   Line
@@ -33,27 +33,24 @@ func runSystemd(t *Tree) *run {
 		return strings.HasSuffix(name, suffix) && !strings.HasPrefix(name, ".")
 	})
 	for _, f := range append(files.read, t.credential) {
-		rows, err := systemdRows(f.data)
-		if err != nil {
-			r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: f.path, Why: err.Error()})
+		if f.cut != "" {
+			r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: f.path, Why: f.cut})
 		}
-		for _, row := range rows {
-			if e, ok := systemdEntry(row.text); ok {
-				line := Line{File: f.path, Line: row.line, Target: f.target}
-				r.put(table, &option{entry: e, line: line, place: line})
-			}
+		for i := range f.systemd {
+			at := f.at(&f.systemd[i])
+			r.put(table, &option{statement: &f.systemd[i], at: at, place: at})
 		}
 	}
 	r.applySystemd(table)
 	for _, h := range files.hidden {
 		by := Line{File: h.by.path, Target: h.by.target}
-		r.unread(h.file, &by, hiddenBy(h.by), r.systemdKeys)
+		r.unread(&h.file, h.file.systemd, &by, hiddenBy(h.by))
 	}
 	for _, f := range t.mistaken() {
-		r.unread(f, nil, misnamed, r.systemdKeys)
+		r.unread(&f, f.systemd, nil, misnamed)
 	}
 	if !slices.ContainsFunc(files.read, func(f file) bool { return f.target == t.conf.target }) {
-		r.unread(t.conf, nil, "not read: systemd-sysctl does not know "+sysctlConf, r.systemdKeys)
+		r.unread(&t.conf, t.conf.systemd, nil, "not read: systemd-sysctl does not know "+sysctlConf)
 	}
 	return r
 }
@@ -68,14 +65,14 @@ func (r *run) put(table *options, o *option) {
 		return
 	}
 	if !before.exclude {
-		why := overriddenBy(o.line)
+		why := overriddenBy(o.at)
 		if o.exclude {
-			why = excludedBy(o.line)
+			why = excludedBy(o.at)
 		}
-		r.lose(r.systemdKeys(before.entry), before.line, before.value, &o.line, why)
+		r.lose(before.targets, before.at, before.shown, &o.at, why)
 	}
 	if before.exclude == o.exclude && before.value == o.value {
-		before.line = o.line
+		before.at = o.at
 		return
 	}
 	before.removed = true
@@ -94,16 +91,13 @@ func (r *run) applySystemd(table *options) {
 		if o.exclude || o.removed {
 			continue
 		}
-		if !isGlob(o.key) {
-			r.setSystemd(o.key, o)
-			continue
-		}
-		for _, found := range r.systemdGlob(o.key) {
-			if named := table.byKey[found]; named != nil {
-				r.lose(r.systemdKeys(entry{key: found}), o.line, o.value, &named.line, namedBy(named))
+		glob := isGlob(o.key)
+		for i, found := range o.targets {
+			if named := table.byKey[found.path]; glob && named != nil {
+				r.lose(o.targets[i:i+1], o.at, o.shown, &named.at, namedBy(named))
 				continue
 			}
-			r.setSystemd(found, o)
+			r.setSystemd(found.key, o)
 		}
 	}
 }
@@ -111,52 +105,14 @@ func (r *run) applySystemd(table *options) {
 // namedBy is why a glob leaves a key alone that o names.
 func namedBy(o *option) string {
 	if o.exclude {
-		return excludedBy(o.line)
+		return excludedBy(o.at)
 	}
-	return "a glob gives way to " + o.line.String() + ", which names the key"
+	return "a glob gives way to " + o.at.String() + ", which names the key"
 }
 
-func (r *run) setSystemd(path string, o *option) {
-	key := r.systemdKeyAt(path)
-	if key == "" {
-		return
-	}
-	if c := r.set(key, o.line, o.value); c.refused && !o.place.same(o.line) {
+func (r *run) setSystemd(key string, o *option) {
+	if c := r.set(key, o.at, o.value, o.shown); c.refused && !o.place.same(o.at) {
 		c.by = &o.place
 		c.why += "; systemd-sysctl writes the value in the place of " + o.place.String() + ", which says the same"
 	}
-}
-
-// systemdKeyAt is the key at a path, "" for none and for a path with "..",
-// which sysctl_write refuses.
-func (r *run) systemdKeyAt(path string) string {
-	path = simplified(procSys + path)
-	if i := slices.Index(r.tree.paths(), strings.TrimPrefix(path, procSys)); i >= 0 {
-		return r.tree.keys[i]
-	}
-	return ""
-}
-
-// systemdGlob is glob_extend, which expands braces too.
-func (r *run) systemdGlob(pattern string) []string {
-	var found []string
-	for _, alternative := range braces(pattern) {
-		found = append(found, globKeys(alternative, r.tree.paths())...)
-	}
-	return found
-}
-
-// systemdKeys are the keys that an entry names.
-func (r *run) systemdKeys(e entry) []string {
-	found := []string{e.key}
-	if isGlob(e.key) {
-		found = r.systemdGlob(e.key)
-	}
-	var keys []string
-	for _, path := range found {
-		if key := r.systemdKeyAt(path); key != "" {
-			keys = append(keys, key)
-		}
-	}
-	return keys
 }

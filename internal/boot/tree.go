@@ -1,8 +1,8 @@
 package boot
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"portrange/internal/host"
+	"portrange/internal/rootfs"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 
 // Tree is what a file system says about settings, taken into memory.
 type Tree struct {
-	keys    []string
+	*lookup
 	page    int
 	program Program     // which of systemd and procps applies the directories here
 	dirs    []directory // those of both programs, the strongest first
@@ -40,7 +41,11 @@ type Tree struct {
 	// credential is sysctl.extra, which systemd's unit loads and which is read after all files.
 	credential file
 	profile    profile
-	gaps       []host.Gap
+
+	taken   map[Program]taken
+	stopped map[string]bool // the bounds that were met
+	gaps    []host.Gap
+	unnamed int // how many gaps there are besides
 }
 
 // directory is one sysctl.d directory with all its files, in byte order.
@@ -54,14 +59,14 @@ type directory struct {
 // be read becomes a gap of the report; the error is for a root that cannot be
 // opened.
 func Read(root string, keys []string) (*Tree, error) {
-	r, err := openRoot(root)
+	r, err := rootfs.Open(root)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = unix.Close(r.fd) }()
-	t := &Tree{keys: slices.Clone(keys), page: unix.Getpagesize(), program: Procps}
-	masked := r.link("/etc/systemd/system/systemd-sysctl.service") == "/dev/null"
-	if !masked && (r.exists("/usr/lib/systemd/systemd-sysctl") || r.exists("/lib/systemd/systemd-sysctl")) {
+	defer func() { _ = r.Close() }()
+	t := newTree(newLookup(keys), unix.Getpagesize())
+	masked := r.Link("/etc/systemd/system/systemd-sysctl.service") == "/dev/null"
+	if !masked && (r.Exists("/usr/lib/systemd/systemd-sysctl") || r.Exists("/lib/systemd/systemd-sysctl")) {
 		t.program = Systemd
 	}
 	// The last is a directory of its own only where /lib is not a link into /usr,
@@ -85,15 +90,21 @@ func Read(root string, keys []string) (*Tree, error) {
 			loader.gaps = append(loader.gaps, gap)
 		}
 	}
-	t.gaps = append(t.gaps, loader.gaps...)
+	for _, gap := range loader.gaps {
+		t.gap(gap)
+	}
 	return t, nil
 }
 
-func (t *Tree) readDir(r *root, path string) directory {
+func newTree(keys *lookup, page int) *Tree {
+	return &Tree{lookup: keys, page: page, program: Procps, taken: map[Program]taken{}, stopped: map[string]bool{}}
+}
+
+func (t *Tree) readDir(r *rootfs.Root, path string) directory {
 	dir := directory{path: path}
-	names, err := r.names(path)
+	names, err := r.Names(path)
 	if err != nil {
-		t.gaps = append(t.gaps, host.Gap{Part: host.PartBootFiles, Object: path, Why: err.Error()})
+		t.gap(host.Gap{Part: host.PartBootFiles, Object: path, Why: err.Error()})
 	}
 	slices.Sort(names)
 	for _, name := range names {
@@ -104,12 +115,34 @@ func (t *Tree) readDir(r *root, path string) directory {
 
 // readFile notes a gap, unless there is no such file, be it behind a link that
 // leads nowhere, or a directory stands in its place.
-func (t *Tree) readFile(r *root, path string) file {
-	f := r.read(path)
-	if f.err != nil && !errors.Is(f.err, fs.ErrNotExist) && !errors.Is(f.err, unix.EISDIR) {
-		t.gaps = append(t.gaps, host.Gap{Part: host.PartBootFiles, Object: path, Why: f.err.Error()})
+func (t *Tree) readFile(r *rootfs.Root, path string) file {
+	f := r.Read(path)
+	if f.Err != nil && !errors.Is(f.Err, fs.ErrNotExist) && !errors.Is(f.Err, unix.EISDIR) {
+		t.gap(host.Gap{Part: host.PartBootFiles, Object: path, Why: f.Err.Error()})
 	}
-	return f
+	return t.understand(f)
+}
+
+// maxGaps is how many gaps are told one by one.
+const maxGaps = 100
+
+func (t *Tree) gap(gap host.Gap) {
+	if len(t.gaps) == maxGaps {
+		t.unnamed++
+		return
+	}
+	t.gaps = append(t.gaps, gap)
+}
+
+// missing are the gaps of reading.
+func (t *Tree) missing() []host.Gap {
+	gaps := slices.Clone(t.gaps)
+	if t.unnamed > 0 {
+		gaps = append(gaps, host.Gap{
+			Part: host.PartBootFiles, Object: fmt.Sprintf("%d more", t.unnamed), Why: "for reasons as above",
+		})
+	}
+	return gaps
 }
 
 // selection is what a program makes of the directories.
@@ -168,10 +201,11 @@ func (t *Tree) mistaken() []file {
 // with is a copy of the tree that has one more drop-in in /etc/sysctl.d.
 func (t *Tree) with(name string, content []byte) *Tree {
 	changed := *t
+	changed.taken = map[Program]taken{} // there is room for it
 	changed.dirs = slices.Clone(t.dirs)
 	path := dropInDir + "/" + name
 	others := slices.DeleteFunc(slices.Clone(t.dirs[0].files), func(f file) bool { return f.path == path })
-	files := append(others, file{path: path, target: path, data: content})
+	files := append(others, changed.understand(rootfs.File{Path: path, Target: path, Data: content}))
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.path, b.path) })
 	changed.dirs[0].files = files
 	return &changed
@@ -197,37 +231,4 @@ func (t *Tree) without(line Line) *Tree {
 		u.pairs = slices.DeleteFunc(slices.Clone(u.pairs), func(o pair) bool { return o.line.same(line) })
 	}
 	return &changed
-}
-
-func (f file) without(line Line) file {
-	if f.target != line.Target {
-		return f
-	}
-	lines := bytes.SplitAfter(f.data, []byte("\n"))
-	if line.Line <= len(lines) {
-		gone := lines[line.Line-1]
-		lines[line.Line-1] = gone[len(bytes.TrimSuffix(gone, []byte("\n"))):]
-	}
-	f.data = bytes.Join(lines, nil)
-	return f
-}
-
-// paths are the keys as paths below /proc/sys.
-func (t *Tree) paths() []string {
-	paths := make([]string, len(t.keys))
-	for i, key := range t.keys {
-		paths[i] = swapped(key)
-	}
-	return paths
-}
-
-// keyAt is the key that the kernel finds when it walks along a path below
-// /proc/sys, "" for none of them.
-func (t *Tree) keyAt(path string) string {
-	for i, file := range t.paths() {
-		if _, ends := walk(path, file, func(component, name string) bool { return component == name }); ends {
-			return t.keys[i]
-		}
-	}
-	return ""
 }

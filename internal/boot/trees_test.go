@@ -255,11 +255,9 @@ func (d *dice) newLine() string {
 	return d.of(port.KeyReserved, port.KeyFinTimeout) + d.huge()
 }
 
-// huge is a line around systemd's limit.
-func (d *dice) huge() string {
-	text := " = 77"
-	return text + strings.Repeat(" ", systemdLineMax-64+d.IntN(128)-len(text))
-}
+// huge is the rest of a line that is longer than any buffer of the programs. One at
+// systemd's limit is in no file that is short enough to be read.
+func (d *dice) huge() string { return " = 77" + strings.Repeat(" ", 1<<16+d.IntN(128)) }
 
 func (d *dice) indent() string {
 	return d.of("", "", "", "", "", " ", "\t", "-", "-", " -", "- ", "--", "\ufeff")

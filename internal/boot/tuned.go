@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"portrange/internal/host"
+	"portrange/internal/port"
 )
 
 // runTuned plays tuned after the program that ran at boot, on the settings that
@@ -14,24 +15,24 @@ import (
 // nothing below /usr is read, globs and a leading dash mean nothing.
 func runTuned(t *Tree, after *kernel) *run {
 	own := *after
-	own.reserved, own.other = after.reserved.Clone(), maps.Clone(after.other)
+	own.reserved, own.spare, own.other = after.reserved.Clone(), &port.Set{}, maps.Clone(after.other)
 	r := newRun(t, &own, writeTuned)
 	for _, u := range t.profile.units {
 		for _, o := range u.pairs {
-			key := t.keyAt(strings.ReplaceAll(o.name, ".", "/"))
+			key := t.at(strings.ReplaceAll(o.name, ".", "/"))
 			if key == "" {
 				continue
 			}
 			value, apply := r.modified(key, o.value)
 			if !apply {
 				why := "tuned keeps " + r.kernel.value(key) + ", which meets the condition"
-				r.lose([]string{key}, o.line, o.value, nil, why)
+				r.lose([]target{{key: key}}, o.line, spaced(o.value), nil, why)
 				continue
 			}
-			r.set(key, o.line, value)
+			r.set(key, o.line, value, spaced(value))
 		}
-		if t.profile.reapply {
-			r.reapply()
+		if t.profile.reapply && !r.reapply() {
+			break
 		}
 	}
 	return r
@@ -59,23 +60,24 @@ func (r *run) modified(key, value string) (string, bool) {
 	return value[1:], value[0] == '>' && bound > now || value[0] == '<' && bound < now
 }
 
-// reapply is _apply_system_sysctl of tuned/plugins/plugin_sysctl.py.
-func (r *run) reapply() {
+// reapply is _apply_system_sysctl of tuned/plugins/plugin_sysctl.py, once for each
+// section of a profile. It is false where that comes to too much.
+func (r *run) reapply() bool {
+	if len(r.claims) > maxStatements {
+		why := "not followed to the end: it applies the system's settings anew after each of too many sections"
+		r.gaps = append(r.gaps, host.Gap{Part: host.PartBootFiles, Object: string(Tuned), Why: why})
+		return false
+	}
 	stronger := slices.Clone(r.tree.dirs)
 	stronger[0], stronger[1] = stronger[1], stronger[0]
 	tree := *r.tree
 	tree.dirs = stronger[:2]
 	files := tree.selected(func(name string) bool { return strings.HasSuffix(name, suffix) })
 	for _, f := range append(files.read, r.tree.conf) {
-		for _, row := range procpsRows(f.data) {
-			text := strings.TrimSpace(row.text)
-			if text == "" || strings.ContainsAny(text[:1], "#;") {
-				continue
-			}
-			name, value, assigns := strings.Cut(text, "=")
-			if key := r.tree.keyAt(strings.ReplaceAll(strings.TrimSpace(name), ".", "/")); assigns && key != "" {
-				r.set(key, Line{File: f.path, Line: row.line, Target: f.target}, strings.TrimSpace(value))
-			}
+		for i := range f.tuned {
+			s := &f.tuned[i]
+			r.set(s.targets[0].key, f.at(s), s.value, s.shown)
 		}
 	}
+	return true
 }

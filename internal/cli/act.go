@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
+	"portrange/internal/passwd"
 	"portrange/internal/port"
 	"portrange/internal/rules"
 )
@@ -46,8 +46,9 @@ func (a *app) origin(cmd *cobra.Command, args []string) act.Origin {
 		command = strings.ToValidUTF8(command[:longest], "") + "…"
 	}
 	name := "user " + strconv.Itoa(os.Getuid())
-	if known, err := user.Current(); err == nil {
-		name = known.Username
+	names, _ := passwd.Names() // without, the number says it
+	if known := names[uint32(os.Getuid())]; known != "" {
+		name = known
 	}
 	if before := a.Getenv("SUDO_USER"); before != "" && before != name {
 		name += " (sudo by " + before + ")"

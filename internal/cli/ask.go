@@ -39,7 +39,11 @@ func (a *app) agree(ctx context.Context, yes, warnings bool) (bool, error) {
 	}
 	fmt.Fprint(a.Err, "Go on? [y/N] ")
 	answer, err := a.readLine(ctx)
-	if err != nil && !errors.Is(err, io.EOF) { // Ctrl-D is no answer, and so no
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(a.Err, "\nportrange: nothing was changed")
+		return false, err
+	case err != nil && !errors.Is(err, io.EOF): // Ctrl-D is no answer, and so no
 		return false, err
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {

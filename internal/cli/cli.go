@@ -18,7 +18,7 @@ const (
 	ExitOK          = 0
 	ExitFinding     = 1   // a finding at or above the severity asked for
 	ExitFailure     = 2   // wrong usage, or nothing could be shown
-	ExitInterrupted = 130 // Ctrl-C or SIGTERM
+	ExitInterrupted = 130 // Ctrl-C; 143 is SIGTERM, 129 SIGHUP
 )
 
 // Streams are the standard streams and the environment of one run.
@@ -26,6 +26,9 @@ type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Getenv   func(string) string
+	// Interrupt lets nothing end the run while settings are written; nil where
+	// nothing would.
+	Interrupt *Interrupt
 }
 
 // Run runs the command line args, without the program's name, until it is done
@@ -41,7 +44,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	case errors.As(err, &ended):
 		return int(ended)
 	case ctx.Err() != nil:
-		return ExitInterrupted
+		return interrupted(ctx)
 	}
 	fmt.Fprintln(streams.Err, "portrange: "+oneLine(err.Error()))
 	return ExitFailure
@@ -67,7 +70,8 @@ Data goes to standard output, words to standard error. Colour is used on a
 terminal only, and not at all with --no-color or NO_COLOR set.
 
 Exit codes: 0 fine, 1 a finding at or above the severity asked for, 2 wrong
-usage or nothing could be shown, 130 interrupted; check has those of a plugin.
+usage or nothing could be shown, 130 ended by Ctrl-C, 143 by SIGTERM (within a
+second, but never while settings are written); check has those of a plugin.
 What could not be read is named on standard error and in the JSON field gaps; it
 does not change the code as long as something could be shown.`
 

@@ -15,7 +15,8 @@ import (
 
 const confirmLong = `Keeps a change that was made with --confirm: it does not go back any more, and
 what --persist asked for is written now. Where that fails, the change still
-waits, and goes back in time.`
+waits, and goes back in time. A confirmation that was interrupted, by a kill or
+a crash, is finished.`
 
 func newConfirm(a *app) *cobra.Command {
 	return &cobra.Command{
@@ -45,7 +46,11 @@ func newConfirm(a *app) *cobra.Command {
 }
 
 func (a *app) confirm(ctx context.Context, actor *act.Actor, id int) (*journal.Entry, error) {
-	entry, err := actor.Confirm(ctx, id)
+	var entry *journal.Entry
+	err := a.Interrupt.Hold(ctx, func() (err error) {
+		entry, err = actor.Confirm(ctx, id)
+		return err
+	})
 	if err == nil {
 		fmt.Fprintf(a.Err, "Confirmed: %s holds. `portrange undo` takes it back.\n", entry.Title())
 	}

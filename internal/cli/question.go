@@ -200,7 +200,9 @@ func (q *question) ruleDoubts(
 	}
 	ruled, err := collect.Rules(ctx, target, q.way(), unsaid)
 	if err != nil {
-		document.Gaps = append(document.Gaps, host.Gap{Part: host.PartRoute, Object: "rules", NetNS: target.ID, Why: err.Error()})
+		document.Gaps = append(document.Gaps, host.Gap{
+			Part: host.PartRoute, Object: "rules", NetNS: target.ID, Why: err.Error(),
+		})
 		return nil, append(doubts, judge.DoubtRules)
 	}
 	if ruled.Unknown || ruled.Stopped || ruled.Moved && !q.shares() {

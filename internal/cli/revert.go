@@ -27,7 +27,9 @@ func newRevert(a *app) *cobra.Command {
 		Short:  "Take a change back unless it was confirmed",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
-		RunE:   c.run,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.Interrupt.Hold(context.WithoutCancel(cmd.Context()), func() error { return c.run(cmd, args) })
+		},
 	}
 	cmd.Flags().DurationVar(&c.after, "after", 0, "wait that `TIME` first")
 	cmd.Flags().BoolVar(&c.ready, "ready", false, "say on file descriptor 3 that it waits")

@@ -33,8 +33,8 @@ next boot. With --confirm it goes back by itself after that time unless
 portrange confirm is run, or Enter is pressed, also when the terminal or the ssh
 session ends: the clock is a timer of systemd (systemctl list-timers) or, where
 that cannot be had, a process of its own. The file is written only when the
-change is confirmed, so a reboot takes an unconfirmed one back too.
-portrange undo takes back the last change.
+change is confirmed, so a reboot takes an unconfirmed one back too. Until then
+no other change is made. portrange undo takes back the last change.
 
 net.ipv4.ip_unprivileged_port_start is never changed: where it is in the way,
 the error says what to write, and in which order.
@@ -56,6 +56,8 @@ type changeCommand struct {
 	yes    bool
 	within time.Duration
 	format emit.Format
+	// pending is set while another change is in the way.
+	pending bool
 }
 
 func (c *changeCommand) flags(cmd *cobra.Command) {
@@ -120,9 +122,9 @@ func (c *changeCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	planned := c.dryRun || c.format != ""
-	if u := look.Unsettled; u != nil && u.Standing.Pending() && !planned {
-		return u.Err() // "nothing to do" would be said of what goes back
+	u := look.Unsettled
+	if c.pending = u != nil && u.Standing.Pending(); c.pending && !c.dryRun && c.format == "" {
+		return u.Err()
 	}
 	plan, err := act.NewPlan(c.wish, look)
 	if err != nil {
@@ -190,7 +192,7 @@ func (c *changeCommand) decide(
 	ctx context.Context, actor *act.Actor, plan *act.Plan, doc *report.Change,
 ) (*journal.Entry, error) {
 	switch {
-	case plan.Empty():
+	case plan.Empty() && !c.pending: // of what is going to go back it is not said
 		doc.Outcome = report.Nothing
 		c.say("Nothing to do: everything is so already.")
 		return nil, nil
@@ -203,7 +205,11 @@ func (c *changeCommand) decide(
 		doc.Outcome = report.Refused
 		return nil, err
 	}
-	entry, err := actor.Apply(plan, c.within)
+	var entry *journal.Entry
+	err = c.Interrupt.Hold(ctx, func() (err error) {
+		entry, err = actor.Apply(plan, c.within)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

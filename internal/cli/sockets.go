@@ -5,13 +5,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"os/user"
-	"strconv"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
 	"portrange/internal/collect"
 	"portrange/internal/host"
+	"portrange/internal/passwd"
 	"portrange/internal/port"
 	"portrange/internal/report"
 )
@@ -97,8 +97,11 @@ func (c *socketsCommand) stream(ctx context.Context, v *view, wanted *filter) er
 	} else {
 		printer = report.NewSocketsText(out, c.netns == collect.AllNamespaces, c.style())
 	}
-	names := map[uint32]string{}
 	var gaps host.Gaps
+	names, err := passwd.Names()
+	if !errors.Is(err, fs.ErrNotExist) { // where there is no file, nobody has a name
+		gaps.Missing(host.PartUsers, 0, err)
+	}
 	gaps.Add(v.gaps...)
 	rows := v.Rows(ctx, v.targets, &gaps)
 	for row := range rows.All() {
@@ -117,8 +120,6 @@ func (c *socketsCommand) stream(ctx context.Context, v *view, wanted *filter) er
 	return errors.Join(printer.Close(missed), out.Flush())
 }
 
-// socketDocument takes the names of users from names, and puts those there that it
-// has to look up.
 func socketDocument(row *collect.Row, names map[uint32]string) *report.Socket {
 	s := &row.Socket
 	document := &report.Socket{
@@ -140,13 +141,6 @@ func socketDocument(row *collect.Row, names map[uint32]string) *report.Socket {
 	if s.Mini || s.State == port.NewSynRecv { // too small for the kernel to keep a user with it
 		return document
 	}
-	name, known := names[s.UID]
-	if !known {
-		if found, err := user.LookupId(strconv.FormatUint(uint64(s.UID), 10)); err == nil {
-			name = found.Username
-		}
-		names[s.UID] = name
-	}
-	document.UID, document.User = &s.UID, name
+	document.UID, document.User = &s.UID, names[s.UID]
 	return document
 }

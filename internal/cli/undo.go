@@ -87,7 +87,7 @@ func (c *undoCommand) decide(ctx context.Context, actor *act.Actor, undo *act.Un
 		doc.Outcome = report.Refused
 		return err
 	}
-	if err := actor.Undo(undo); err != nil {
+	if err := c.Interrupt.Hold(ctx, func() error { return actor.Undo(undo) }); err != nil {
 		return err
 	}
 	doc.Outcome = report.Applied

@@ -23,6 +23,7 @@ const (
 	PartVRF         Part = "VRFs of devices"
 	PartOwners      Part = "owners"
 	PartDevices     Part = "interface names"
+	PartUsers       Part = "user names"
 	PartTotals      Part = "totals"
 	PartFeatures    Part = "kernel features"
 	PartFiles       Part = "limits of open files"

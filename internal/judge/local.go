@@ -35,7 +35,8 @@ func (r *rules) localPool(a *Asker) LocalPool {
 		pool.Doubts = append(pool.Doubts, DoubtVRF)
 	}
 	pool.Exact = len(pool.Doubts) == 0
-	pool.OnlyFewer = !pool.Exact && pool.ErrorBound > 0 && taken.Len() == certain.Len() && (a.Proto == port.UDP || r.unsure == 0)
+	mayBeMore := taken.Len() > certain.Len() || a.Proto == port.TCP && r.unsure > 0
+	pool.OnlyFewer = !pool.Exact && pool.ErrorBound > 0 && !mayBeMore
 	return pool
 }
 

@@ -62,8 +62,15 @@ func (s *Set) Add(p uint16) bool {
 
 // AddRange puts all ports from low to high, both included, into the set.
 func (s *Set) AddRange(low, high uint16) {
-	for p := int(low); p <= int(high); p++ {
-		s.Add(uint16(p))
+	for word := low / wordBits; word <= high/wordBits && low <= high; word++ {
+		bits := ^uint64(0)
+		if word == low/wordBits {
+			bits <<= low % wordBits
+		}
+		if word == high/wordBits {
+			bits &= ^uint64(0) >> (wordBits - 1 - high%wordBits)
+		}
+		s.words[word] |= bits
 	}
 }
 

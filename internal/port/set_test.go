@@ -156,3 +156,20 @@ func mustSet(t *testing.T, text string) *Set {
 	}
 	return set
 }
+
+// TestAddRange adds ports as one by one, at the edges of words and of all ports.
+func TestAddRange(t *testing.T) {
+	edges := []uint16{0, 1, 62, 63, 64, 65, 127, 128, 65471, 65472, 65534, 65535}
+	for _, low := range edges {
+		for _, high := range edges {
+			got, want := &Set{}, &Set{}
+			got.AddRange(low, high)
+			for p := int(low); p <= int(high); p++ {
+				want.Add(uint16(p))
+			}
+			if *got != *want {
+				t.Errorf("%d-%d: got %s", low, high, got)
+			}
+		}
+	}
+}

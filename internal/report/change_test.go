@@ -73,6 +73,17 @@ func TestUndoText(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "undo.txt", out.String())
+	for state, want := range map[journal.State]string{
+		journal.Confirming: ", which was interrupted as it was confirmed\n",
+		journal.Reverting:  ", which was interrupted as it was taken back\n",
+	} {
+		undo.Entry.State = state
+		out.Reset()
+		err := report.WriteUndo(&out, report.NewUndo(undo), report.Style{})
+		if first, _, _ := strings.Cut(out.String(), "To be written"); err != nil || !strings.Contains(first, want) {
+			t.Errorf("%s: %v, no %q in\n%s", state, err, want, first)
+		}
+	}
 	undo.Resumes, undo.Entry.State = true, journal.Begun
 	out.Reset()
 	if err := report.WriteUndo(&out, report.NewUndo(undo), report.Style{}); err != nil {

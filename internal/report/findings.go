@@ -149,10 +149,10 @@ var doubtTexts = map[judge.Doubt]string{
 		"and the number holds where they do not",
 	judge.DoubtRules: "routing rules look at SO_MARK, IP_TOS or the like and lead some sockets another way; " +
 		"the number holds for those that they do not (--mark and --tos tell which)",
-	judge.DoubtLocalPort: "routing rules look at the local port, and connect() fails where it gets one from which no way leads; " +
-		"who tries again may get the same ones for ever",
-	judge.DoubtShared: "bind() chooses among shared ports at random, and connect() fails with EADDRNOTAVAIL where the one chosen is " +
-		"connected there already; who tries again gets on",
+	judge.DoubtLocalPort: "routing rules look at the local port, and connect() fails where it gets one " +
+		"from which no way leads; who tries again may get the same ones for ever",
+	judge.DoubtShared: "bind() chooses among shared ports at random, and connect() fails with EADDRNOTAVAIL " +
+		"where the one chosen is connected there already; who tries again gets on",
 	judge.DoubtNoRoute: "no route leads there from this address now, and connect() fails until one does",
 	judge.DoubtSources: "routing gives connections one of several local addresses, each with a number of its own",
 }

@@ -46,9 +46,11 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 		case l.Endless:
 			p.field("Shared", "any number of sockets like this one finds room there, as they share ports")
 		case l.PerhapsEndless:
-			p.field("Shared", "perhaps any number of sockets like this one finds room on the ports in use, if those share them")
+			p.field("Shared", "perhaps any number of sockets like this one finds room on the ports in use, "+
+				"if those share them")
 		case l.Shared > 0:
-			p.field("Shared", words.Thousands(l.Shared)+" of those left are in use by sockets that share them (ip_autobind_reuse)")
+			p.field("Shared", words.Thousands(l.Shared)+" of those left are in use by sockets that share them "+
+				"(ip_autobind_reuse)")
 		}
 		p.note(l.Origin.Source, l.Doubts)
 	}

@@ -33,7 +33,7 @@ type Kept struct {
 // Entry is a change in the journal.
 type Entry struct {
 	ID      int           `json:"id" doc:"number of the change"`
-	State   journal.State `json:"state" doc:"how far it had come: done, waiting (for confirmation) or begun (it was interrupted)"`
+	State   journal.State `json:"state" doc:"how far it had come: done, waiting (for confirmation), or begun, confirming or reverting (it was interrupted there)"`
 	At      time.Time     `json:"at" doc:"when it was made (RFC 3339, UTC)"`
 	Command string        `json:"command" doc:"the command that made it"`
 	User    string        `json:"user" doc:"who gave it"`
@@ -83,6 +83,10 @@ func WriteUndo(w io.Writer, doc *Undo, style Style) error {
 		progress = ", which was interrupted"
 	case journal.Waiting:
 		progress = ", which waits for confirmation"
+	case journal.Confirming:
+		progress = ", which was interrupted as it was confirmed"
+	case journal.Reverting:
+		progress = ", which was interrupted as it was taken back"
 	}
 	p.text(plain, fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, entry.ID, Printable(entry.Command),
 		Printable(entry.User), words.Moment(entry.At), progress))

@@ -43,10 +43,11 @@ var bindBeforeConnect = &Rule{
 		}
 		binders := judge.Binders(p.NS, bound)
 		values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, binders)
-		actions := append(shareBound(p), bindLater(binders)...)
-		if severity.Reaches(finding.Warning) { // room for now: each such connection goes on taking one
+		actions := bindLater(binders)
+		if severity.Reaches(finding.Warning) {
 			present := &capacity.Present{Size: p.Ports.Usable().Len()}
-			actions = append(retold(widen(p, present), "room for now: each such connection goes on taking a port from all"), actions...)
+			room := retold(widen(p, present), "room for now: each such connection goes on taking a port from all")
+			actions = slices.Concat(room, shareBound(p), actions)
 		}
 		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, actions...)
 	},
@@ -67,8 +68,8 @@ func shareBound(p *Place) []finding.Action {
 	}
 	return []finding.Action{{
 		Step: finding.Now, Command: sysctl(p.NS, port.KeyAutobindReuse+"=1"), Setting: port.KeyAutobindReuse,
-		Text: fmt.Sprintf("sockets with SO_REUSEADDR, as these have, then share a quarter of the range where they connect to "+
-			"different destinations: %s more to %s when no port is free. bind() chooses at random, so a program must try "+
+		Text: fmt.Sprintf("sockets with SO_REUSEADDR, as these have, then share a quarter of the range where they "+
+			"connect to different destinations: %s more to %s when no port is free. bind() chooses at random, so a program must try "+
 			"again where connect() says EADDRNOTAVAIL", words.Count(then.Gain, "connection"), then.Tuple.Remote),
 	}}
 }

@@ -8,6 +8,9 @@
 // Elsewhere, and where systemd cannot be reached or would not find the program,
 // it is a process in a session of its own (setsid(2)).
 //
-// The package knows how to have a command run later. What the command does is
-// the caller's business.
+// A process inherits nothing of its caller's but the standard streams' places. A
+// service that is killed is started again.
+//
+// The package knows how to have a command run later, and how that tells the system's
+// log of trouble. What the command does is the caller's business.
 package clock

@@ -6,8 +6,10 @@
 // the old and the new of every setting and every file, before the first of them
 // is touched, and is marked only after the last one. Whatever a Begun entry
 // holds may have happened or not: comparing each old and new with what is there
-// tells which. Entries are files of their own, replaced whole by rename, so a
-// reader sees the old or the new one and never half of it.
+// tells which. A change is confirmed, and taken back, in the same way: the journal
+// says [Confirming] or [Reverting] first. Entries are files of their own, replaced whole by rename, so a
+// reader sees the old or the new one and never half of it. What has a deadline has a
+// second copy in memory, for the clock that must not depend on a disk.
 //
 // The package knows how entries are kept and how writers keep out of each
 // other's way. It refuses to know what the settings mean and never changes any.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"portrange/internal/host"
+	"portrange/internal/rootfs"
 )
 
 // Services is what the host tells, read once for all network namespaces.
@@ -19,11 +20,22 @@ type Services struct {
 func Find(ctx context.Context, root string, local bool, gaps *host.Gaps) *Services {
 	s := &Services{processes: running(root, gaps)}
 	if local {
-		units := readUnits(root, gaps)
-		s.installed = append(units.sockets(gaps), units.daemons()...)
+		s.installed = installed(root, gaps)
 		s.docker = askDocker(ctx, root, gaps)
 	}
 	return s
+}
+
+// installed are the claims of units.
+func installed(dir string, gaps *host.Gaps) []host.Claim {
+	root, err := rootfs.Open(dir)
+	if err != nil {
+		gaps.Missing(host.PartUnits, 0, err)
+		return nil
+	}
+	defer func() { _ = root.Close() }()
+	units := readUnits(root, gaps)
+	return append(units.sockets(gaps), units.daemons()...)
 }
 
 // In lists the claims to ports of one namespace, by its inode number. local is

@@ -2,6 +2,7 @@ package services
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -11,9 +12,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"portrange/internal/host"
 	"portrange/internal/port"
+	"portrange/internal/rootfs"
 )
 
 // tree writes files, and links whose content begins with "-> ", under a
@@ -39,6 +42,16 @@ func tree(t *testing.T, files map[string]string) string {
 	return root
 }
 
+func opened(t *testing.T, dir string) *rootfs.Root {
+	t.Helper()
+	root, err := rootfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return root
+}
+
 func TestSocketUnits(t *testing.T) {
 	root := tree(t, map[string]string{
 		"etc/systemd/system/over.socket":            "[Socket]\nListenStream=7001\n",
@@ -56,7 +69,7 @@ func TestSocketUnits(t *testing.T) {
 		"usr/lib/systemd/system/long.socket":        "[Socket]\nListenStream=" + strings.Repeat("9", 4096) + "\n",
 	})
 	var gaps host.Gaps
-	units := readUnits(root, &gaps)
+	units := readUnits(opened(t, root), &gaps)
 	if missed := gaps.List(); len(missed) > 0 {
 		t.Errorf("gaps %v", missed)
 	}
@@ -76,6 +89,59 @@ func TestSocketUnits(t *testing.T) {
 	}
 }
 
+// TestUnitsOfStrangers: what cannot be read of units is told, and the rest is read.
+func TestUnitsOfStrangers(t *testing.T) {
+	many := func(line string, n int) string { return "[Socket]\n" + strings.Repeat(line, n) }
+	for name, tt := range map[string]struct {
+		text string
+		gap  string
+	}{
+		"just as many lines":     {many("Accept=no\n", maxUnitLines-1), ""},
+		"too many lines":         {many("Accept=no\n", maxUnitLines), "over 10000 lines"},
+		"just as many addresses": {many("ListenStream=7001\n", maxListens), ""},
+		"too many addresses":     {many("ListenStream=7001\n", maxListens+1), "over 1000 addresses"},
+		"too long":               {many("#", 1<<20), "over 1 MiB"},
+	} {
+		root := tree(t, map[string]string{
+			"etc/systemd/system/a.socket": tt.text, "usr/lib/systemd/system/z.socket": "[Socket]\nListenStream=7010\n",
+		})
+		var gaps host.Gaps
+		claims := installed(root, &gaps)
+		if len(claims) == 0 || claims[len(claims)-1].Who != "z.socket" {
+			t.Errorf("%s: claims %v, want the other unit's", name, claims)
+		}
+		if missed := gaps.List(); (len(missed) == 1) != (tt.gap != "") || len(missed) == 1 && !strings.Contains(missed[0].Why, tt.gap) {
+			t.Errorf("%s: gaps %v, want %q", name, missed, tt.gap)
+		}
+	}
+}
+
+func TestFIFOsAmongUnits(t *testing.T) {
+	root := t.TempDir()
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(os.MkdirAll(root+"/etc/systemd/system/z.socket.d", 0o755))
+	check(os.MkdirAll(root+"/usr/lib/systemd", 0o755))
+	check(unix.Mkfifo(root+"/usr/lib/systemd/system", 0o644))
+	check(os.WriteFile(root+"/etc/systemd/system/z.socket", []byte("[Socket]\nListenStream=7010\n"), 0o644))
+	check(unix.Mkfifo(root+"/etc/systemd/system/z.socket.d/10.conf", 0o644))
+	for i := range maxUnread {
+		check(unix.Mkfifo(fmt.Sprintf("%s/etc/systemd/system/%d.socket", root, i), 0o644))
+	}
+	var gaps host.Gaps
+	if claims := installed(root, &gaps); len(claims) != 0 {
+		t.Errorf("claims %v of a unit that was not read to the end", claims)
+	}
+	missed := gaps.List()
+	if first, last := missed[0], missed[len(missed)-1]; len(missed) != maxUnread+2 ||
+		first.What() != "units in /usr/lib/systemd/system" || last.What() != "socket units after 99.socket" {
+		t.Errorf("%d gaps, from %v to %v", len(missed), first, last)
+	}
+}
+
 func TestInstalledDaemons(t *testing.T) {
 	root := tree(t, map[string]string{
 		"usr/lib/systemd/system/postgresql@.service": "",
@@ -84,7 +150,7 @@ func TestInstalledDaemons(t *testing.T) {
 		"etc/systemd/system/redis.service":           "-> /usr/lib/systemd/system/other.service",
 	})
 	var gaps host.Gaps
-	claims := readUnits(root, &gaps).daemons()
+	claims := readUnits(opened(t, root), &gaps).daemons()
 	if len(gaps.List()) > 0 || len(claims) != 1 || claims[0].Who != "PostgreSQL" || claims[0].Ports.String() != "5432" {
 		t.Fatalf("claims %+v, gaps %v", claims, gaps.List())
 	}

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"portrange/internal/host"
 	"portrange/internal/port"
+	"portrange/internal/rootfs"
 )
 
 // unitDirs is the system's unit search path, strongest first (systemd.unit(5)),
@@ -25,29 +25,42 @@ var unitDirs = []string{
 	"/usr/lib/systemd/system", "/lib/systemd/system",
 }
 
-// units are the unit files of a system: the path of each by name. Masked ones
+// The kinds of units that are of interest.
+const (
+	service = ".service"
+	socket  = ".socket"
+)
+
+// The bounds of socket units, for whose end nobody would wait: those of
+// distributions have a handful of lines and addresses.
+const (
+	maxUnitLines = 10_000
+	maxListens   = 1_000
+	maxUnread    = 100 // units that could not be read are told one by one
+)
+
+// units are the service and socket units of a system: the path of each by name. Masked ones
 // are not among them, and neither are aliases, as mysql.service is one of MariaDB.
 type units struct {
-	root string
+	root *rootfs.Root
 	path map[string]string
 }
 
-func readUnits(root string, gaps *host.Gaps) units {
+func readUnits(root *rootfs.Root, gaps *host.Gaps) units {
 	u := units{root: root, path: map[string]string{}}
 	for _, dir := range unitDirs {
-		entries, err := os.ReadDir(filepath.Join(root, dir))
-		if !errors.Is(err, fs.ErrNotExist) {
-			gaps.MissingObject(host.PartUnits, "units in "+dir, 0, err)
-		}
-		for _, entry := range entries {
-			if _, known := u.path[entry.Name()]; !known && !entry.IsDir() {
-				u.path[entry.Name()] = filepath.Join(root, dir, entry.Name())
+		names, err := root.Names(dir)
+		gaps.MissingObject(host.PartUnits, "units in "+dir, 0, err)
+		for _, name := range names {
+			isUnit := strings.HasSuffix(name, service) || strings.HasSuffix(name, socket)
+			if _, known := u.path[name]; !known && isUnit {
+				u.path[name] = path.Join(dir, name)
 			}
 		}
 	}
-	maps.DeleteFunc(u.path, func(name, path string) bool {
-		target, err := os.Readlink(path)
-		return err == nil && filepath.Base(target) != name
+	maps.DeleteFunc(u.path, func(name, file string) bool {
+		target := root.Link(file)
+		return target != "" && path.Base(target) != name
 	})
 	return u
 }
@@ -66,11 +79,11 @@ func (u units) names(suffix string) []string {
 
 // daemons claims their default ports for daemons that have a service here.
 func (u units) daemons() []host.Claim {
-	services := u.names(".service")
+	installed := u.names(service)
 	var claims []host.Claim
 	for _, daemon := range catalogue {
-		at := slices.IndexFunc(services, func(service string) bool {
-			name := strings.TrimSuffix(service, ".service")
+		at := slices.IndexFunc(installed, func(name string) bool {
+			name = strings.TrimSuffix(name, service)
 			if template, _, instantiated := strings.Cut(name, "@"); instantiated {
 				name = template + "@" // postgresql@15-main
 			}
@@ -86,7 +99,7 @@ func (u units) daemons() []host.Claim {
 		claims = append(claims, host.Claim{
 			Kind: host.ServicePort, Who: daemon.Name, Ports: ports,
 			Evidence: fmt.Sprintf("%s is installed and not listening there now; %s is its default (%s)",
-				services[at], daemon.Ports, daemon.Source),
+				installed[at], daemon.Ports, daemon.Source),
 		})
 	}
 	return claims
@@ -94,10 +107,15 @@ func (u units) daemons() []host.Claim {
 
 // sockets finds the ports of socket units.
 func (u units) sockets(gaps *host.Gaps) (claims []host.Claim) {
-	for _, name := range u.names(".socket") {
+	unread := 0
+	for _, name := range u.names(socket) {
 		listens, err := u.listens(name)
 		if err != nil {
 			gaps.MissingObject(host.PartUnits, "socket unit "+name, 0, err)
+			if unread++; unread == maxUnread || errors.Is(err, rootfs.ErrSpent) {
+				gaps.MissingObject(host.PartUnits, "socket units after "+name, 0, errors.New("not read either"))
+				break
+			}
 			continue
 		}
 		for _, proto := range []port.Proto{port.TCP, port.UDP} {
@@ -122,16 +140,23 @@ const (
 // ListenStream=8080. An empty assignment takes all former ones back
 // (systemd.socket(5)).
 func (u units) listens(name string) ([]string, error) {
+	dropIns, err := u.dropIns(name)
+	if err != nil {
+		return nil, err
+	}
 	var listens []string
-	for _, path := range append([]string{u.path[name]}, u.dropIns(name)...) {
-		text, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
+	for _, path := range append([]string{u.path[name]}, dropIns...) {
+		f := u.root.Read(path)
+		if errors.Is(f.Err, fs.ErrNotExist) || f.Mode.IsDir() {
 			continue // a link to a unit that was removed
 		}
-		if err != nil {
-			return nil, err
+		if f.Err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, f.Err)
 		}
-		options, err := unit.DeserializeOptions(bytes.NewReader(text))
+		if bytes.Count(f.Data, []byte("\n")) > maxUnitLines {
+			return nil, fmt.Errorf("read %s: it has over %d lines", path, maxUnitLines)
+		}
+		options, err := unit.DeserializeOptions(bytes.NewReader(f.Data))
 		if err != nil {
 			return nil, err
 		}
@@ -143,6 +168,9 @@ func (u units) listens(name string) ([]string, error) {
 				listens = slices.DeleteFunc(listens, func(l string) bool { return strings.HasPrefix(l, option.Name+"=") })
 				continue
 			}
+			if len(listens) == maxListens {
+				return nil, fmt.Errorf("read %s: it has over %d addresses", path, maxListens)
+			}
 			listens = append(listens, option.Name+"="+option.Value)
 		}
 	}
@@ -151,13 +179,17 @@ func (u units) listens(name string) ([]string, error) {
 
 // dropIns are a unit's drop-ins in the order in which they apply: by name,
 // where the strongest directory decides.
-func (u units) dropIns(name string) []string {
+func (u units) dropIns(name string) ([]string, error) {
 	byName := map[string]string{}
 	for _, dir := range unitDirs {
-		found, _ := filepath.Glob(filepath.Join(u.root, dir, name+".d", "*.conf")) // the error is for bad patterns
-		for _, path := range found {
-			if _, known := byName[filepath.Base(path)]; !known {
-				byName[filepath.Base(path)] = path
+		dir = path.Join(dir, name+".d")
+		names, err := u.root.Names(dir)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", dir, err)
+		}
+		for _, name := range names {
+			if _, known := byName[name]; !known && strings.HasSuffix(name, ".conf") {
+				byName[name] = path.Join(dir, name)
 			}
 		}
 	}
@@ -165,7 +197,7 @@ func (u units) dropIns(name string) []string {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		paths = append(paths, byName[name])
 	}
-	return paths
+	return paths, nil
 }
 
 // listenPorts are the ports of one protocol among addresses of socket units,
