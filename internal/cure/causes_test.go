@@ -53,14 +53,16 @@ func causes() []*cause {
 	return []*cause{
 		{
 			name: "half full, and slow", setup: "sysctl -qw net.ipv4.ip_local_port_range='40000 47999'\n", servers: queue,
-			programs: []worker{{"", "api", half}, {"", "web", half}, {"", "jobs", half}}, fill: 1600, rate: 300, slow: true, hold: room, alone: true,
+			programs: []worker{{"", "api", half}, {"", "web", half}, {"", "jobs", half}},
+			fill:     1600, rate: 300, slow: true, hold: room, alone: true,
 		},
 		{
 			name: "TIME_WAIT, the client closes first", setup: small, servers: answers,
 			programs: []worker{{"", "nginx", to(service)}}, fill: 500, rate: 100, hold: ceiling, alone: true,
 		},
 		{
-			name: "a peer without timestamps", programs: []worker{{"", "php-fpm", to(netip.MustParseAddrPort("10.1.0.2:80"))}}, fill: 500, rate: 40, hold: keptFor,
+			name:     "a peer without timestamps",
+			programs: []worker{{"", "php-fpm", to(netip.MustParseAddrPort("10.1.0.2:80"))}}, fill: 500, rate: 40, hold: keptFor,
 			setup:   small + linked("peer", "10.1.0") + "ip netns exec peer sysctl -qw net.ipv4.tcp_timestamps=0\n",
 			servers: map[string][]string{"peer": {listenOn(serveUntil, "10.1.0.2:80")}},
 		},
@@ -103,7 +105,9 @@ func causes() []*cause {
 		},
 		{
 			name: "listeners in the range", setup: small, programs: pool, fill: 200, rate: 50, hold: room,
-			servers: map[string][]string{"": {listenOn(serveNobody, append(ports("10.0.0.1", 40000, 40399), service.String())...)}},
+			servers: map[string][]string{"": {
+				listenOn(serveNobody, append(ports("10.0.0.1", 40000, 40399), service.String())...),
+			}},
 		},
 		{
 			name: "container with the default range", examine: []string{"--netns", "all"},

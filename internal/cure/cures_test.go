@@ -117,7 +117,8 @@ func (c *cause) prove(t *testing.T) (row, error) {
 	}
 	r.before = r.all(order{For: spell, PerSecond: c.rate})
 	if !c.slow && r.before.share() < 0.1 {
-		return row{}, fmt.Errorf("only %d of %d requests fail before: no exhaustion to cure", r.before.Failed, r.before.Requests)
+		return row{}, fmt.Errorf("only %d of %d requests fail before: no exhaustion to cure",
+			r.before.Failed, r.before.Requests)
 	}
 	found := r.doctor(c.examine...)
 	var err error
@@ -178,12 +179,14 @@ func (r *course) holds(found *examined) (row, error) {
 		return row{cause: r.cause, did: r.did, before: r.before, after: r.after}, nil
 	}
 	if r.did.Predicted == nil || r.hold == nil {
-		return row{}, fmt.Errorf("%s of %s predicts %+v, against what this proof expects%s", &r.did, r.did.Code, r.did.Predicted, found)
+		return row{}, fmt.Errorf("%s of %s predicts %+v, against what this proof expects%s",
+			&r.did, r.did.Code, r.did.Predicted, found)
 	}
 	what, predicted, measured := r.hold(r)
 	r.t.Logf("%s: predicted %.0f, measured %.0f", what, predicted, measured)
 	if measured < (1-near)*predicted || measured > (1+near)*predicted {
-		return row{}, fmt.Errorf("%s: predicted %.0f, measured %.0f\nafter %s of %s%s", what, predicted, measured, &r.did, r.did.Code, found)
+		return row{}, fmt.Errorf("%s: predicted %.0f, measured %.0f\nafter %s of %s%s",
+			what, predicted, measured, &r.did, r.did.Code, found)
 	}
 	return row{r.cause, r.did, r.before, r.after, what, predicted, measured}, nil
 }

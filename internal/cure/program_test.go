@@ -214,7 +214,8 @@ func (c *client) connectWith(fd int, to netip.AddrPort) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return os.NewSyscallError("connect", unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}))
+	at := &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}
+	return os.NewSyscallError("connect", unix.Connect(fd, at))
 }
 
 // exchange is a byte there and a byte back.

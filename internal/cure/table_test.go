@@ -70,7 +70,8 @@ func (t *table) write(path string) error {
 	fmt.Fprintf(&b, preface, unix.ByteSliceToString(name.Release[:]))
 	for _, c := range causes() {
 		if r, ran := t.rows[c.name]; ran {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.name, r.did.Code, r.action(), r.told(r.before), r.told(r.after), r.held())
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n",
+				r.name, r.did.Code, r.action(), r.told(r.before), r.told(r.after), r.held())
 		}
 	}
 	b.WriteString(afterword)

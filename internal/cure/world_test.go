@@ -33,7 +33,8 @@ const (
 
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "portrange" {
-		os.Exit(cli.Run(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}))
+		streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}
+		os.Exit(cli.Run(context.Background(), os.Args[1:], streams))
 	}
 	roles := map[string]func() error{roleFirst: runFirst, roleClient: runClient, roleServer: runServer}
 	run, is := roles[os.Getenv(roleVariable)]
@@ -57,8 +58,8 @@ type world struct {
 }
 
 // hidden is what the test's machine has installed.
-const hidden = `for d in /usr/lib/systemd/system /usr/local/lib/systemd/system /usr/lib/sysctl.d /usr/local/lib/sysctl.d \
-	/lib/systemd/system /lib/sysctl.d /usr/lib/tuned /etc/systemd/system /etc/sysctl.d; do
+const hidden = `for d in /usr/lib/systemd/system /usr/local/lib/systemd/system \
+	/usr/lib/sysctl.d /usr/local/lib/sysctl.d /lib/systemd/system /lib/sysctl.d /usr/lib/tuned /etc/systemd/system /etc/sysctl.d; do
 	test ! -d "$d" || mount -t tmpfs none "$d"
 done
 mount -t tmpfs none /run; mkdir /run/netns
@@ -166,7 +167,8 @@ func (w *world) inside(netns string, env []string, words ...string) *exec.Cmd {
 		args = append(args, "ip", "netns", "exec", netns)
 	}
 	cmd := exec.CommandContext(w.t.Context(), "nsenter", append(args, words...)...)
-	cmd.Env = append(append(os.Environ(), "PATH="+w.bin+":"+os.Getenv("PATH"), "LC_ALL=C.UTF-8", "NO_COLOR=1"), env...)
+	cmd.Env = append(os.Environ(), "PATH="+w.bin+":"+os.Getenv("PATH"), "LC_ALL=C.UTF-8", "NO_COLOR=1")
+	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }
 
@@ -196,7 +198,8 @@ func (w *world) run(netns, name string, m manner) *program {
 	}
 	// A signal that the Go runtime sends itself would end a call that waits.
 	env := []string{"GODEBUG=asyncpreemptoff=1", roleVariable + "=" + roleClient, mannerVariable + "=" + string(text)}
-	return &program{started: w.launch(w.inside(netns, env, filepath.Join(w.bin, name))), w: w, name: name, netns: netns, manner: m}
+	run := w.launch(w.inside(netns, env, filepath.Join(w.bin, name)))
+	return &program{started: run, w: w, name: name, netns: netns, manner: m}
 }
 
 // tell gives an order; answer waits until it is done.

@@ -15,7 +15,7 @@ var localPoolFull = &Rule{
 		Causes:   causesOfFullLocalPools(),
 		Evidence: func(f *finding.Finding) string { return roomText(f) + heldBy(f.Values) },
 	},
-	Needs:     host.WantSockets | host.WantHolds,
+	Needs:     host.WantSockets,
 	Show:      Shown,
 	Change:    worsened,
 	Namespace: func(p *Place) { eachLocalPool(p, full, finding.Critical) },

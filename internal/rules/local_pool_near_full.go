@@ -12,7 +12,7 @@ var localPoolNearFull = &Rule{
 		Causes:   causesOfFullLocalPools(),
 		Evidence: func(f *finding.Finding) string { return roomText(f) + heldBy(f.Values) },
 	},
-	Needs:     host.WantSockets | host.WantHolds,
+	Needs:     host.WantSockets,
 	Show:      Shown,
 	Change:    worsened,
 	Namespace: func(p *Place) { eachLocalPool(p, nearFull, finding.Warning) },
