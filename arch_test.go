@@ -20,8 +20,9 @@ import (
 
 const module = "portrange/"
 
-// vocabulary is what every package may import: names and values, no I/O.
-var vocabulary = []string{"internal/port", "internal/host", "internal/finding"}
+// vocabulary is what every package may import: names and values, no I/O, and how
+// text that others chose is written.
+var vocabulary = []string{"internal/port", "internal/host", "internal/finding", "internal/escape"}
 
 // arrows lists what each package may import of the project, besides the
 // vocabulary. A name that ends in a slash stands for all packages below it. Data
@@ -63,6 +64,7 @@ var arrows = map[string][]string{
 // levels are those of the vocabulary itself.
 var levels = map[string][]string{
 	"internal/port":    nil,
+	"internal/escape":  nil,
 	"internal/host":    {"internal/port"},
 	"internal/finding": {"internal/port", "internal/host"},
 }

@@ -25,5 +25,6 @@ func main() {
 	ctx := interrupt.Watch(signals, func() { cli.Tidy(os.Stdout, os.Stderr) }, os.Exit)
 	os.Exit(cli.Run(ctx, os.Args[1:], cli.Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Interrupt: interrupt,
+		Again: append([]string{"/proc/self/exe"}, os.Args[1:]...),
 	}))
 }

@@ -43,7 +43,11 @@ func (a *Actor) Apply(p *Plan, within time.Duration) (*journal.Entry, error) {
 
 // commit writes the entry, and then carries it out.
 func (a *Actor) commit(w *journal.Writer, e *journal.Entry, within time.Duration) error {
-	if err := a.expect(e); err != nil {
+	err := a.leaveOutGone(e)
+	if err == nil {
+		err = a.expect(e)
+	}
+	if err != nil {
 		return fmt.Errorf("%w; nothing was changed", err)
 	}
 	if err := a.tidy(w); err != nil {
@@ -68,7 +72,7 @@ func (a *Actor) commit(w *journal.Writer, e *journal.Entry, within time.Duration
 // expect compares everything before anything is touched.
 func (a *Actor) expect(e *journal.Entry) error {
 	for i := range e.Settings {
-		if err := a.expectSetting(&e.Settings[i]); err != nil {
+		if err := a.expectSetting(&e.Settings[i]); err != nil && !errors.Is(err, ErrGone) {
 			return err
 		}
 	}
@@ -99,7 +103,8 @@ func (t *transaction) run(steps ...func() error) error {
 
 func (t *transaction) settings() error {
 	for i := range t.entry.Settings {
-		if err := t.actor.writeSetting(&t.entry.Settings[i]); err != nil {
+		err := t.actor.writeSetting(&t.entry.Settings[i])
+		if err != nil && (len(t.entry.Settings) == 1 || !errors.Is(err, ErrGone)) { // no port of it is anybody's any more
 			return err
 		}
 	}

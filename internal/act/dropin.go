@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"portrange/internal/escape"
 	"portrange/internal/port"
 )
 
@@ -41,7 +42,7 @@ func dropInKeys() []string { return []string{port.KeyReserved, port.KeyRange} }
 // renderDropIn prints the file.
 func renderDropIn(origin Origin, values map[string]string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, header, oneLine(origin.User), oneLine(origin.Command), origin.At.UTC().Format(time.RFC3339))
+	fmt.Fprintf(&b, header, escape.Line(origin.User), escape.Line(origin.Command), origin.At.UTC().Format(time.RFC3339))
 	for _, key := range dropInKeys() {
 		if value, set := values[key]; set {
 			fmt.Fprintf(&b, "%s = %s\n", key, value)
@@ -49,9 +50,6 @@ func renderDropIn(origin Origin, values map[string]string) []byte {
 	}
 	return b.Bytes()
 }
-
-// oneLine keeps a name from ending the comment it stands in.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // parseDropIn reads what renderDropIn printed. Lines that it would not have
 // printed come back as strange: somebody has edited the file.

@@ -25,6 +25,10 @@ type Look struct {
 	// host's or, of a caller elsewhere who names no other, the caller's own. It is
 	// 0 where neither is to change.
 	Booted uint64
+	// Every says that whatever namespaces there are shall change. One in which the
+	// change cannot be, or would leave too few ports, is left out then with a gap, as
+	// its owner may have made it so; but for Booted.
+	Every bool
 	// Files are those that a plan may have to change; nil where Booted is 0.
 	Files *Files
 	// Unsettled is an earlier change about which somebody has to decide; nil for none.

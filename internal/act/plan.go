@@ -1,6 +1,7 @@
 package act
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,6 +48,8 @@ type Change struct {
 	// writing, be it that nothing has to change for it.
 	aims []Value
 	next host.Settings
+	// starves is why the change must not be made unasked; nil where it may.
+	starves error
 }
 
 // Value is a setting and its value.
@@ -59,12 +62,23 @@ var ErrNotAllowed = errors.New("not a valid port range here")
 // carried out at all, and says what could.
 func NewPlan(wish Wish, look Look) (*Plan, error) {
 	p := &Plan{Origin: wish.Origin, Gaps: append([]host.Gap{}, look.State.Gaps...), Findings: []finding.Finding{}}
+	var leftOut error
 	for i := range look.State.Namespaces {
-		change, err := newChange(wish, look, &look.State.Namespaces[i])
+		ns := &look.State.Namespaces[i]
+		change, err := newChange(wish, look, ns)
+		unfit := cmp.Or(err, change.starves)
+		if look.Every && ns.ID != look.Booted && (errors.Is(unfit, ErrNotAllowed) || errors.Is(unfit, ErrStarves)) {
+			p.Gaps = append(p.Gaps, host.Gap{Part: host.PartSettings, NetNS: ns.ID, Why: "left out: " + unfit.Error()})
+			leftOut = unfit
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		p.Changes = append(p.Changes, change)
+	}
+	if len(p.Changes) == 0 && leftOut != nil {
+		return nil, leftOut
 	}
 	if look.Unsettled != nil {
 		p.Findings = append(p.Findings, look.Unsettled.Finding())
@@ -103,7 +117,7 @@ func newChange(wish Wish, look Look, ns *host.Namespace) (Change, error) {
 		NetNS: ns.ID, Name: ns.Name, Before: judge.RangeOf(now.Range), After: judge.RangeOf(next.Range),
 		Gained: next.Range.Size() - both, Lost: now.Range.Size() - both,
 		ReservedBefore: now.Reserved.String(), ReservedAfter: next.Reserved.String(),
-		Findings: rules.ExamineChange(&judged), next: *next,
+		Findings: rules.ExamineChange(&judged), next: *next, starves: starves(ns, &after),
 	}
 	if wish.Add != nil || wish.Remove != nil || *next.Reserved != *now.Reserved {
 		c.aims = append(c.aims, Value{port.KeyReserved, c.ReservedAfter})

@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,9 +21,20 @@ import (
 
 // System is the host that the program runs on.
 type System struct {
-	boot  string
-	found []netns.Namespace // empty until something other than the targets is asked for
+	boot   string
+	known  map[uint64]netns.Namespace // the targets, and what the last search found, by inode number
+	search func(context.Context) ([]netns.Namespace, []host.Gap)
+	// searched is when the last search ended, unseen what it could not read.
+	searched time.Time
+	unseen   []string
 }
+
+// searchHolds is how long a namespace that a search did not find is taken to be gone:
+// of hundreds that went, each would cost a search of its own.
+const (
+	searchHolds       = time.Minute
+	brokenSearchHolds = time.Second // for one that could not read everything
+)
 
 // NewSystem returns the host the program runs on. The namespaces named are
 // found without a search.
@@ -32,7 +43,15 @@ func NewSystem(targets ...netns.Namespace) (*System, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the boot id: %w", err)
 	}
-	return &System{boot: strings.TrimSpace(string(id)), found: targets}, nil
+	s := &System{boot: strings.TrimSpace(string(id)), known: map[uint64]netns.Namespace{}, search: netns.Find}
+	s.learn(targets)
+	return s, nil
+}
+
+func (s *System) learn(namespaces []netns.Namespace) {
+	for _, ns := range namespaces {
+		s.known[ns.ID] = ns
+	}
 }
 
 // Boot is kernel.random.boot_id.
@@ -113,46 +132,74 @@ func (s *System) within(ns journal.Place, fn func() error) error {
 // find looks a namespace up: as long as the machine runs by its number, where
 // it is likely to be and then everywhere, and after that the host's alone.
 func (s *System) find(ns journal.Place) (netns.Namespace, error) {
-	if ns.Boot != s.boot && !ns.Host {
-		return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
+	if ns.Boot != s.boot {
+		return s.findHost(ns)
 	}
-	isIt := func(found netns.Namespace) bool {
-		if ns.Boot != s.boot {
-			return found.Name == port.Host
-		}
-		return found.ID == ns.ID
+	if known, is := s.known[ns.ID]; is {
+		return known, nil
 	}
-	if i := slices.IndexFunc(s.found, isIt); i >= 0 {
-		return s.found[i], nil
-	}
-	var unseen []string // without what could not be read nobody can say that it is gone
-	if ns.Path != "" {  // an entry of an older version has none
-		handle, err := netns.Open(ns.Path)
+	var unseen []string
+	if ns.Path != "" { // an entry of an older version has none
+		there := netns.Namespace{ID: ns.ID, Name: ns.Name, Path: ns.Path}
+		handle, err := there.Open()
 		if err == nil {
-			defer handle.Close()
-			if isIt(handle.Namespace) {
-				s.found = append(s.found, handle.Namespace) // to open a path is to search, for its name
-				return handle.Namespace, nil
-			}
-		} else if path := (*fs.PathError)(nil); errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) {
+			s.learn([]netns.Namespace{there})
+			return there, handle.Close()
+		}
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
 			unseen = append(unseen, err.Error())
 		}
 	}
-	var gaps []host.Gap
-	s.found, gaps = netns.Find(context.Background())
-	if i := slices.IndexFunc(s.found, isIt); i >= 0 {
-		return s.found[i], nil
+	s.lookAround()
+	if known, is := s.known[ns.ID]; is {
+		return known, nil
 	}
+	return netns.Namespace{}, s.notFound(ns, unseen)
+}
+
+// findHost finds the one namespace of an earlier boot that there is after it too.
+func (s *System) findHost(ns journal.Place) (netns.Namespace, error) {
+	if !ns.Host {
+		return netns.Namespace{}, fmt.Errorf("netns %s: %w since the machine was booted", ns.Name, ErrGone)
+	}
+	for range 2 {
+		for _, known := range s.known {
+			if known.Name == port.Host {
+				return known, nil
+			}
+		}
+		s.lookAround()
+	}
+	return netns.Namespace{}, s.notFound(ns, nil)
+}
+
+// notFound is the error for a namespace that no search finds. Without what could not
+// be read nobody can say that it is gone.
+func (s *System) notFound(ns journal.Place, unseen []string) error {
+	if unseen = append(unseen, s.unseen...); len(unseen) > 0 {
+		return fmt.Errorf("look for netns %s: not found, but %s", ns.Name, strings.Join(unseen, ", "))
+	}
+	return fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
+}
+
+// lookAround searches, unless that was done just now.
+func (s *System) lookAround() {
+	holds := searchHolds
+	if len(s.unseen) > 0 {
+		holds = brokenSearchHolds
+	}
+	if time.Since(s.searched) <= holds {
+		return
+	}
+	found, gaps := s.search(context.Background())
+	s.learn(found)
+	s.searched, s.unseen = time.Now(), nil
 	for _, gap := range gaps {
 		// A name in the directory of names that leads nowhere is a gap for ever.
 		if !strings.HasPrefix(gap.Object, "network namespace ") {
-			unseen = append(unseen, gap.What()+": "+gap.Why)
+			s.unseen = append(s.unseen, gap.What()+": "+gap.Why)
 		}
 	}
-	if len(unseen) > 0 {
-		return netns.Namespace{}, fmt.Errorf("look for netns %s: not found, but %s", ns.Name, strings.Join(unseen, ", "))
-	}
-	return netns.Namespace{}, fmt.Errorf("netns %s: %w", ns.Name, ErrGone)
 }
 
 // ReadFile reads a regular file with its owner and permissions.

@@ -68,7 +68,7 @@ func (a *Actor) Undo(u *Undo) error {
 	}
 	switch {
 	case u.Resumes:
-		if err := a.carryOut(moves{settings: u.Settings, files: u.Files}); err != nil {
+		if _, err := a.restore(forwards(&u.Entry)); err != nil {
 			return err
 		}
 		u.Entry.State = journal.Done

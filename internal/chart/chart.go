@@ -10,6 +10,8 @@
 // larger than the rest of the program.
 package chart
 
+import "portrange/internal/escape"
+
 // Chart is all that is drawn. Its zero value is an empty pair of axes.
 type Chart struct {
 	Title  string
@@ -67,7 +69,7 @@ func (c *Chart) SVG() []byte {
 	d := newDrawing(c)
 	d.write(`<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" width="%g" height="%g" viewBox="0 0 %g %g">`,
 		width, height, width, height)
-	d.write(`<title>%s</title>`, escaped(c.Title))
+	d.write(`<title>%s</title>`, escape.XML(c.Title))
 	d.write(`<style>%s</style>`, style())
 	d.write(`<rect class="paper" width="%g" height="%g"/>`, width, height)
 	if c.Title != "" {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"portrange/internal/escape"
 )
 
 // drawing is a chart on its way to SVG.
@@ -143,7 +145,7 @@ func (d *drawing) ticks() {
 	d.line("axis", segment{p.x, p.bottom(), p.right(), p.bottom()})
 	d.words("ink", "middle", p.x+p.w/2, height-margin, shortened(d.x.Label, wordSize, p.w))
 	d.write(`<text class="ink" text-anchor="middle" transform="translate(%.1f %.1f) rotate(-90)">%s</text>`,
-		margin+wordSize*0.8, p.y+p.h/2, escaped(shortened(d.y.Label, wordSize, p.h)))
+		margin+wordSize*0.8, p.y+p.h/2, escape.XML(shortened(d.y.Label, wordSize, p.h)))
 }
 
 // curves draws the series and the marks, cut off at the edge of the plot: an svg

@@ -1,9 +1,9 @@
 package chart
 
 import (
-	"encoding/xml"
 	"fmt"
-	"strings"
+
+	"portrange/internal/escape"
 )
 
 // shades are a colour on a light page and on a dark one.
@@ -60,17 +60,9 @@ func (d *drawing) line(class string, s segment) {
 }
 
 func (d *drawing) words(class, anchor string, x, y float64, text string) {
-	d.write(`<text class="%s" text-anchor="%s" x="%.1f" y="%.1f">%s</text>`, class, anchor, x, y, escaped(text))
+	d.write(`<text class="%s" text-anchor="%s" x="%.1f" y="%.1f">%s</text>`, class, anchor, x, y, escape.XML(text))
 }
 
 func (d *drawing) write(format string, args ...any) {
 	fmt.Fprintf(&d.out, format+"\n", args...)
-}
-
-// escaped is text as it may stand between tags. What no XML file may hold, such
-// as a terminal's escapes, becomes a replacement character.
-func escaped(text string) string {
-	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(text)) // a Builder takes everything
-	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,7 +99,7 @@ func (a *app) survey(ctx context.Context, source collect.Source) (act.Look, *act
 	if err != nil {
 		return act.Look{}, nil, err
 	}
-	look := act.Look{State: state, Places: map[uint64]journal.Place{}}
+	look := act.Look{State: state, Places: map[uint64]journal.Place{}, Every: a.netns == collect.AllNamespaces}
 	for i := range state.Namespaces {
 		// Files apply at boot to the host's namespace, else to the caller's own where
 		// no other was named, as within a container.
@@ -111,7 +112,11 @@ func (a *app) survey(ctx context.Context, source collect.Source) (act.Look, *act
 		if state.Find(target.ID) == nil {
 			continue // it could not be read
 		}
-		if look.Places[target.ID], err = system.Identify(target); err != nil {
+		switch look.Places[target.ID], err = system.Identify(target); {
+		case errors.Is(err, netns.ErrGone) && look.Every:
+			state.Namespaces = slices.DeleteFunc(state.Namespaces, func(ns host.Namespace) bool { return ns.ID == target.ID })
+			state.Gaps = append(state.Gaps, host.Gap{Part: host.PartSettings, NetNS: target.ID, Why: err.Error()})
+		case err != nil:
 			return look, nil, err
 		}
 	}

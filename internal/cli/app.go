@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/term"
 
+	"portrange/internal/escape"
 	"portrange/internal/host"
 	"portrange/internal/report"
 )
@@ -15,6 +16,7 @@ import (
 // app is what the commands of one run share: its streams and global flags.
 type app struct {
 	Streams
+	seen    *Seen // nil where the run looks for itself
 	json    bool
 	netns   string
 	noColor bool
@@ -33,6 +35,9 @@ func (a *app) style() report.Style {
 // terminal reports whether stream is a terminal, and how wide it is; 0 where it
 // does not say.
 func terminal(stream any) (width int, is bool) {
+	if cleaned, is := stream.(escape.Writer); is {
+		stream = cleaned.To
+	}
 	file, isFile := stream.(*os.File)
 	if !isFile || !term.IsTerminal(int(file.Fd())) {
 		return 0, false
@@ -65,7 +70,7 @@ func (a *app) printGaps(gaps []host.Gap) {
 		if gap.NetNS != 0 {
 			where = fmt.Sprintf(" in network namespace %d", gap.NetNS)
 		}
-		fmt.Fprintf(a.Err, "portrange: could not read %s%s: %s\n", report.Printable(gap.What()), where, oneLine(gap.Why))
+		fmt.Fprintf(a.Err, "portrange: could not read %s%s: %s\n", escape.Printable(gap.What()), where, escape.Line(gap.Why))
 	}
 }
 

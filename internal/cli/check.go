@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,13 +18,18 @@ import (
 
 const checkLong = `A plugin for Nagios, Icinga, Sensu and others that follow the Monitoring
 Plugins guidelines: one line with performance data, and an exit code: 0 OK, 1
-WARNING, 2 CRITICAL, 3 UNKNOWN (whatever went wrong, wrong usage included).
+WARNING, 2 CRITICAL, 3 UNKNOWN (whatever went wrong, wrong usage and a crash
+included).
 
 All pools of the namespaces asked for are looked at, and the worst is named:
 TCP by destination, UDP by local address, and what a new destination would
 find. A threshold is a share of the pool taken, such as 85%, or a number of
 ports left, such as 2000; it is reached at that value. Ports in TIME_WAIT that
 connect() may take over count as left.
+
+With --netns all the host's namespace comes first. Where time runs out among
+many, the line names the worst so far and says how many were read; where all is
+well so far it is UNKNOWN.
 
 It works for every user. Without BPF, ports bound before connect() cannot be
 told apart; then the line says "not exact".`
@@ -45,9 +51,9 @@ type checkCommand struct {
 }
 
 func newCheck(a *app) *cobra.Command {
+	scale := judge.Scale()
 	c := &checkCommand{
-		app: a, timeout: checkTimeout,
-		warning: threshold{judge.TakenShare(judge.SlowRatio)}, critical: threshold{judge.TakenShare(judge.NearRatio)},
+		app: a, timeout: checkTimeout, warning: threshold{scale.Warning}, critical: threshold{scale.Critical},
 	}
 	cmd := &cobra.Command{
 		Use:     "check",
@@ -55,7 +61,7 @@ func newCheck(a *app) *cobra.Command {
 		Long:    checkLong,
 		Example: checkExample,
 		Args:    func(cmd *cobra.Command, args []string) error { return c.unknown(noArgs(cmd, args)) },
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.guarded(cmd.Context()) },
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return c.unknown(flagError(cmd, err)) })
 	cmd.Flags().VarP(&c.warning, "warning", "w", "share of a pool taken, or ports left, from which it is WARNING")
@@ -115,12 +121,12 @@ func (c *checkCommand) run(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return c.unknown(errors.New("interrupted"))
+	case err == nil:
+		return c.result(document)
 	case limited.Err() != nil:
 		return c.unknown(fmt.Errorf("no result within %v", c.timeout))
-	case err != nil:
-		return c.unknown(err)
 	}
-	return c.result(document)
+	return c.unknown(err)
 }
 
 func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
@@ -131,19 +137,17 @@ func (c *checkCommand) check(ctx context.Context) (*report.Check, error) {
 			return nil, err
 		}
 	}
-	state, targets, err := c.look(ctx, c.source, host.WantSockets, readingSockets)
+	collector, err := collect.Open(ctx, collect.Options{Source: c.source, Root: "/"}, host.WantSockets)
 	if err != nil {
 		return nil, err
 	}
-	var strains []judge.Strain
-	exact, partial := true, len(collect.Unread(state, targets)) > 0
-	for i := range state.Namespaces {
-		ns := &state.Namespaces[i]
-		strains = append(strains, c.strains(ns, remote)...)
-		exact, partial = exact && judge.Exact(ns), partial || ns.Partial
+	defer progress(c.Err, readingSockets)()
+	r := &round{checkCommand: c, look: collector.Look, remote: remote, exact: true}
+	err = r.visit(ctx)
+	if err = cmp.Or(err, collector.Close()); err != nil {
+		return nil, err
 	}
-	own, unread := unsettled()
-	return report.NewCheck(strains, exact, partial, own, orEmpty(append(state.Gaps, unread...))), nil
+	return r.document(), nil
 }
 
 // strains are the pools that were asked for. A destination that nobody talks to

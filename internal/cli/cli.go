@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portrange/internal/report"
+	"portrange/internal/escape"
 )
 
 // The exit codes.
@@ -29,12 +29,27 @@ type Streams struct {
 	// Interrupt lets nothing end the run while settings are written; nil where
 	// nothing would.
 	Interrupt *Interrupt
+	// Again is the command that runs the program once more with the same arguments,
+	// for what must outlive a crash; empty where it cannot be.
+	Again []string
 }
 
 // Run runs the command line args, without the program's name, until it is done
 // or ctx is, and returns the exit code. Errors are printed here and nowhere else.
 func Run(ctx context.Context, args []string, streams Streams) int {
-	root := NewCommand(streams)
+	return perform(ctx, args, &app{Streams: streams})
+}
+
+// RunOn is [Run] for commands that take one look (show, left, check): they tell of
+// the one that is given, whatever --netns and --source say. Whoever has many
+// questions about the same sockets need not read them for each.
+func RunOn(ctx context.Context, args []string, streams Streams, seen Seen) int {
+	return perform(ctx, args, &app{Streams: streams, seen: &seen})
+}
+
+func perform(ctx context.Context, args []string, a *app) int {
+	streams := a.Streams
+	root := newCommand(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var ended exitStatus
@@ -46,7 +61,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	case ctx.Err() != nil:
 		return interrupted(ctx)
 	}
-	fmt.Fprintln(streams.Err, "portrange: "+oneLine(err.Error()))
+	fmt.Fprintln(streams.Err, "portrange: "+escape.Line(err.Error()))
 	return ExitFailure
 }
 
@@ -55,12 +70,6 @@ type exitStatus int
 
 // Error is for readers of the code: nobody prints it.
 func (s exitStatus) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
-
-// oneLine keeps line breaks and terminal escapes out of messages: they may hold
-// names that others chose.
-func oneLine(text string) string {
-	return report.Printable(strings.Join(strings.Fields(text), " "))
-}
 
 const rootLong = `portrange tells how many local ports this host has left towards each
 destination, exactly as the kernel counts them. Without a command it shows the
@@ -77,8 +86,10 @@ does not change the code as long as something could be shown.`
 
 // NewCommand builds the whole command tree. [Run] is what runs it; others take it
 // to describe the program.
-func NewCommand(streams Streams) *cobra.Command {
-	a := &app{Streams: streams}
+func NewCommand(streams Streams) *cobra.Command { return newCommand(&app{Streams: streams}) }
+
+func newCommand(a *app) *cobra.Command {
+	a.Err = escape.Writer{To: a.Err}
 	show := &showCommand{app: a}
 	root := &cobra.Command{
 		Use:           "portrange",
@@ -94,9 +105,9 @@ func NewCommand(streams Streams) *cobra.Command {
 			return show.run(cmd, args)
 		},
 	}
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.Err)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"portrange/internal/escape"
 	"portrange/internal/host"
 )
 
@@ -35,7 +36,7 @@ func TestInterruptedSaysNothing(t *testing.T) {
 
 func TestErrorsAreOneLine(t *testing.T) {
 	err := errors.Join(errors.New("read a"), errors.New("read b\n"))
-	if got := oneLine(err.Error()); got != "read a read b" {
+	if got := escape.Line(err.Error()); got != "read a read b" {
 		t.Errorf("oneLine = %q", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"portrange/internal/act"
 	"portrange/internal/act/journal"
+	"portrange/internal/escape"
 	"portrange/internal/report"
 )
 
@@ -52,7 +53,7 @@ func (a *app) confirm(ctx context.Context, actor *act.Actor, id int) (*journal.E
 		return err
 	})
 	if err == nil {
-		fmt.Fprintf(a.Err, "Confirmed: %s holds. `portrange undo` takes it back.\n", entry.Title())
+		fmt.Fprintf(a.Err, "Confirmed: %s holds. `portrange undo` takes it back.\n", escape.Line(entry.Title()))
 	}
 	return entry, err
 }
@@ -88,7 +89,7 @@ func (c *changeCommand) awaitEnter(ctx context.Context, actor *act.Actor, entry 
 			fmt.Fprintln(c.Err, "Confirmed elsewhere.")
 			return nil
 		}
-		fmt.Fprintf(c.Err, "portrange: %s: %s\n", e.Title(), e.Note)
+		fmt.Fprintf(c.Err, "portrange: %s\n", escape.Line(e.Title()+": "+e.Note))
 		return exitStatus(ExitFinding)
 	}
 }

@@ -60,8 +60,17 @@ func (a *app) open(ctx context.Context, source collect.Source, want host.Want) (
 	return &v, nil
 }
 
+// Seen is a look at network namespaces that was taken before.
+type Seen struct {
+	State   *host.State
+	Targets []netns.Namespace
+}
+
 // look reads what is wanted of the namespaces of --netns, and returns them too.
 func (a *app) look(ctx context.Context, source collect.Source, want host.Want, what string) (*host.State, []netns.Namespace, error) {
+	if a.seen != nil {
+		return a.seen.State, a.seen.Targets, nil
+	}
 	v, err := a.open(ctx, source, want)
 	if err != nil {
 		return nil, nil, err

@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"portrange/internal/escape"
 )
 
 const (
@@ -18,6 +20,9 @@ const (
 func progress(w io.Writer, what string) (stop func()) {
 	if _, onTerminal := terminal(w); !onTerminal {
 		return func() {}
+	}
+	if cleaned, is := w.(escape.Writer); is {
+		w = cleaned.To // which moves the cursor
 	}
 	done := make(chan struct{})
 	var finished sync.WaitGroup

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"portrange/internal/act/clock"
+	"portrange/internal/escape"
 )
 
 type revertCommand struct {
@@ -62,8 +63,8 @@ func (c *revertCommand) run(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	actor.Strike(cmd.Context(), &entry, func(err error) {
-		fmt.Fprintln(c.Err, "portrange: "+oneLine(err.Error()))
-		clock.Syslog(oneLine(err.Error()))
+		fmt.Fprintln(c.Err, "portrange: "+escape.Line(err.Error()))
+		clock.Syslog(err.Error())
 	})
 	return nil
 }

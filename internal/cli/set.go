@@ -15,6 +15,7 @@ import (
 	"portrange/internal/act/emit"
 	"portrange/internal/act/journal"
 	"portrange/internal/collect"
+	"portrange/internal/escape"
 	"portrange/internal/report"
 )
 
@@ -22,7 +23,8 @@ const setLong = `Moves or widens the local port range, as does
 sysctl -w net.ipv4.ip_local_port_range="LOW HIGH", but looks first. It prints
 the plan: before and after, and every consequence with its evidence, such as
 listeners whose ports come into the range. Then it asks, unless --yes is given;
-without a terminal and without --yes a plan with warnings is refused.
+without a terminal and without --yes a plan with warnings is refused. --yes does
+not carry out a plan that leaves no port, or fewer than the fullest pool uses.
 
 The range belongs to a network namespace: --netns reaches into a running
 container, and --netns all changes every one. Running connections keep their
@@ -200,7 +202,14 @@ func (c *changeCommand) decide(
 		c.say("Nothing was changed: this was --dry-run.")
 		return nil, nil
 	}
-	agreed, err := c.agree(ctx, c.yes, plan.Warns())
+	starves := plan.Starves()
+	if starves != nil && c.yes {
+		doc.Outcome = report.Refused
+		fmt.Fprintf(c.Err, "portrange: nothing was changed: %s; reserve fewer ports or take a wider range, "+
+			"or answer the question without --yes\n", escape.Line(starves.Error()))
+		return nil, nil
+	}
+	agreed, err := c.agree(ctx, c.yes, starves != nil || plan.Warns())
 	if err != nil || !agreed {
 		doc.Outcome = report.Refused
 		return nil, err
@@ -212,6 +221,9 @@ func (c *changeCommand) decide(
 	})
 	if err != nil {
 		return nil, err
+	}
+	if entry.Note != "" {
+		c.say("portrange: %s", escape.Line(entry.Note))
 	}
 	doc.Change, doc.RevertsAt = entry.ID, entry.Deadline
 	doc.Outcome = report.Applied

@@ -42,7 +42,7 @@ func (c *Collector) Look(ctx context.Context, targets []netns.Namespace, want ho
 	if err := p.readSockets(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.tellStrays(ctx, p.suspects(), &p.gaps); err != nil {
+	if err := p.tellStrays(ctx, p.suspects(ctx), &p.gaps); err != nil {
 		return nil, err
 	}
 	for _, s := range p.sites {

@@ -30,7 +30,7 @@ type Row struct {
 func (c *Collector) Rows(ctx context.Context, targets []netns.Namespace, gaps *host.Gaps) *host.Stream[Row] {
 	return host.NewStream(func(yield func(Row) bool) error {
 		gaps.Add(c.gaps.List()...)
-		r := &rows{Collector: c, gaps: gaps, yield: yield, idle: map[uint64][]port.Socket{}}
+		r := &rows{Collector: c, gaps: gaps, yield: yield, index: &owner.Index{}, idle: map[uint64][]port.Socket{}}
 		if err := r.findOwners(ctx); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ type rows struct {
 	*Collector
 	gaps  *host.Gaps
 	yield func(Row) bool
-	index owner.Index
+	index *owner.Index
 	// idle are the idle bound sockets by namespace, where owners were looked for.
 	idle map[uint64][]port.Socket
 	seen bool // whether the owners were all seen, and with them the idle sockets
@@ -78,13 +78,8 @@ func (r *rows) findOwners(ctx context.Context) error {
 	case !r.want.Has(host.WantOwners):
 		return nil
 	case r.programs == nil:
-		index, gaps, err := owner.Scan(ctx, owner.Proc)
-		if err != nil {
-			return err
-		}
-		r.gaps.Add(gaps...)
-		r.index = *index
-		return nil
+		r.index = scanFiles(ctx, r.gaps)
+		return ctx.Err()
 	}
 	holders := r.programs.Holders(ctx, r.gaps)
 	for held := range holders.All() {
@@ -109,7 +104,7 @@ func (r *rows) read(ctx context.Context, target netns.Namespace) error {
 		if err != nil {
 			return err
 		}
-		devices := deviceNames()
+		devices := deviceNames(r.gaps, at.ID)
 		suspects := newStrays(target)
 		r.strays = append(r.strays, suspects)
 		visit := func(socket *port.Socket) bool {
@@ -170,18 +165,22 @@ func (r *rows) walk(ctx context.Context, from source, at *netns.Handle, visit fu
 	return nil
 }
 
-// deviceNames looks interface names up, each once, in the calling thread's namespace.
-func deviceNames() func(uint32) string {
+// deviceNames looks interface names up, each once, in the calling thread's namespace,
+// whose number is netns.
+func deviceNames(gaps *host.Gaps, netns uint64) func(uint32) string {
 	known := map[uint32]string{0: ""}
 	return func(index uint32) string {
 		name, found := known[index]
-		if !found {
-			name = fmt.Sprintf("if%d", index)
-			if device, err := net.InterfaceByIndex(int(index)); err == nil {
-				name = device.Name
-			}
-			known[index] = name
+		if found {
+			return name
 		}
+		name = fmt.Sprintf("if%d", index)
+		if device, err := net.InterfaceByIndex(int(index)); err == nil {
+			name = device.Name
+		} else {
+			gaps.MissingObject(host.PartDevices, "the name of "+name, netns, err)
+		}
+		known[index] = name
 		return name
 	}
 }

@@ -154,11 +154,7 @@ func (p *pass) readFiles(ctx context.Context) error {
 // readJoined reads the owners from /proc first and joins them to the sockets by
 // inode as these come by.
 func (p *pass) readJoined(ctx context.Context) error {
-	index, gaps, err := owner.Scan(ctx, owner.Proc)
-	if err != nil {
-		return err
-	}
-	p.gaps.Add(gaps...)
+	index := scanFiles(ctx, &p.gaps)
 	return p.walkAll(ctx, func(s *site, socket *port.Socket) {
 		s.see(socket)
 		held := host.Holder{Socket: *socket, NetNS: s.ns.ID}
@@ -167,4 +163,18 @@ func (p *pass) readJoined(ctx context.Context) error {
 			s.credit(&held)
 		}
 	})
+}
+
+// scanFiles indexes the open files of all processes by /proc; one that could not be
+// listed is empty, with a gap.
+func scanFiles(ctx context.Context, gaps *host.Gaps) *owner.Index {
+	index, missing, err := owner.Scan(ctx, owner.Proc)
+	gaps.Add(missing...)
+	if err == nil {
+		return index
+	}
+	if ctx.Err() == nil {
+		gaps.Missing(host.PartOwners, 0, err)
+	}
+	return &owner.Index{}
 }

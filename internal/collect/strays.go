@@ -28,6 +28,9 @@ type strays struct {
 	target netns.Namespace
 	inodes map[stray]uint64
 	more   bool // than are in inodes
+	// shut is set where connections that were shut down are in no process either:
+	// which of them are open and which orphans, is to be asked.
+	shut bool
 }
 
 func newStrays(target netns.Namespace) *strays {
@@ -42,32 +45,45 @@ func (s *strays) add(at stray, inode uint64) {
 	s.inodes[at] = inode
 }
 
-// addSocket adds a socket of the walk for which no process was found.
+// addSocket adds a socket of the walk for which no process was found. An orphan has no
+// inode.
 func (s *strays) addSocket(socket *port.Socket) {
-	if socket.Proto == port.TCP && socket.Inode != 0 && isOpen(socket.State) {
+	if socket.Proto == port.TCP && socket.Inode != 0 && (isOpen(socket.State) || isShut(socket.State)) {
 		s.add(stray{socket.Tuple(), socket.Local.Port()}, socket.Inode)
 	}
 }
 
 // isOpen reports whether a connection of the state is one that somebody has open,
 // unless it waits for accept(): close() leads out of these states (tcp_close_state,
-// net/ipv4/tcp.c). One that was shut down looks like an orphan, of which there may
-// be many, and is not asked after.
+// net/ipv4/tcp.c).
 func isOpen(state port.State) bool {
 	return state == port.Established || state == port.SynSent || state == port.CloseWait
 }
 
+// isShut reports whether shutdown() and close() alike lead into the state: somebody may
+// have the connection open, or it is an orphan.
+func isShut(state port.State) bool {
+	return state == port.FinWait1 || state == port.FinWait2 || state == port.LastAck || state == port.Closing
+}
+
 // suspects are the connections on ports of the range for which the passes found
 // no process.
-func (p *pass) suspects() []*strays {
+func (p *pass) suspects(ctx context.Context) []*strays {
 	if !p.want.Has(host.WantOwners) {
 		return nil
 	}
 	var all []*strays
 	for _, s := range p.sites {
-		if s.failed == nil {
-			all = append(all, s.suspects())
+		if s.failed != nil {
+			continue
 		}
+		found := s.suspects()
+		if found.shut && !p.gaps.Lacks(host.PartOwners, s.ns.ID) {
+			if err := p.addShut(ctx, s, found); err != nil && !errors.Is(err, netns.ErrGone) && ctx.Err() == nil {
+				p.gaps.Missing(host.PartOwners, s.ns.ID, err)
+			}
+		}
+		all = append(all, found)
 	}
 	return all
 }
@@ -76,15 +92,40 @@ func (s *site) suspects() *strays {
 	found := newStrays(s.target)
 	for tuple, usage := range s.ns.Usage.Tuples {
 		for i := range usage.States {
-			if !isOpen(usage.States[i].State) {
-				continue
-			}
-			for p := range s.ns.Holdings.Unheld(tuple, &usage.States[i].Ports) {
-				found.add(stray{tuple, p}, 0)
+			in := &usage.States[i]
+			switch unheld := s.ns.Holdings.Unheld(tuple, &in.Ports); {
+			case isOpen(in.State):
+				for p := range unheld {
+					found.add(stray{tuple, p}, 0)
+				}
+			case isShut(in.State) && !found.shut:
+				for range unheld {
+					found.shut = true
+					break
+				}
 			}
 		}
 	}
 	return found
+}
+
+// addShut adds the connections of the site that were shut down and have an inode all
+// the same: some process has them open. To list them takes one question, to look them up
+// as many as there are orphans.
+func (p *pass) addShut(ctx context.Context, s *site, found *strays) error {
+	var gaps host.Gaps
+	err := within(s.target, func(*netns.Handle) error {
+		sockets := p.diag.ShutDown(ctx, &gaps)
+		for socket := range sockets.All() {
+			usage, known := s.ns.Usage.Tuples[socket.Tuple()]
+			if known && usage.Contains(socket.Local.Port()) && s.ns.Holdings.Lacks(socket.Tuple(), socket.Local.Port()) {
+				found.addSocket(&socket)
+			}
+		}
+		return sockets.Err()
+	})
+	p.gaps.AddOf(s.ns.ID, gaps.List()...)
+	return err
 }
 
 // tellStrays leaves a gap for connections that stay open although no process has

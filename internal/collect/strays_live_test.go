@@ -1,12 +1,15 @@
 package collect_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"portrange/internal/collect"
 	"portrange/internal/host"
@@ -78,7 +81,8 @@ func ownerGaps(t *testing.T, source collect.Source, h *nettest.Host) (look, list
 }
 
 // TestLiveStrays: connections that are open and in no process's descriptors are
-// told, in number; those that closed, wait for accept() or linger are not.
+// told, in number, one that was shut down among them; those that closed, wait for
+// accept() or linger are not.
 func TestLiveStrays(t *testing.T) {
 	ways := map[string]func(*nettest.Socket) (func() error, error){
 		"fixed files of io_uring": (*nettest.Socket).MoveToRing,
@@ -88,6 +92,7 @@ func TestLiveStrays(t *testing.T) {
 	for name, how := range ways {
 		t.Run(name, func(t *testing.T) {
 			h := nettest.New(t)
+			h.Sysctl("net.ipv4.tcp_fin_timeout", "120") // above 60 s an orphan stays a full socket
 			listener := must(h.Listen(nettest.TCP4, server))(t)
 			dial := func() (*nettest.Socket, error) { return h.Connect(nettest.TCP4, server) }
 			if _, err := nettest.TimeWait(listener, 3, dial); err != nil {
@@ -101,9 +106,14 @@ func TestLiveStrays(t *testing.T) {
 				t.Fatal(err)
 			}
 			var sockets []*nettest.Socket
-			for range 3 {
+			for range 2 {
 				sockets = append(sockets, must(dial())(t)) // its other end waits for accept()
 			}
+			shut := must(dial())(t)
+			if err := errors.Join(shut.CloseWrite(), shut.AwaitState(unix.BPF_TCP_FIN_WAIT2)); err != nil {
+				t.Fatal(err)
+			}
+			sockets = append(sockets, shut)
 			must(dial())(t) // stays where it is
 			if how == nil {
 				sockets = nil

@@ -45,14 +45,14 @@ func (sc *scenario) unbound(d dialer) nettest.Dial {
 	if sc.chance(0.4) {
 		return func() (*nettest.Socket, error) { return sc.Connect(d.kind, d.to, d.options...) }
 	}
-	options := append(sc.sharing().options(), nettest.BindNoPort())
+	options := append(sc.sharing().wish().options, nettest.BindNoPort())
 	options = append(options, d.options...)
 	return func() (*nettest.Socket, error) { return sc.BindConnect(d.kind, d.from, d.to, options...) }
 }
 
 // bound is a client whose port bind() picks or is told.
 func (sc *scenario) bound(d dialer) nettest.Dial {
-	options := append(sc.sharing().options(), d.options...)
+	options := append(sc.sharing().wish().options, d.options...)
 	return func() (*nettest.Socket, error) { return sc.BindConnect(d.kind, d.from, d.to, options...) }
 }
 
@@ -88,7 +88,7 @@ func (sc *scenario) connectVoid() error {
 	d := sc.voidDialer(tcpKinds)
 	d.options = append(d.options, nettest.NonBlock())
 	if sc.chance(0.3) {
-		_, err := sc.BindConnect(d.kind, d.from, d.to, append(sc.sharing().options(), d.options...)...)
+		_, err := sc.BindConnect(d.kind, d.from, d.to, append(sc.sharing().wish().options, d.options...)...)
 		return err
 	}
 	_, err := sc.Connect(d.kind, d.to, d.options...)

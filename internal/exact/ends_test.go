@@ -1,10 +1,11 @@
 package exact
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
-	"portrange/internal/judge"
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 )
@@ -18,12 +19,16 @@ var (
 // of6 reports whether the socket is of AF_INET6.
 func of6(kind nettest.Kind) bool { return kind == nettest.TCP6 || kind == nettest.UDP6 }
 
+// foreign are addresses of nobody here, for sockets with IP_TRANSPARENT.
+var foreign = parseAddrs("203.0.113.200", "fd99::200")
+
 // dialer is a random client: its kind, where it comes from and goes to.
 type dialer struct {
+	wish
 	kind     nettest.Kind
 	from, to netip.AddrPort
-	device   string // that the socket is bound to
-	options  []nettest.Option
+	// chosen says that connect() takes the address from by itself.
+	chosen bool
 }
 
 // dialer picks the ends of a connection over lo.
@@ -45,7 +50,8 @@ func (sc *scenario) dialer() dialer {
 	if sc.chance(0.15) {
 		d.bindTo("lo")
 	}
-	return d.dualStack()
+	d.chosen = d.from.Addr() == d.to.Addr()
+	return sc.dualStack(d)
 }
 
 // voidDialer picks a way out through a device where nobody answers.
@@ -63,28 +69,32 @@ func (sc *scenario) voidDialer(kinds map[bool]nettest.Kind) dialer {
 	case sc.chance(0.3):
 		d.bindTo(device)
 	}
-	return d.dualStack()
+	d.chosen = true
+	if remote.Zone() == "" && sc.chance(0.15) {
+		d.impersonate()
+	}
+	return sc.dualStack(d)
 }
 
-func (d *dialer) bindTo(device string) {
-	d.device, d.options = device, append(d.options, nettest.Device(device))
+func (d *dialer) bindTo(device string) { d.add(nettest.Device(device), "--device", device) }
+
+// impersonate has the client come from an address that is not the host's.
+func (d *dialer) impersonate() {
+	from := foreign[0]
+	if d.to.Addr().Is6() {
+		from = foreign[1]
+	}
+	d.from, d.chosen = netip.AddrPortFrom(from, 0), false
+	d.add(nettest.Transparent(d.kind), "--transparent")
 }
 
-// dualStack lets an AF_INET6 socket speak IPv4 whatever bindv6only says.
-func (d dialer) dualStack() dialer {
-	if of6(d.kind) {
-		d.options = append(d.options, nettest.V6Only(false))
+// dualStack lets an AF_INET6 socket speak IPv4 whatever bindv6only says, or leaves
+// it as that has it.
+func (sc *scenario) dualStack(d dialer) dialer {
+	if of6(d.kind) && (sc.v6only && d.to.Addr().Is4() || sc.chance(0.5)) {
+		d.add(nettest.V6Only(false), "--v6only=false")
 	}
 	return d
-}
-
-// zone is the device of a link-local remote address, else the one that the
-// socket is bound to.
-func (d *dialer) zone() string {
-	if zone := d.to.Addr().Zone(); zone != "" {
-		return zone
-	}
-	return d.device
 }
 
 // sharing are the options of a socket about others on its port.
@@ -101,28 +111,30 @@ func (sc *scenario) sharing() sharing {
 	return s
 }
 
-func (s sharing) options() []nettest.Option {
-	var options []nettest.Option
+func (s sharing) wish() wish {
+	var w wish
 	if s.reuse {
-		options = append(options, nettest.ReuseAddr())
+		w.add(nettest.ReuseAddr(), "--reuse")
 	}
 	if s.reusePort {
-		options = append(options, nettest.ReusePort())
+		w.add(nettest.ReusePort(), "--reuseport")
 	}
 	if s.owner != 0 {
-		options = append(options, nettest.Owner(s.owner))
+		w.add(nettest.Owner(s.owner), "--uid", strconv.Itoa(s.owner))
 	}
-	return options
+	return w
 }
 
 // spot is a random local end in or near the range, and what the socket on it is like.
 type spot struct {
+	wish
 	kind    nettest.Kind
 	at      netip.AddrPort
 	v6only  bool
 	device  string
 	sharing sharing
-	options []nettest.Option
+	// socketRange is the spot's own range, nil for none.
+	socketRange *port.Range
 }
 
 func (sc *scenario) spot(kinds map[bool]nettest.Kind) spot {
@@ -146,20 +158,28 @@ func (sc *scenario) spot(kinds map[bool]nettest.Kind) spot {
 		s.kind = kinds[addr.Is6()]
 	case 8:
 		addr = netip.MustParseAddr("127.0.0.6") // what the kernel takes IPv6 for
+	case 9:
+		if sc.chance(0.3) {
+			addr = pick(sc, foreign)
+			s.kind = kinds[addr.Is6() || sc.chance(0.3)]
+		}
 	}
 	s.at = netip.AddrPortFrom(addr, sc.portNearRange())
 	return sc.dress(s)
 }
 
-// dress adds the options of the spot.
+// dress adds what the spot asks of a socket.
 func (sc *scenario) dress(s spot) spot {
-	s.device, s.options = "", s.sharing.options()
+	s.device, s.wish = "", s.sharing.wish()
 	if of6(s.kind) {
-		s.options = append(s.options, nettest.V6Only(s.v6only))
+		s.add(nettest.V6Only(s.v6only), fmt.Sprintf("--v6only=%t", s.v6only))
+	}
+	if slices.Contains(foreign, s.at.Addr()) {
+		s.add(nettest.Transparent(s.kind), "--transparent")
 	}
 	if devices := sc.bindable(s.at.Addr()); len(devices) > 0 {
 		if s.device = pick(sc, devices); s.device != "" {
-			s.options = append(s.options, nettest.Device(s.device))
+			s.add(nettest.Device(s.device), "--device", s.device)
 		}
 	}
 	return s
@@ -186,28 +206,45 @@ func (sc *scenario) bindable(addr netip.Addr) []string {
 	return devices
 }
 
-// asker is what judge is told of a socket of the spot.
-func (sc *scenario) asker(proto port.Proto, s spot) judge.Asker {
-	device := s.device
-	if zone := s.at.Addr().Zone(); zone != "" {
-		device = zone
+// opposite is a destination that a socket of the spot can reach.
+func (sc *scenario) opposite(s spot) netip.AddrPort {
+	addr, device := s.at.Addr(), s.device
+	for name, network := range voids {
+		if slices.Contains(network.locals, addr) && device == "" {
+			device = name // it leads out of the device of its address
+		}
 	}
-	return judge.Asker{
-		Proto: proto, Local: s.at.Addr().WithZone(""), Family6: of6(s.kind), V6Only: s.v6only,
-		Device: sc.index[device],
-		Reuse:  s.sharing.reuse, ReusePort: s.sharing.reusePort, UID: uint32(s.sharing.owner),
+	network, leadsOut := voids[device]
+	if device == blue {
+		network, leadsOut = voids[void0], true
 	}
+	remote := addr
+	switch {
+	case leadsOut && addr.Zone() != "":
+		remote = network.remotes[2]
+	case leadsOut && addr.Is6():
+		remote = network.remotes[1]
+	case leadsOut:
+		remote = network.remotes[0]
+	case slices.Contains(foreign, addr), addr.IsUnspecified():
+		remote = addrs4[1]
+		if addr.Is6() {
+			remote = addrs6[1]
+		}
+	}
+	return netip.AddrPortFrom(remote, uint16(firstServerPort))
 }
 
-// ownRange is a range of the socket's own: in, across or out of the namespace's.
-func (sc *scenario) ownRange() port.Range {
+// inOwnRange is a range of the socket's own: in, across or out of the namespace's.
+func (sc *scenario) inOwnRange() (own port.Range, w wish) {
 	a, b := sc.portNearRange(), sc.portNearRange()
-	own := port.Range{Low: min(a, b), High: max(a, b)}
+	own = port.Range{Low: min(a, b), High: max(a, b)}
 	switch sc.IntN(4) {
 	case 0:
 		own.Low = 0
 	case 1:
 		own.High = 0
 	}
-	return own
+	w.add(nettest.LocalRange(own.Low, own.High), "--socket-range", fmt.Sprintf("%d-%d", own.Low, own.High))
+	return own, w
 }

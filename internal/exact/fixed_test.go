@@ -4,7 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
-	"portrange/internal/judge"
+	"golang.org/x/sys/unix"
+
 	"portrange/internal/nettest"
 	"portrange/internal/port"
 )
@@ -13,9 +14,18 @@ import (
 var fixedRange = port.Range{Low: 40000, High: 40099}
 
 // expectGrants holds what each witness says of the connections from one address to
-// another against what the kernel grants, from least to most. Who sees the bind
-// buckets has to be certain.
+// another against what the kernel grants, from least to most.
 func expectGrants(t *testing.T, h *nettest.Host, from netip.Addr, to netip.AddrPort, least, most int, dial nettest.Dial) {
+	t.Helper()
+	expectAnswer(t, h, least, most, question{
+		name: "connect " + to.String(), dial: dial, refusal: unix.EADDRNOTAVAIL,
+		args: []string{"--local", from.String(), to.String()},
+	})
+}
+
+// expectAnswer is expectGrants for any question. Who sees the bind buckets has to be
+// certain.
+func expectAnswer(t *testing.T, h *nettest.Host, least, most int, q question) {
 	t.Helper()
 	p, err := newProof(t.Context())
 	if err != nil {
@@ -27,7 +37,6 @@ func expectGrants(t *testing.T, h *nettest.Host, from netip.Addr, to netip.AddrP
 		}
 	}()
 	sc := &scenario{Namespace: h.Namespace, low: fixedRange.Low, high: fixedRange.High}
-	q := connectQuestion(judge.Asker{Proto: port.TCP, Local: from}, dialer{kind: nettest.TCP4, to: to}, dial)
 	said, err := sc.answers(t.Context(), p.witnesses, q)
 	if err != nil {
 		t.Fatal(err)

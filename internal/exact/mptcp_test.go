@@ -60,12 +60,12 @@ func awaitSubflows(t *testing.T, h *nettest.Host, want int) {
 	defer collector.Close()
 	found := 0
 	for end := time.Now().Add(10 * time.Second); found < want && time.Now().Before(end); time.Sleep(time.Millisecond) {
-		ns, err := look(t.Context(), collector, h.Namespace)
+		seen, err := look(t.Context(), collector, h.Namespace)
 		if err != nil {
 			t.Fatal(err)
 		}
 		found = 0
-		for local, ports := range ns.Usage.Locals {
+		for local, ports := range seen.State.Namespaces[0].Usage.Locals {
 			if local.Addr != netip.MustParseAddr("10.1.0.1") {
 				found += ports.CountIn(fixedRange.Set())
 			}

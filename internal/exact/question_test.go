@@ -1,10 +1,12 @@
 package exact
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -14,20 +16,32 @@ import (
 	"portrange/internal/port"
 )
 
-// question is one pool: what portrange says of it, and how to empty it.
+// question is one pool: how the command line is asked of it, and how to empty it.
 type question struct {
 	class   string // of questions
 	name    string
-	ask     func(ns *host.Namespace) answer
+	args    []string // of `portrange left`
 	dial    nettest.Dial
 	refusal error // what the kernel answers when the pool is empty
+	// judged asks judge instead, for what the command line has no question about.
+	judged func(ns *host.Namespace) answer
+	// wayless says that the kernel refuses for another reason than ports.
+	wayless bool
+	hooked  bool // programs of the control group may have a say
+	// connect has a socket that was only bound go on to its destination; nil where
+	// they are there.
+	connect func() error
 }
 
 // answer is the number of ports left, and how far it is to be trusted.
 type answer struct {
 	left, bound int
 	exact       bool
+	onlyFewer   bool // than left may there be
 	endless     bool
+	doubts      []judge.Doubt
+	sources     int    // how many pools it is the sum of
+	refused     string // why there is none
 }
 
 // enough sockets show that there is no end: several on each port that there can be.
@@ -38,21 +52,24 @@ func (sc *scenario) agrees(a answer, granted int) bool {
 	switch {
 	case a.endless && a.exact || granted >= sc.enough():
 		return a.endless == (granted >= sc.enough()) || !a.exact
-	case a.exact:
+	case a.exact || a.onlyFewer:
 		return granted <= a.left && granted >= a.left-a.bound
 	}
 	return granted <= a.left+a.bound && granted >= a.left-a.bound
 }
 
-func (sc *scenario) question(ctx context.Context) (question, error) {
-	if sc.routed && sc.chance(0.4) {
-		return sc.askRouted(ctx)
-	}
-	return sc.askAnything(), nil
+// story is what was asked, and how.
+func (q question) story() string {
+	return fmt.Sprintf("%s, left %s", q.name, strings.Join(q.args, " "))
 }
 
-func (sc *scenario) askAnything() question {
-	if sc.mostlyUDP {
+func (sc *scenario) question() question {
+	switch {
+	case sc.routed && sc.chance(0.4):
+		return sc.askRouted()
+	case sc.chance(0.04):
+		return sc.askWayless()
+	case sc.mostlyUDP:
 		return pick(sc, []func() question{sc.askUDPBind, sc.askUDPConnect, sc.askUDPConnect, sc.askTCPBind, sc.askConnect})()
 	}
 	return pick(sc, []func() question{sc.askConnect, sc.askConnect, sc.askConnect, sc.askTCPBind, sc.askUDPBind, sc.askUDPConnect})()
@@ -61,71 +78,123 @@ func (sc *scenario) askAnything() question {
 // askConnect asks for a TCP tuple: one in use more often than not.
 func (sc *scenario) askConnect() question {
 	d := sc.dialer()
-	local := d.from
-	options := append([]nettest.Option{nettest.NonBlock()}, d.options...)
 	if sc.chance(0.4) {
 		d = sc.voidDialer(tcpKinds)
-		local, options = d.from, append([]nettest.Option{nettest.NonBlock()}, d.options...)
 	}
-	asker := judge.Asker{Proto: port.TCP, Local: local.Addr().WithZone(""), Family6: of6(d.kind), Device: sc.index[d.zone()]}
+	d.options = append(d.options, nettest.NonBlock())
 	if sc.chance(0.2) {
-		own := sc.ownRange()
-		asker.SocketRange, options = &own, append(options, nettest.LocalRange(own.Low, own.High))
+		_, own := sc.inOwnRange()
+		d.wish = d.wish.also(own)
 	}
-	dial := func() (*nettest.Socket, error) {
-		return sc.BindConnect(d.kind, local, d.to, append(options, nettest.BindNoPort())...)
+	q := question{class: "TCP connect", refusal: unix.EADDRNOTAVAIL}
+	q.dial = func() (*nettest.Socket, error) {
+		return sc.BindConnect(d.kind, d.from, d.to, append(d.options, nettest.BindNoPort())...)
 	}
-	if sc.chosenByRouting(local, d.to) && sc.chance(0.5) {
-		dial = func() (*nettest.Socket, error) { return sc.Connect(d.kind, d.to, options...) }
-	}
-	return connectQuestion(asker, d, dial)
-}
-
-// chosenByRouting reports whether connect() takes this address by itself.
-func (sc *scenario) chosenByRouting(local, to netip.AddrPort) bool {
-	for _, network := range voids {
-		for _, remote := range network.remotes {
-			if remote == to.Addr() {
-				return true
-			}
+	q.args = sc.towards(d, "--local", spelled(d.kind, d.from.Addr()).String())
+	if d.chosen && sc.chance(0.5) {
+		q.dial = func() (*nettest.Socket, error) { return sc.Connect(d.kind, d.to, d.options...) }
+		if sc.chance(0.5) { // else it is known where it comes from, though nobody bound it
+			q.args = sc.towards(d)
 		}
 	}
-	return local.Addr() == to.Addr()
+	q.name = fmt.Sprintf("connect %s %v → %v", d.kind, d.from, d.to)
+	return q
 }
 
-func connectQuestion(asker judge.Asker, d dialer, dial nettest.Dial) question {
-	remote := netip.AddrPortFrom(d.to.Addr().WithZone(""), d.to.Port())
-	return question{
-		class: "TCP connect",
-		name:  fmt.Sprintf("connect %s %+v → %v", d.kind, asker, d.to),
-		ask: func(ns *host.Namespace) answer {
-			pool := judge.Left(ns, &asker, remote)
-			return answer{left: pool.Left, bound: pool.ErrorBound, exact: pool.Exact}
-		},
-		dial: dial, refusal: unix.EADDRNOTAVAIL,
+// towards are the arguments of a question about a client.
+func (sc *scenario) towards(d dialer, more ...string) []string {
+	return slices.Concat(d.flags, more, []string{destination(d.kind, d.to)})
+}
+
+// askWayless asks where no way leads to, or not from that address: a number, if
+// any, must not be called exact.
+func (sc *scenario) askWayless() question {
+	kinds, proto, class := tcpKinds, "tcp", "TCP without a way"
+	if sc.chance(0.4) {
+		kinds, proto, class = udpKinds, "udp", "UDP without a way"
 	}
+	d := dialer{kind: kinds[false], to: netip.MustParseAddrPort("198.18.0.1:80")}
+	d.from = netip.AddrPortFrom(pick(sc, addrs4[1:]), 0)
+	switch sc.IntN(4) {
+	case 0:
+		d.kind, d.from, d.to = kinds[true], netip.AddrPortFrom(addrs6[1], 0), netip.MustParseAddrPort("[fd77::1]:80")
+	case 1:
+		d.from, d.to = netip.AddrPortFrom(addrs4[0], 0), netip.AddrPortFrom(voids[void0].remotes[0], 80)
+	case 2: // what a socket with IPV6_V6ONLY does not reach
+		d.kind = kinds[true]
+		d.to = netip.AddrPortFrom(addrs4[1], firstServerPort)
+		d.add(nettest.V6Only(true), "--v6only")
+	}
+	q := question{class: class, wayless: true, name: fmt.Sprintf("connect %s %v → %v", d.kind, d.from, d.to)}
+	q.args = sc.towards(d, "--proto", proto, "--local", spelled(d.kind, d.from.Addr()).String())
+	q.dial = func() (*nettest.Socket, error) {
+		return sc.BindConnect(d.kind, d.from, d.to, append(d.options, nettest.BindNoPort())...)
+	}
+	return q
 }
 
 func (sc *scenario) askTCPBind() question { return sc.askBind(port.TCP, tcpKinds) }
 func (sc *scenario) askUDPBind() question { return sc.askBind(port.UDP, udpKinds) }
 
-// askBind asks for bind() to port 0 of some address.
+// askBind asks for bind() to port 0 of some address. Sockets of TCP may go on to
+// connect, which takes no more ports.
 func (sc *scenario) askBind(proto port.Proto, kinds map[bool]nettest.Kind) question {
 	s := sc.spot(kinds)
 	if sc.chance(0.5) {
 		s.sharing = sharing{}
 		s = sc.dress(s)
 	}
-	asker := sc.asker(proto, s)
 	if sc.chance(0.2) {
-		own := sc.ownRange()
-		asker.SocketRange, s.options = &own, append(s.options, nettest.LocalRange(own.Low, own.High))
+		own, wanted := sc.inOwnRange()
+		s.socketRange, s.wish = &own, s.wish.also(wanted)
 	}
-	at := netip.AddrPortFrom(s.at.Addr(), 0)
-	q := localQuestion(asker, fmt.Sprintf("bind %s %v %+v", s.kind, at, asker))
-	q.dial = func() (*nettest.Socket, error) { return sc.Bind(s.kind, at, s.options...) }
-	q.class, q.refusal = asker.Proto.String()+" bind", unix.EADDRINUSE
+	at, to := netip.AddrPortFrom(s.at.Addr(), 0), sc.opposite(s)
+	var last *nettest.Socket
+	s.options = append(s.options, nettest.NonBlock())
+	q := question{
+		class: proto.String() + " bind", refusal: unix.EADDRINUSE, name: fmt.Sprintf("bind %s %v, to %v", s.kind, at, to),
+		dial: func() (bound *nettest.Socket, err error) {
+			if bound, err = sc.Bind(s.kind, at, s.options...); err == nil {
+				last = bound
+			}
+			return bound, err
+		},
+		connect: func() error { return last.Connect(to) },
+	}
+	if proto == port.TCP && sc.autobindReuse && s.sharing.reuse {
+		if sc.chance(0.5) {
+			q.judged = sc.judgeBind(proto, s)
+			return q
+		}
+		q.class, q.connect = "tcp bind and connect", nil
+		q.dial = func() (*nettest.Socket, error) {
+			bound, err := sc.BindConnect(s.kind, at, to, s.options...)
+			if errors.Is(err, unix.EADDRNOTAVAIL) { // bind() shared a port that is connected there already
+				err = unix.EADDRINUSE
+			}
+			return bound, err
+		}
+	}
+	q.args = slices.Concat(s.flags, []string{"--bind", "--proto", proto.String()})
+	if at.Addr() != netip.IPv4Unspecified() || of6(s.kind) || sc.chance(0.5) {
+		q.args = append(q.args, "--local", spelled(s.kind, at.Addr()).String())
+	}
+	q.args = append(q.args, destination(s.kind, to))
 	return q
+}
+
+// judgeBind asks of bind() alone, without a destination: where
+// net.ipv4.ip_autobind_reuse shares ports, that is another question.
+func (sc *scenario) judgeBind(proto port.Proto, s spot) func(ns *host.Namespace) answer {
+	asker := judge.Asker{
+		Proto: proto, Local: s.at.Addr().WithZone(""), Family6: of6(s.kind), V6Only: s.v6only,
+		Device: sc.index[cmp.Or(s.at.Addr().Zone(), s.device)], SocketRange: s.socketRange,
+		Reuse: s.sharing.reuse, ReusePort: s.sharing.reusePort, UID: uint32(s.sharing.owner),
+	}
+	return func(ns *host.Namespace) answer {
+		pool := judge.LeftLocal(ns, &asker)
+		return answer{left: pool.Left, bound: pool.ErrorBound, exact: pool.Exact, endless: pool.Endless, sources: 1}
+	}
 }
 
 // askUDPConnect asks for what unbound UDP sockets draw on: they have no address
@@ -136,32 +205,39 @@ func (sc *scenario) askUDPConnect() question {
 		d = sc.dialer()
 		d.kind = udpKinds[of6(d.kind)]
 	}
-	asker := judge.Asker{Proto: port.UDP, Local: netip.IPv4Unspecified(), Family6: of6(d.kind), Device: sc.index[d.device]}
-	if asker.Family6 {
-		asker.Local = netip.IPv6Unspecified()
-		if d.to.Addr().Is6() && sc.chance(0.3) {
-			asker.V6Only, d.options = true, append(d.options, nettest.V6Only(true))
-		}
+	for !d.chosen && slices.Contains(foreign, d.from.Addr()) { // it is not bound
+		d = sc.voidDialer(udpKinds)
+	}
+	if of6(d.kind) && d.to.Addr().Is6() && sc.chance(0.3) {
+		d.add(nettest.V6Only(true), "--v6only")
 	}
 	if sc.chance(0.3) {
-		sharing := sc.sharing()
-		asker.Reuse, asker.ReusePort, asker.UID = sharing.reuse, sharing.reusePort, uint32(sharing.owner)
-		d.options = append(d.options, sharing.options()...)
+		d.wish = d.wish.also(sc.sharing().wish())
 	}
-	q := localQuestion(asker, fmt.Sprintf("connect %s %+v → %v", d.kind, asker, d.to))
-	q.dial = func() (*nettest.Socket, error) { return sc.Connect(d.kind, d.to, d.options...) }
+	q := question{
+		class: "UDP connect", refusal: unix.EAGAIN, name: fmt.Sprintf("connect %s → %v", d.kind, d.to),
+		args: sc.towards(d, "--proto", "udp"),
+		dial: func() (*nettest.Socket, error) { return sc.Connect(d.kind, d.to, d.options...) },
+	}
 	if sc.chance(0.3) {
 		q.dial = func() (*nettest.Socket, error) { return sc.SendFrom(d.kind, d.to, d.options...) }
 	}
-	q.class, q.refusal = "UDP connect", unix.EAGAIN
 	return q
 }
 
-func localQuestion(asker judge.Asker, name string) question {
-	return question{name: name, ask: func(ns *host.Namespace) answer {
-		pool := judge.LeftLocal(ns, &asker)
-		return answer{left: pool.Left, bound: pool.ErrorBound, exact: pool.Exact, endless: pool.Endless}
-	}}
+// holdsWay holds what is said of the way to the destination against connect().
+func (q question) holdsWay(said []answer) error {
+	err := q.connect()
+	if errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.EADDRINUSE) {
+		err = nil // it is not for want of a way
+	}
+	for _, a := range said {
+		doubted := slices.Contains(a.doubts, judge.DoubtNoRoute)
+		if q.judged == nil && a.left > 0 && doubted != (err != nil) {
+			return fmt.Errorf("%s: said %+v, connect(): %w", q.story(), a, err)
+		}
+	}
+	return nil
 }
 
 // exhaust opens sockets until the kernel refuses, and says how many it granted.

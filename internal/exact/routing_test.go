@@ -1,7 +1,6 @@
 package exact
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -10,11 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"portrange/internal/host"
-	"portrange/internal/judge"
-	"portrange/internal/kernel/route"
 	"portrange/internal/nettest"
-	"portrange/internal/port"
 )
 
 // Beyond both voids there is more, and routing decides through which one.
@@ -29,7 +24,10 @@ func (sc *scenario) addRouting() error {
 	if sc.chance(0.5) {
 		return sc.addMultipath()
 	}
-	rule := pick(sc, []string{"ipproto tcp", "ipproto udp", "dport 81", "dport 81-90 ipproto tcp", "uidrange 1000-1000"})
+	rule := pick(sc, []string{
+		"ipproto tcp", "ipproto udp", "dport 81", "dport 81-90 ipproto tcp", "uidrange 1000-1000", "fwmark 5", "tos 0x10",
+		fmt.Sprintf("sport %d-%d", sc.low, sc.low+(sc.high-sc.low)/2),
+	})
 	return sc.ip(
 		"route add 203.0.113.0/24 via 192.0.2.77",
 		"route add 203.0.113.0/24 via 198.51.100.77 table 7",
@@ -42,7 +40,7 @@ func (sc *scenario) addRouting() error {
 
 func (sc *scenario) addMultipath() error {
 	policy := fmt.Sprint(sc.IntN(4))
-	sc.oneOf = policy == "3"
+	sc.multipath = true
 	sc.note("fib_multipath_hash_policy = %s", policy)
 	return errors.Join(
 		sc.WriteSysctl("net.ipv4.fib_multipath_hash_policy", policy),
@@ -65,67 +63,52 @@ func (sc *scenario) ip(commands ...string) error {
 }
 
 // routedDialer goes where routing decides; it has no address before.
-func (sc *scenario) routedDialer() (dialer, route.Question) {
+func (sc *scenario) routedDialer() dialer {
 	to := netip.AddrPortFrom(pick(sc, beyond), uint16(80+sc.IntN(2)))
-	d := dialer{kind: tcpKinds[to.Addr().Is6() || sc.chance(0.2)], to: to}.dualStack()
-	q := route.Question{Remote: to.Addr(), Port: to.Port(), Proto: port.TCP}
+	d := sc.dualStack(dialer{kind: tcpKinds[to.Addr().Is6() || sc.chance(0.2)], to: to})
 	if sc.chance(0.3) {
-		uid := uint32(1000)
-		q.UID, d.options = &uid, append(d.options, nettest.Owner(int(uid)))
+		d.add(nettest.Owner(1000), "--uid", "1000")
+	}
+	if sc.chance(0.3) {
+		d.add(nettest.Mark(5), "--mark", "5")
+	} else if sc.chance(0.5) {
+		d.flags = append(d.flags, "--mark", "0")
 	}
 	d.options = append(d.options, nettest.NonBlock())
-	return d, q
+	return d
 }
 
 func (sc *scenario) connectRouted() error {
 	if !sc.routed {
 		return nil
 	}
-	d, _ := sc.routedDialer()
+	d := sc.routedDialer()
 	_, err := sc.Connect(d.kind, d.to, d.options...)
 	return err
 }
 
 // askRouted asks for a destination without a local address: where connections
 // spread over several, all their pools together.
-func (sc *scenario) askRouted(ctx context.Context) (question, error) {
-	d, way := sc.routedDialer()
-	var sources []netip.Addr
-	err := sc.Do(func() (err error) {
-		sources, err = route.Sources(ctx, way)
-		return err
-	})
-	if err != nil {
-		return question{}, err
+func (sc *scenario) askRouted() question {
+	d := sc.routedDialer()
+	tries := 1
+	if sc.multipath {
+		tries = 50
 	}
 	return question{
-		class: "TCP connect by routing",
-		name:  fmt.Sprintf("connect %s %v uid %v from %v", d.kind, d.to, way.UID != nil, sources),
-		ask: func(ns *host.Namespace) answer {
-			sum := answer{exact: true}
-			for _, source := range sources {
-				asker := judge.Asker{Proto: port.TCP, Local: source, Family6: of6(d.kind)}
-				pool := judge.Left(ns, &asker, d.to)
-				sum = answer{left: sum.left + pool.Left, bound: sum.bound + pool.ErrorBound, exact: sum.exact && pool.Exact}
-			}
-			if len(sources) > 1 && sc.oneOf && sum.left > 0 {
-				sum.exact, sum.bound = false, sum.left // all go through one of them
-			}
-			return sum
-		},
+		class: "TCP connect by routing", name: fmt.Sprintf("connect %s %v", d.kind, d.to), refusal: unix.EADDRNOTAVAIL,
+		args: sc.towards(d),
 		dial: func() (*nettest.Socket, error) {
-			return sc.persist(len(sources), func() (*nettest.Socket, error) { return sc.Connect(d.kind, d.to, d.options...) })
+			return sc.persist(tries, func() (*nettest.Socket, error) { return sc.Connect(d.kind, d.to, d.options...) })
 		},
-		refusal: unix.EADDRNOTAVAIL,
-	}, nil
+	}
 }
 
 // persist tries again where another source may have a port.
-func (sc *scenario) persist(sources int, dial nettest.Dial) (*nettest.Socket, error) {
-	const tries = 50
+func (sc *scenario) persist(tries int, dial nettest.Dial) (*nettest.Socket, error) {
 	for try := 1; ; try++ {
 		s, err := dial()
-		if err == nil || sources == 1 || try == tries || !errors.Is(err, unix.EADDRNOTAVAIL) {
+		if err == nil || try == tries || !errors.Is(err, unix.EADDRNOTAVAIL) {
 			return s, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"portrange/internal/nettest"
@@ -73,7 +74,10 @@ type scenario struct {
 	vrf       bool              // void0 is in a VRF
 	mostlyUDP bool
 	routed    bool // there are destinations beyond
-	oneOf     bool // connections there have one of several sources, and nobody can tell which
+	multipath bool // by more than one way
+	// v6only and autobindReuse are net.ipv6.bindv6only and net.ipv4.ip_autobind_reuse.
+	v6only, autobindReuse bool
+	hooks                 []link.Link // programs of the control group
 	// freshSince is when the youngest TIME_WAIT socket that is not to count as
 	// reusable came about; the answers hold for delay from then.
 	freshSince time.Time
@@ -109,6 +113,11 @@ func (p *proof) build(seed uint64) (*scenario, error) {
 	for _, step := range []func() error{sc.addAddresses, sc.configure, sc.addRouting, sc.listen, sc.populate} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.Close())
+		}
+	}
+	if p.group != "" && sc.chance(0.15) {
+		if err := sc.hook(p.group); err != nil {
+			return nil, errors.Join(err, sc.close())
 		}
 	}
 	return sc, nil
@@ -189,6 +198,8 @@ func (sc *scenario) configure() error {
 			settings[unusual.key] = unusual.value
 		}
 	}
+	_, sc.v6only = settings["net.ipv6.bindv6only"]
+	_, sc.autobindReuse = settings["net.ipv4.ip_autobind_reuse"]
 	for key, value := range settings {
 		if err := sc.WriteSysctl(key, value); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -34,7 +34,7 @@ func (sc *scenario) udpDialer() dialer {
 		d = sc.dialer()
 		d.kind = udpKinds[d.kind == nettest.TCP6]
 	}
-	d.options = append(d.options, sc.sharing().options()...)
+	d.options = append(d.options, sc.sharing().wish().options...)
 	return d
 }
 

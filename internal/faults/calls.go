@@ -64,6 +64,10 @@ var caught = map[int32]struct {
 	unix.SYS_EPOLL_CREATE1: {"epoll_create1", nothing},
 	unix.SYS_STATFS:        {"statfs", pathname},
 	unix.SYS_UNAME:         {"uname", nothing},
+	unix.SYS_BPF:           {"bpf", nothing},
+	unix.SYS_CONNECT:       {"connect", nothing},
+	unix.SYS_SETSOCKOPT:    {"setsockopt", nothing},
+	unix.SYS_SENDTO:        {"sendto", nothing},
 }
 
 // Call is a system call about to be made.

@@ -10,6 +10,8 @@
 // filter on the program to be and executes it, [Supervisor.Run] counts the calls
 // and answers each with an error, a kill, or leave to go on. [Judge] is pure: it
 // compares what was there, what was asked for, what is there and what was said.
+// So is [JudgeAnswer], which holds an answer about known sockets, given while a
+// read failed, against the right one.
 //
 // The package knows the program from outside only, by its command line, its exit
 // codes and its words. It refuses to know how it works. For tests only.

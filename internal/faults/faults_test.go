@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -72,7 +73,7 @@ func TestFaults(t *testing.T) {
 	for i := range *workers {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			runInside(t, binary, first, i)
+			runInside(t, "TestFaults", binary, first, i)
 		})
 	}
 }
@@ -91,14 +92,15 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// runInside runs the test again as the first process of a host.
-func runInside(t *testing.T, binary string, seed uint64, i int) {
+// runInside runs a test again as the first process of a host.
+func runInside(t *testing.T, test, binary string, seed uint64, i int) {
 	t.Helper()
 	share := func(n int) int { return (n + *workers - 1) / *workers }
 	command := exec.CommandContext(t.Context(), "/proc/self/exe",
-		"-test.run=^TestFaults$", "-test.v", "-test.count=1", "-test.timeout=12h",
+		"-test.run=^"+test+"$", "-test.v", "-test.count=1", "-test.timeout=12h",
 		fmt.Sprintf("-test.short=%v", testing.Short()), fmt.Sprintf("-budget=%v", *budget),
 		fmt.Sprintf("-faults=%d", share(*manyFaults)), fmt.Sprintf("-kills=%d", share(*manyKills)),
+		fmt.Sprintf("-reads=%d", share(*manyReads)),
 		fmt.Sprintf("-seed=%d", seed), fmt.Sprintf("-workers=%d", *workers), fmt.Sprintf("-worker=%d", i),
 		"-only="+*only, fmt.Sprintf("-each=%v", *verbose))
 	command.Env = append(os.Environ(), binaryEnv+"="+binary)
@@ -106,15 +108,21 @@ func runInside(t *testing.T, binary string, seed uint64, i int) {
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Unshareflags: syscall.CLONE_NEWNS,
 		Pdeathsig: syscall.SIGKILL,
 	}
-	out, err := command.CombinedOutput()
-	for line := range strings.Lines(string(out)) {
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, &out
+	if testing.Verbose() { // a long run shows what it finds, and how far it is
+		command.Stdout = io.MultiWriter(&out, os.Stderr)
+		command.Stderr = command.Stdout
+	}
+	err := command.Run()
+	for line := range strings.Lines(out.String()) {
 		if _, said, found := strings.Cut(line, "_test.go:"); found {
 			t.Log(strings.TrimSpace(said))
 		} else if err != nil {
 			t.Log(strings.TrimRight(line, "\n"))
 		}
 	}
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestFaults")) {
+	if err != nil || !strings.Contains(out.String(), "--- PASS: "+test) {
 		t.Errorf("inside: %v", err)
 	}
 }
@@ -208,14 +216,21 @@ func (b *bench) run() {
 		done += b.tryAny(false)
 	}
 	for done := 0; done < *manyKills; {
-		done += b.tryAny(true)
+		if done += b.tryAny(true); done%500 == 0 {
+			b.sum(started)
+		}
 	}
-	n := b.counts
-	b.t.Logf("seed %d, host %d: %d failing calls, %d of them and all later ones, %d kills; %d not reached; %v",
-		*seed, *worker, n["fail"], n["later"], n["kill"], n["not reached"], time.Since(started).Round(time.Second))
+	b.sum(started)
 	if left := leftTemporary(); len(left) > 0 {
 		b.t.Errorf("left behind: %q", left)
 	}
+}
+
+// sum prints what was done.
+func (b *bench) sum(started time.Time) {
+	n := b.counts
+	b.t.Logf("seed %d, host %d: %d failing calls, %d of them and all later ones, %d kills; %d not reached; %v",
+		*seed, *worker, n["fail"], n["later"], n["kill"], n["not reached"], time.Since(started).Round(time.Second))
 }
 
 // tryNamed plays what was found to do harm.
@@ -346,7 +361,7 @@ func (b *bench) play(i int, names string, decide func(Call) Action) Outcome {
 	if s.clock && o.Exit == exitOK {
 		o.Late = !b.awaitClock(&o, supervisor)
 	}
-	if s.clock && o.Exit == exitOK && !o.Late {
+	if s.clock && o.Exit == exitOK && !o.Late && o.EndState == "reverted" {
 		o.Undone = true // by the clock
 	} else if o.Undone = !back || o.State != "done" && o.State != "reverted" && o.State != ""; o.Undone {
 		o.UndoExit, o.UndoSaid = b.plain([]string{"undo", "--yes"})
@@ -371,8 +386,8 @@ func (b *bench) awaitClock(o *Outcome, supervisor *Supervisor) bool {
 	for end := time.Now().Add(unconfirmed + faulty + patience); ; time.Sleep(50 * time.Millisecond) {
 		o.End, o.EndState = look(b.t), newest(b.t)
 		switch {
-		case o.EndState == "reverted" && len(differences(o.Start, o.End)) == 0:
-			return true
+		case len(differences(o.Start, o.End)) == 0 && (o.EndState == "reverted" || ended):
+			return true // where the journal could not be written, undo settles it
 		case ended || time.Now().After(end):
 			return false
 		}

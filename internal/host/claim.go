@@ -18,6 +18,9 @@ type Claim struct {
 	Evidence string // what shows it
 	// Proto is what the ports are needed for, 0 where that is not known.
 	Proto port.Proto
+	// By is whose word alone stands for it where that is not root's, as in: a process
+	// of uid 65534. Any user can claim any port: nothing is reserved on such a word.
+	By string
 }
 
 // ClaimKind is how somebody needs ports. It is also the code of the finding that

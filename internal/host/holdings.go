@@ -102,13 +102,18 @@ func (h *Holdings) enter(tuple port.Tuple) {
 // Unheld yields those ports of a tuple that count and that no process holds.
 func (h *Holdings) Unheld(tuple port.Tuple, ports *port.Ports) iter.Seq[uint16] {
 	return func(yield func(uint16) bool) {
-		held, known := h.Held[tuple]
 		for p := range ports.All() {
-			if h.counts.Contains(p) && !(known && held.Contains(p)) && !yield(p) {
+			if h.Lacks(tuple, p) && !yield(p) {
 				return
 			}
 		}
 	}
+}
+
+// Lacks reports whether a port of a tuple counts and no process holds it.
+func (h *Holdings) Lacks(tuple port.Tuple, p uint16) bool {
+	held, known := h.Held[tuple]
+	return h.counts.Contains(p) && !(known && held.Contains(p))
 }
 
 // Process is the process with an id, as far as it was seen.

@@ -90,8 +90,45 @@ func Doubts(ns *host.Namespace) []Doubt {
 // ErrorBound of the single pools aside.
 func Exact(ns *host.Namespace) bool { return len(Doubts(ns)) == 0 }
 
-// Add notes a doubt that is not of the sockets: of the asker or of its way.
-func (p *Pool) Add(doubt Doubt) { p.Doubts, p.Exact = append(p.Doubts, doubt), false }
+// Add notes a doubt that is not of the sockets: of the asker or of its way. One by
+// which the number cannot be off is none.
+func (p *Pool) Add(doubt Doubt) {
+	off, bounded := doubt.bound(p.Left, p.Size)
+	if bounded && off == 0 {
+		return
+	}
+	if bounded {
+		p.OnlyFewer = doubt.onlyFewer() && (p.OnlyFewer || p.Exact || p.ErrorBound == 0)
+	}
+	p.Doubts, p.Exact, p.ErrorBound = append(p.Doubts, doubt), false, max(p.ErrorBound, off)
+}
 
 // Add is [Pool.Add].
-func (p *LocalPool) Add(doubt Doubt) { p.Doubts, p.Exact = append(p.Doubts, doubt), false }
+func (p *LocalPool) Add(doubt Doubt) {
+	off, bounded := doubt.bound(p.Left, p.Size)
+	if bounded && off == 0 {
+		return
+	}
+	if bounded {
+		p.OnlyFewer = doubt.onlyFewer() && (p.OnlyFewer || p.Exact || p.ErrorBound == 0)
+	}
+	p.Doubts, p.Exact, p.ErrorBound = append(p.Doubts, doubt), false, max(p.ErrorBound, off)
+}
+
+// bound is by how many ports a doubt about the asker or its way lets Left be off:
+// where there is no way, or several, none of them may be had; where connections go
+// elsewhere, or come from another address, as many as that pool has. The others come
+// with a bound of their own.
+func (d Doubt) bound(left, size int) (off int, bounded bool) {
+	switch d {
+	case DoubtConnectHooks, DoubtHooksUnread, DoubtRules:
+		return max(left, size-left), true
+	}
+	if d.onlyFewer() {
+		return left, true
+	}
+	return 0, false
+}
+
+// onlyFewer reports whether a doubt about the way lets Left be too high alone.
+func (d Doubt) onlyFewer() bool { return d == DoubtNoRoute || d == DoubtSources }

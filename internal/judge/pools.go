@@ -295,10 +295,14 @@ func (r *rules) elsewhere(l3mdev uint32) *port.Set {
 	return set
 }
 
-// ratio is part of whole rounded to three digits; a pool without ports is full.
-func ratio(part, whole int) float64 {
-	if whole == 0 {
+// takenShare is the share of a pool that is taken; one without ports is full.
+func takenShare(taken, size int) float64 {
+	if size == 0 {
 		return 1
 	}
-	return math.Round(float64(part)/float64(whole)*1000) / 1000
+	return float64(taken) / float64(size)
 }
+
+// ratio is [takenShare] rounded to three digits, to be shown: against a mark it
+// would come too early.
+func ratio(taken, size int) float64 { return math.Round(takenShare(taken, size)*1000) / 1000 }

@@ -60,7 +60,7 @@ func (t Threshold) String() string {
 // the threshold is reached. At 0 it always is.
 func (t Threshold) Trigger(size int) int {
 	if t.ports < 0 {
-		return int(math.Ceil(t.percent / 100 * float64(size)))
+		return int(math.Ceil(t.percent * float64(size) / 100))
 	}
 	return max(0, size-t.ports)
 }
@@ -83,8 +83,15 @@ func (t Thresholds) Check() error {
 	return nil
 }
 
-// reached is the severity of a pool of size with so many ports taken.
-func (t Thresholds) reached(taken, size int) finding.Severity {
+// Scale is the one by which pools are judged unless somebody gives another: past
+// half of its ports a pool is worth a warning, near the wall it is critical.
+func Scale() Thresholds {
+	return Thresholds{Warning: TakenShare(SlowRatio), Critical: TakenShare(NearRatio)}
+}
+
+// Reached is the severity of a pool of size with so many ports taken: Info where
+// no threshold is reached.
+func (t Thresholds) Reached(taken, size int) finding.Severity {
 	switch {
 	case taken >= t.Critical.Trigger(size):
 		return finding.Critical
@@ -135,7 +142,7 @@ func Strains(ns *host.Namespace, thresholds Thresholds) []Strain {
 	}
 	for i := range strains {
 		s := &strains[i]
-		s.NetNS, s.Name, s.Severity = v.NetNS, v.Name, thresholds.reached(s.Taken(), s.Size)
+		s.NetNS, s.Name, s.Severity = v.NetNS, v.Name, thresholds.Reached(s.Taken(), s.Size)
 	}
 	SortStrains(strains)
 	return strains

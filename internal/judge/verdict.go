@@ -90,9 +90,9 @@ func (p *Pool) Source() string {
 	return p.Local + "%" + p.Device
 }
 
-// Taken is the share of the pool that a connect() finds taken, rounded to three
-// digits: ports in TIME_WAIT that it may take over do not count.
-func (p *Pool) Taken() float64 { return ratio(p.Size-p.Left, p.Size) }
+// Taken is the share of the pool that a connect() finds taken: ports in TIME_WAIT
+// that it may take over do not count. A pool without ports is full.
+func (p *Pool) Taken() float64 { return takenShare(p.Size-p.Left, p.Size) }
 
 // Owner is a process and how many of a pool's ports it uses. Processes that
 // share sockets each count them.
@@ -140,5 +140,5 @@ func (p *LocalPool) Source() string {
 	return p.Local + "%" + p.Device
 }
 
-// Taken is the share of the pool in use, rounded to three digits.
-func (p *LocalPool) Taken() float64 { return ratio(p.Used, p.Size) }
+// Taken is the share of the pool in use; a pool without ports is full.
+func (p *LocalPool) Taken() float64 { return takenShare(p.Used, p.Size) }

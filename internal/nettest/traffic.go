@@ -82,6 +82,18 @@ func LocalRange(low, high uint16) Option {
 // FreeBind is IP_FREEBIND: bind() takes addresses that the host does not have.
 func FreeBind() Option { return intOption(unix.SOL_IP, unix.IP_FREEBIND, 1) }
 
+// Transparent is IP_TRANSPARENT of a socket of the kind: it may be bound to any
+// address, and connects from it.
+func Transparent(kind Kind) Option {
+	if kind == TCP6 || kind == UDP6 {
+		return intOption(unix.SOL_IPV6, unix.IPV6_TRANSPARENT, 1)
+	}
+	return intOption(unix.SOL_IP, unix.IP_TRANSPARENT, 1)
+}
+
+// Mark is SO_MARK, which rules of routing look at.
+func Mark(mark int) Option { return intOption(unix.SOL_SOCKET, unix.SO_MARK, mark) }
+
 // Owner makes the socket another user's, as fchown(2) does: conflicts between
 // sockets with SO_REUSEPORT look at it (sock_i_uid, net/core/sock.c).
 func Owner(uid int) Option {

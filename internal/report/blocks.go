@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/escape"
 	"portrange/internal/finding"
 	"portrange/internal/words"
 )
@@ -86,7 +87,7 @@ func (p *printer) block(b *block, several, repeated bool) {
 	if several && b.NetNS != 0 {
 		about = strings.TrimPrefix(about+", network namespace "+b.Name, ", ")
 	}
-	about = p.wrap(Printable(about), p.cells(code)+columnGap, labelCells)
+	about = p.wrap(escape.Printable(about), p.cells(code)+columnGap, labelCells)
 	head := p.paint(severityInk(b.Severity), code) + strings.Repeat(" ", columnGap) + about
 	p.line("%s", strings.TrimRight(head, " "))
 	p.under(b.bareEvidence())
@@ -99,14 +100,14 @@ func (p *printer) block(b *block, several, repeated bool) {
 		number := fmt.Sprintf("%*s%d. ", labelCells, "", i+1)
 		p.beside(number, plain, string(step.Step)+": "+adviceText(&step))
 		if step.Effect != "" {
-			p.beside(strings.Repeat(" ", p.cells(number)), faint, Printable("then "+step.Effect))
+			p.beside(strings.Repeat(" ", p.cells(number)), faint, escape.Printable("then "+step.Effect))
 		}
 	}
 }
 
 // under prints a text below the code of a finding.
 func (p *printer) under(text string) {
-	p.beside(strings.Repeat(" ", labelCells), plain, Printable(text))
+	p.beside(strings.Repeat(" ", labelCells), plain, escape.Printable(text))
 }
 
 // effects prints which pools suffer, each with its subject where that is another
@@ -139,17 +140,17 @@ func (p *printer) effects(b *block) {
 
 // aside prints a text beside a word that says how it belongs to the finding.
 func (p *printer) aside(label, text string) {
-	p.beside(strings.Repeat(" ", labelCells)+p.padded(label, len("therefore"))+"  ", faint, Printable(text))
+	p.beside(strings.Repeat(" ", labelCells)+p.padded(label, len("therefore"))+"  ", faint, escape.Printable(text))
 }
 
 // adviceText is what an action asks for.
 func adviceText(a *Action) string {
 	if a.Command == "" {
-		return Printable(a.Text)
+		return escape.Printable(a.Text)
 	}
 	text := commandText(a.Command)
 	if a.Text != "" {
-		text += ": " + Printable(a.Text)
+		text += ": " + escape.Printable(a.Text)
 	}
 	return text
 }

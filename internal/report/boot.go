@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"portrange/internal/boot"
+	"portrange/internal/escape"
 	"portrange/internal/finding"
 	"portrange/internal/words"
 )
@@ -73,15 +74,15 @@ func (p *printer) bootSetting(s *boot.Setting) {
 		}
 	}
 	for _, loser := range s.Loses {
-		p.field("no effect", fmt.Sprintf("%s  %s: %s", quoted(loser.Value), place(loser.Line), Printable(loser.Why)))
+		p.field("no effect", fmt.Sprintf("%s  %s: %s", quoted(loser.Value), place(loser.Line), escape.Printable(loser.Why)))
 	}
 }
 
 // place names a line, and the file itself where its name is a link.
 func place(line boot.Line) string {
-	text := Printable(line.String())
+	text := escape.Printable(line.String())
 	if line.Target != "" && line.Target != line.File {
-		text += " (" + Printable(line.Target) + ")"
+		text += " (" + escape.Printable(line.Target) + ")"
 	}
 	return text
 }
@@ -91,5 +92,5 @@ func quoted(value string) string {
 	if value == "" {
 		return `""`
 	}
-	return Printable(value)
+	return escape.Printable(value)
 }

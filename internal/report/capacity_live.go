@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"portrange/internal/capacity"
+	"portrange/internal/escape"
 	"portrange/internal/host"
 	"portrange/internal/words"
 )
@@ -24,7 +25,7 @@ const worthMissing = 0.02
 // measured for each tuple, limit of them (0 for all), with what it needs.
 func WriteLivePlan(w io.Writer, doc *LivePlan, limit int, style Style) error {
 	p := newPrinter(w, style)
-	p.text(bold, fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", Printable(doc.Name),
+	p.text(bold, fmt.Sprintf("Measured in network namespace %s for %s, %s: %s opened", escape.Printable(doc.Name),
 		words.Seconds(doc.Elapsed), words.Count(doc.Samples, "sample"), words.Count(doc.Opened, "connection")))
 	// The samples see fewer connections than the kernel counts.
 	missing := doc.Opened - doc.Seen

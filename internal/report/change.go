@@ -11,6 +11,7 @@ import (
 
 	"portrange/internal/act"
 	"portrange/internal/act/journal"
+	"portrange/internal/escape"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/words"
@@ -110,7 +111,7 @@ func WriteChange(w io.Writer, doc *Change, style Style) error {
 	p := newPrinter(w, style)
 	for i := range doc.Namespaces {
 		c := &doc.Namespaces[i]
-		p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", Printable(c.Name), c.NetNS)))
+		p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", escape.Printable(c.Name), c.NetNS)))
 		ports := transition(ends(c.Before), ends(c.After)) + ", " + words.Count(c.After.Size, "port")
 		if c.Gained+c.Lost != 0 {
 			ports += fmt.Sprintf(": %s gained, %s lost", words.Thousands(c.Gained), words.Thousands(c.Lost))
@@ -148,14 +149,14 @@ func (p *printer) consequences(found []Finding) {
 	for i := range found {
 		f := &found[i]
 		label := p.padded(strings.ToUpper(string(f.Severity)), labelCells)
-		p.beside(label, severityInk(f.Severity), Printable(subjectText(&f.Subject)+": "+f.bareEvidence()))
+		p.beside(label, severityInk(f.Severity), escape.Printable(subjectText(&f.Subject)+": "+f.bareEvidence()))
 		if i+1 < len(found) && sameSteps(f.Actions, found[i+1].Actions) {
 			continue
 		}
 		for _, action := range f.Actions {
 			text := adviceText(&action)
 			if action.Effect != "" {
-				text += "; " + Printable(action.Effect)
+				text += "; " + escape.Printable(action.Effect)
 			}
 			p.beside(fmt.Sprintf("%*s-> ", labelCells, ""), plain, text)
 		}
@@ -169,9 +170,9 @@ func (p *printer) writes(writes []Write, files []FileDiff) {
 	p.text(bold, "To be written, in this order")
 	several := slices.ContainsFunc(writes, func(w Write) bool { return w.NetNS != writes[0].NetNS })
 	for _, w := range writes {
-		text := Printable(orNone(w.After))
+		text := escape.Printable(orNone(w.After))
 		if several {
-			text += " in netns " + Printable(w.Name)
+			text += " in netns " + escape.Printable(w.Name)
 		}
 		p.line("  %s = %s", w.Key, text)
 	}
@@ -189,6 +190,6 @@ func (p *printer) diff(text string) {
 		case '-':
 			colour = red
 		}
-		p.line("  %s", p.paint(colour, Printable(strings.TrimSuffix(line, "\n"))))
+		p.line("  %s", p.paint(colour, escape.Printable(strings.TrimSuffix(line, "\n"))))
 	}
 }

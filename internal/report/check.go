@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"portrange/internal/escape"
 	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/judge"
@@ -81,6 +82,11 @@ func NewCheck(strains []judge.Strain, exact, partial bool, own []finding.Finding
 	return c
 }
 
+// Cut notes that time ran out after so many of the network namespaces.
+func (c *Check) Cut(read, found int) {
+	c.Message += fmt.Sprintf("; partial: %s of %s were read in time", words.Thousands(read), words.Count(found, "network namespace"))
+}
+
 // UnknownCheck is the document for a check that failed.
 func UnknownCheck(err error) *Check {
 	return &Check{
@@ -133,8 +139,7 @@ func strainText(s *judge.Strain) string {
 // data.
 func WriteCheck(w io.Writer, c *Check) error {
 	// One line, and nothing of it is taken for performance data.
-	message := strings.ReplaceAll(strings.Join(strings.Fields(c.Message), " "), "|", "/")
-	line := "PORTRANGE " + c.State + ": " + Printable(message)
+	line := "PORTRANGE " + c.State + ": " + strings.ReplaceAll(escape.Line(c.Message), "|", "/")
 	if c.Worst != nil {
 		line += " | " + c.performance()
 	}

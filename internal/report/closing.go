@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/escape"
 	"portrange/internal/finding"
 	"portrange/internal/port"
 	"portrange/internal/words"
@@ -28,7 +29,7 @@ func (p *printer) closing(doc *Show) {
 	slices.SortStableFunc(blocks, func(a, b block) int { return finding.CompareSeverity(a.Severity, b.Severity) })
 	first := "First"
 	if len(doc.Namespaces) > 1 {
-		first += ", in " + Printable(blocks[0].Name)
+		first += ", in " + escape.Printable(blocks[0].Name)
 	}
 	p.text(severityInk(blocks[0].Severity), fmt.Sprintf("Not well: %s. %s: %s.",
 		tally(blocks, finding.Critical, finding.Warning), first, firstStep(&blocks[0])))
@@ -39,10 +40,10 @@ func (p *printer) closing(doc *Show) {
 func firstStep(b *block) string {
 	steps := b.steps()
 	if len(steps) == 0 {
-		return Printable(strings.TrimSuffix(b.Code+", "+subjectText(&b.Subject), ", "))
+		return escape.Printable(strings.TrimSuffix(b.Code+", "+subjectText(&b.Subject), ", "))
 	}
 	what, _, _ := strings.Cut(steps[0].Text, ": ") // without the reason behind it
-	text := Printable(what)
+	text := escape.Printable(what)
 	if steps[0].Command != "" {
 		text = commandText(steps[0].Command)
 	}
@@ -59,7 +60,7 @@ func fullest(doc *Show) string {
 	consider := func(subject finding.Subject, left, size int) {
 		if taken := 1 - share(left, size); taken > best {
 			best = taken
-			text = fmt.Sprintf("the fullest pool, %s, has %s of %s left.", Printable(subjectText(&subject)), words.Thousands(left), words.Count(size, "port"))
+			text = fmt.Sprintf("the fullest pool, %s, has %s of %s left.", escape.Printable(subjectText(&subject)), words.Thousands(left), words.Count(size, "port"))
 		}
 	}
 	for i := range doc.Namespaces {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"portrange/internal/escape"
 	"portrange/internal/finding"
 	"portrange/internal/host"
 	"portrange/internal/words"
@@ -67,5 +68,5 @@ func WriteDoctor(w io.Writer, doc *Doctor, style Style) error {
 
 // origin prints where and when the numbers were taken.
 func (p *printer) origin(host, kernel string, at time.Time) {
-	p.line("%s, Linux %s, %s", p.paint(bold, Printable(host)), Printable(kernel), words.Moment(at))
+	p.line("%s, Linux %s, %s", p.paint(bold, escape.Printable(host)), escape.Printable(kernel), words.Moment(at))
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/escape"
 	"portrange/internal/host"
 	"portrange/internal/judge"
 )
@@ -29,10 +30,15 @@ func WriteJSON(w io.Writer, document any) error {
 }
 
 func writeIndented(w io.Writer, document any, prefix string) error {
-	encoder := json.NewEncoder(w)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent(prefix, "  ")
-	return encoder.Encode(document)
+	if err := encoder.Encode(document); err != nil {
+		return err
+	}
+	_, err := w.Write(escape.JSON(text.Bytes()))
+	return err
 }
 
 // noPools is where a namespace's pools belong. No JSON string has a line break
@@ -109,7 +115,7 @@ func (p *SocketsJSON) Write(s *Socket) error {
 	p.line.WriteString(p.before())
 	err := p.encoder.Encode(s)
 	if err == nil {
-		_, err = p.w.Write(bytes.TrimSuffix(p.line.Bytes(), []byte("\n")))
+		_, err = p.w.Write(escape.JSON(bytes.TrimSuffix(p.line.Bytes(), []byte("\n"))))
 	}
 	if err != nil {
 		return fmt.Errorf("write JSON: %w", err)
@@ -125,7 +131,7 @@ func (p *SocketsJSON) Close(gaps []host.Gap) error {
 	}
 	list, err := json.Marshal(gaps)
 	if err == nil {
-		_, err = fmt.Fprintf(p.w, "%s],\"gaps\":%s}\n", before, list)
+		_, err = fmt.Fprintf(p.w, "%s],\"gaps\":%s}\n", before, escape.JSON(list))
 	}
 	if err != nil {
 		return fmt.Errorf("write JSON: %w", err)

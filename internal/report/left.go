@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"portrange/internal/escape"
 	"portrange/internal/judge"
 	"portrange/internal/words"
 )
@@ -14,7 +15,7 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 	p := newPrinter(w, style)
 	for i := range doc.Pools {
 		l := &doc.Pools[i]
-		between := "from " + Printable(l.Pool.Source()) + " to " + l.Remote + " (" + l.Proto + ")"
+		between := "from " + escape.Printable(l.Pool.Source()) + " to " + l.Remote + " (" + l.Proto + ")"
 		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact, l.OnlyFewer), between)
 		p.field("Usable", words.Count(l.Size, "port"))
 		used := words.Thousands(l.Used)
@@ -33,7 +34,7 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 	}
 	for i := range doc.LocalPools {
 		l := &doc.LocalPools[i]
-		at := "at " + Printable(l.LocalPool.Source()) + " (" + l.Proto + ")"
+		at := "at " + escape.Printable(l.LocalPool.Source()) + " (" + l.Proto + ")"
 		if l.LocalPool.Remote == "" {
 			at += ", shared by all destinations"
 		} else {
@@ -59,7 +60,7 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 
 func (p *printer) leftHead(o *Origin, left, size int, bound, where string) {
 	number := words.Count(left, "port") + " left"
-	rest := fmt.Sprintf("%s %s, network namespace %s", bound, where, Printable(o.Name))
+	rest := fmt.Sprintf("%s %s, network namespace %s", bound, where, escape.Printable(o.Name))
 	p.line("%s%s", p.paint(shareInk(1-share(left, size)), number), p.wrap(rest, p.cells(number), 2))
 }
 

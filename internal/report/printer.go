@@ -16,8 +16,9 @@ func newPrinter(w io.Writer, style Style) *printer {
 	return &printer{out: bufio.NewWriter(w), Style: style}
 }
 
-// write prints text as the locale can show it. Everything printed goes through it.
-func (p *printer) write(text string) { p.out.WriteString(p.shown(text)) }
+// write prints text as the locale can show it, and nothing that does more than show
+// but colours. Everything printed goes through it.
+func (p *printer) write(text string) { p.out.WriteString(p.shown(p.clean(text))) }
 
 func (p *printer) line(format string, args ...any) { p.write(fmt.Sprintf(format+"\n", args...)) }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"portrange/internal/escape"
 	"portrange/internal/host"
 )
 
@@ -45,7 +46,7 @@ func WriteReserved(w io.Writer, doc *Reserved, style Style) error {
 			p.line("%s", ns.Reserved)
 			continue
 		}
-		p.line("%s  %s", p.paint(bold, fmt.Sprintf("%s (%d)", Printable(ns.Name), ns.NetNS)), orNone(ns.Reserved))
+		p.line("%s  %s", p.paint(bold, fmt.Sprintf("%s (%d)", escape.Printable(ns.Name), ns.NetNS)), orNone(ns.Reserved))
 	}
 	return p.flush()
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"portrange/internal/escape"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/words"
@@ -29,7 +30,7 @@ func WriteShow(w io.Writer, doc *Show, limit int, style Style) error {
 	for i := range doc.Namespaces {
 		ns := &doc.Namespaces[i]
 		p.line("")
-		title := fmt.Sprintf("Network namespace %s (%d)", Printable(ns.Name), ns.NetNS)
+		title := fmt.Sprintf("Network namespace %s (%d)", escape.Printable(ns.Name), ns.NetNS)
 		idle := len(ns.Pools)+len(ns.Findings)+ns.BindHeld+ns.ReservedInRange+ns.OutsideRange == 0 && ns.Exact &&
 			!slices.ContainsFunc(ns.LocalPools, worthShowing)
 		if idle && len(doc.Namespaces) > 1 { // among many most are idle, of which one line says enough
@@ -92,7 +93,7 @@ func (p *printer) pools(pools []judge.Pool, limit, inUse int) {
 	taken := func(pool *judge.Pool) ink { return shareInk(1 - share(pool.Left, pool.Size)) }
 	writeTable(p, []column[judge.Pool]{
 		{title: "PROTO", yields: 1, cell: textCell(func(pool *judge.Pool) string { return pool.Proto })},
-		{title: "LOCAL", yields: 2, cell: textCell(func(pool *judge.Pool) string { return Printable(pool.Source()) })},
+		{title: "LOCAL", yields: 2, cell: textCell(func(pool *judge.Pool) string { return escape.Printable(pool.Source()) })},
 		{title: "REMOTE", cell: textCell(func(pool *judge.Pool) string { return pool.Remote })},
 		{title: "USED", right: true, cell: textCell(func(pool *judge.Pool) string { return words.Thousands(pool.Used) })},
 		{title: "LEFT", right: true, cell: func(pool *judge.Pool) cell { return cell{words.Thousands(pool.Left), taken(pool)} }},
@@ -131,7 +132,7 @@ func ownersText(owners []judge.Owner) string {
 	if len(owners) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s (%d)", Printable(owners[0].Command), owners[0].PID)
+	text := fmt.Sprintf("%s (%d)", escape.Printable(owners[0].Command), owners[0].PID)
 	if more := len(owners) - 1; more > 0 {
 		text += " +" + strconv.Itoa(more)
 	}
@@ -156,7 +157,7 @@ func (p *printer) localPools(pools []judge.LocalPool, limit int) {
 	taken := func(pool *judge.LocalPool) ink { return shareInk(used(pool)) }
 	writeTable(p, []column[judge.LocalPool]{
 		{title: "PROTO", cell: textCell(func(pool *judge.LocalPool) string { return pool.Proto })},
-		{title: "LOCAL", cell: textCell(func(pool *judge.LocalPool) string { return Printable(pool.Source()) })},
+		{title: "LOCAL", cell: textCell(func(pool *judge.LocalPool) string { return escape.Printable(pool.Source()) })},
 		{title: "USED", right: true, cell: textCell(func(pool *judge.LocalPool) string { return words.Thousands(pool.Used) })},
 		{title: "LEFT", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Thousands(pool.Left), taken(pool)} }},
 		{title: "SHARE", right: true, cell: func(pool *judge.LocalPool) cell { return cell{words.Percent(used(pool)), taken(pool)} }},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"portrange/internal/escape"
 	"portrange/internal/simulate"
 	"portrange/internal/words"
 )
@@ -69,7 +70,7 @@ func WriteCosts(w io.Writer, doc *Costs, style Style) error {
 			p.line("")
 		}
 		p.text(bold, fmt.Sprintf("connect() on Linux %s while a pool of %s fills with sockets in state %s",
-			Printable(doc.Kernel), words.Count(costs.Ports, "port"), costs.Fill))
+			escape.Printable(doc.Kernel), words.Count(costs.Ports, "port"), costs.Fill))
 		var rows []costRow
 		for _, step := range costs.Steps {
 			rows = append(rows, costRow{words.Percent(step.From) + " to " + words.Percent(step.To), step.Latency})

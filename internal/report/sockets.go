@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"portrange/internal/escape"
 	"portrange/internal/host"
 	"portrange/internal/port"
 	"portrange/internal/words"
@@ -25,7 +26,7 @@ type SocketsText struct {
 func NewSocketsText(w *bufio.Writer, namespaces bool, style Style) *SocketsText {
 	columns := socketColumns(style)
 	if namespaces {
-		name := column[Socket]{title: "NETNS", width: 12, cell: textCell(func(s *Socket) string { return Printable(s.Name) })}
+		name := column[Socket]{title: "NETNS", width: 12, cell: textCell(func(s *Socket) string { return escape.Printable(s.Name) })}
 		columns = append(table[Socket]{name}, columns...)
 	}
 	columns.fit(style.Width)
@@ -48,7 +49,7 @@ func socketColumns(style Style) table[Socket] {
 		})},
 		{title: "LOCAL", width: 20, cell: textCell(func(s *Socket) string {
 			if s.Device != "" {
-				return s.Local + "%" + Printable(s.Device)
+				return s.Local + "%" + escape.Printable(s.Device)
 			}
 			return s.Local
 		})},
@@ -65,7 +66,7 @@ func socketColumns(style Style) table[Socket] {
 			case s.UID == nil:
 				return "-"
 			case s.User != "":
-				return Printable(s.User)
+				return escape.Printable(s.User)
 			}
 			return strconv.FormatUint(uint64(*s.UID), 10)
 		})},
@@ -109,7 +110,7 @@ func processesText(s *Socket) string {
 	}
 	names := make([]string, len(s.Processes))
 	for i, process := range s.Processes {
-		names[i] = fmt.Sprintf("%s (%d)", Printable(process.Command), process.PID)
+		names[i] = fmt.Sprintf("%s (%d)", escape.Printable(process.Command), process.PID)
 	}
 	return strings.Join(names, ", ")
 }

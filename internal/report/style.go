@@ -2,11 +2,13 @@ package report
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/charmbracelet/x/ansi"
 
+	"portrange/internal/escape"
 	"portrange/internal/judge"
 )
 
@@ -35,7 +37,38 @@ func (s Style) paint(in ink, text string) string {
 	if !s.Colour || in == plain || text == "" {
 		return text
 	}
-	return "\x1b[" + string(in) + "m" + text + "\x1b[0m"
+	return sgr + string(in) + "m" + text + sgr + string(reset) + "m"
+}
+
+// sgr begins an SGR sequence, reset ends what one began.
+const (
+	sgr       = "\x1b["
+	reset ink = "0"
+)
+
+// clean is text without all that does more than show, but for the sequences of
+// [Style.paint].
+func (s Style) clean(text string) string {
+	if isASCII(text) { // nearly all cells of a long table
+		return text
+	}
+	var b strings.Builder
+	for s.Colour {
+		before, rest, found := strings.Cut(text, sgr)
+		if !found {
+			break
+		}
+		b.WriteString(escape.Text(before))
+		in, after, ended := strings.Cut(rest, "m")
+		if ended && slices.Contains([]ink{bold, faint, red, yellow, green, reset}, ink(in)) {
+			b.WriteString(sgr + in + "m")
+			text = after
+		} else {
+			b.WriteString("?")
+			text = rest
+		}
+	}
+	return b.String() + escape.Text(text)
 }
 
 // shareInk colours a share in use by what it means for the next connect().
@@ -47,17 +80,6 @@ func shareInk(share float64) ink {
 		return yellow
 	}
 	return plain
-}
-
-// Printable replaces what would move a terminal's cursor or turn its text round:
-// names of processes, users and namespaces are chosen by others.
-func Printable(name string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, name)
 }
 
 // shown is text as the locale can show it.
@@ -104,7 +126,7 @@ const unbroken = "\u00a0"
 // commandText is a command within a sentence. It is not broken over lines, as it
 // is there to be copied.
 func commandText(command string) string {
-	return "`" + strings.ReplaceAll(Printable(command), " ", unbroken) + "`"
+	return "`" + strings.ReplaceAll(escape.Printable(command), " ", unbroken) + "`"
 }
 
 // wrap breaks text, which begins at column start, at spaces so that no line is

@@ -46,17 +46,6 @@ func TestShownInASCII(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
-	for name, want := range map[string]string{
-		"nginx": "nginx", "a\x1b[31mb": "a?[31mb", "a\nb\tc\r": "a?b?c?", "\u009b2J": "?2J", "x\u202egnp.exe": "x?gnp.exe", "\u2066x\u2069": "?x?",
-		"a\u00a0b": "a?b", "a\u2028b": "a?b", "\xff": "\ufffd", "数据库": "数据库", "ne\u0301ant": "ne\u0301ant", "a\u200bb": "a?b",
-	} {
-		if got := Printable(name); got != want {
-			t.Errorf("%q is printed as %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestBar(t *testing.T) {
 	for share, want := range map[float64]string{0: "··········", 0.001: "▏·········", 0.5: "█████·····", 0.709: "███████▏··", 1: "██████████", 1.5: "██████████"} {
 		if got := (Style{Bars: true}).bar(share, plain); got != (cell{want, green}) {

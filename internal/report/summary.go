@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"portrange/internal/escape"
 )
 
 // WriteSummary prints the text of `portrange summary`: the layout of `ss -s`,
@@ -16,7 +18,7 @@ func WriteSummary(w io.Writer, doc *Summary, style Style) error {
 			p.line("")
 		}
 		if len(doc.Namespaces) > 1 {
-			p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", Printable(t.Name), t.NetNS)))
+			p.line("%s", p.paint(bold, fmt.Sprintf("Network namespace %s (%d)", escape.Printable(t.Name), t.NetNS)))
 		}
 		p.line("Total: %d", t.Sockets)
 		p.line("TCP:   %d (estab %d, closed %d, orphaned %d, timewait %d)",

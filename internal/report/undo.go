@@ -7,6 +7,7 @@ import (
 
 	"portrange/internal/act"
 	"portrange/internal/act/journal"
+	"portrange/internal/escape"
 	"portrange/internal/words"
 )
 
@@ -88,10 +89,10 @@ func WriteUndo(w io.Writer, doc *Undo, style Style) error {
 	case journal.Reverting:
 		progress = ", which was interrupted as it was taken back"
 	}
-	p.text(plain, fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, entry.ID, Printable(entry.Command),
-		Printable(entry.User), words.Moment(entry.At), progress))
+	p.text(plain, fmt.Sprintf("%s change %d, `portrange %s`, by %s on %s%s", verb, entry.ID, escape.Printable(entry.Command),
+		escape.Printable(entry.User), words.Moment(entry.At), progress))
 	for _, kept := range doc.Kept {
-		p.beside(p.padded("WARNING", labelCells), yellow, Printable(kept.What+" stays as it is: "+kept.Why))
+		p.beside(p.padded("WARNING", labelCells), yellow, escape.Printable(kept.What+" stays as it is: "+kept.Why))
 		p.diff(kept.Diff)
 	}
 	p.writes(doc.Writes, doc.Files)

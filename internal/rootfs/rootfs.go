@@ -70,6 +70,39 @@ type File struct {
 	Mode   fs.FileMode // its lowest 12 bits are those of stat(2)
 	UID    uint32
 	GID    uint32
+
+	null bool // it is the device /dev/null
+}
+
+// Stat is the file at an absolute path without its content.
+func (r *Root) Stat(path string) File {
+	found := File{Path: path, Target: path}
+	fd, err := r.open(path, 0)
+	if err != nil {
+		found.Err = err
+		return found
+	}
+	defer func() { _ = unix.Close(fd) }()
+	_, found.Err = r.describe(fd, &found)
+	return found
+}
+
+// describe fills in what is known of an open file but its content, and returns its size.
+func (r *Root) describe(fd int, found *File) (size int64, err error) {
+	if name, err := os.Readlink(procPath(fd)); err == nil {
+		found.Target = name
+		if rest, below := strings.CutPrefix(name, strings.TrimSuffix(r.dir, "/")); below && filepath.IsAbs(rest) {
+			found.Target = rest
+		}
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return 0, err
+	}
+	found.Mode, found.UID, found.GID = fs.FileMode(stat.Mode&0o7777)|kind(stat.Mode), stat.Uid, stat.Gid
+	// Its number is in the kernel's Documentation/admin-guide/devices.txt.
+	found.null = found.Mode&fs.ModeCharDevice != 0 && uint64(stat.Rdev) == unix.Mkdev(1, 3)
+	return stat.Size, nil
 }
 
 // Read returns the file at an absolute path. The device /dev/null, which links to
@@ -86,24 +119,17 @@ func (r *Root) Read(path string) File {
 		found.Err = ErrSpent
 		return found
 	}
-	if name, err := os.Readlink(procPath(fd)); err == nil {
-		found.Target = name
-		if rest, below := strings.CutPrefix(name, strings.TrimSuffix(r.dir, "/")); below && filepath.IsAbs(rest) {
-			found.Target = rest
-		}
-	}
-	var stat unix.Stat_t
-	if err := unix.Fstat(fd, &stat); err != nil {
+	size, err := r.describe(fd, &found)
+	if err != nil {
 		found.Err = err
 		return found
 	}
-	found.Mode, found.UID, found.GID = fs.FileMode(stat.Mode&0o7777)|kind(stat.Mode), stat.Uid, stat.Gid
 	switch {
 	case found.Mode.IsRegular():
-		found.Data, found.Err = r.slurp(fd, stat.Size)
+		found.Data, found.Err = r.slurp(fd, size)
 	case found.Mode.IsDir():
 		found.Err = unix.EISDIR
-	case found.Mode&fs.ModeCharDevice == 0 || uint64(stat.Rdev) != unix.Mkdev(1, 3): // devices.txt of the kernel
+	case !found.null:
 		found.Err = errors.New("not opened: neither a regular file nor a directory")
 	}
 	return found

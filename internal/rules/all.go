@@ -11,7 +11,8 @@ import (
 // All lists the rules, by subject.
 func All() []*Rule {
 	return []*Rule{
-		poolFull, poolNearFull, poolPastHalf, localPoolFull, localPoolNearFull, poolFilling, connectionRate,
+		poolFull, poolNearFull, poolPastHalf, localPoolFull, localPoolNearFull, localPoolPastHalf,
+		poolFilling, connectionRate,
 		closeWaitLeak, finWait2Share, timeWaitShare, bindBeforeConnect, rangeWithheld, oneProcess,
 		twReuseOff, timestampsOff, twReuseDelay, twBucketsLow, twBucketsOverflow, cureTWRecycle, cureFinTimeout,
 		rangeNarrow, rangeDefaultBusy, otherRange, sameParity,
@@ -37,7 +38,7 @@ func causesOfFullPools() []string {
 // causesOfDetails are the codes below which a detail of a pool is told.
 func causesOfDetails() []string {
 	return append(causesOfFullPools(), "pool-filling", "pool-full", "pool-near-full", "pool-past-half",
-		"local-pool-full", "local-pool-near-full")
+		"local-pool-full", "local-pool-near-full", "local-pool-past-half")
 }
 
 // Codes are the codes of all rules, in their order.

@@ -37,19 +37,16 @@ var bindBeforeConnect = &Rule{
 		if n == 0 {
 			return
 		}
-		severity := finding.Info
-		if manyBound(n, size) {
-			severity = finding.Warning
-		}
 		binders := judge.Binders(p.NS, bound)
 		values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, binders)
 		actions := bindLater(binders)
-		if severity.Reaches(finding.Warning) {
+		if manyBound(n, size) {
 			present := &capacity.Present{Size: p.Ports.Usable().Len()}
 			room := retold(widen(p, present), "room for now: each such connection goes on taking a port from all")
 			actions = slices.Concat(room, shareBound(p), actions)
 		}
-		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, actions...)
+		// The ports are taken from each pool, and judged as those are.
+		p.add(judge.Scale().Reached(n, size), finding.Subject{Proto: port.TCP.String()}, values, actions...)
 	},
 }
 

@@ -59,14 +59,16 @@ func coming(before, after *host.Namespace) *port.Set {
 }
 
 // Intruders are the ports that come into the range with a change although
-// somebody has or needs them.
+// somebody has or needs them. What others than root merely claim is not among them.
 func Intruders(before, after *host.Namespace) *port.Set {
 	set := &port.Set{}
 	for hold := range exclusive(before) {
 		set.Add(hold.Port)
 	}
 	for i := range before.Claims {
-		set.Union(before.Claims[i].Ports)
+		if before.Claims[i].By == "" {
+			set.Union(before.Claims[i].Ports)
+		}
 	}
 	set.Intersect(coming(before, after))
 	return set
@@ -157,6 +159,11 @@ func (c *Change) claims(kind host.ClaimKind, harm string) {
 		}
 	}
 	for i := range merged {
+		if merged[i].By != "" {
+			values := append(claimValues(&merged[i], merged[i].Ports), finding.Value{Name: "enters", V: c.movesRange()})
+			c.add(finding.Info, finding.Of(merged[i].Who), values, doubtful)
+			continue
+		}
 		c.intrusion(finding.Of(merged[i].Who), merged[i].Ports, claimValues(&merged[i], merged[i].Ports), harm)
 	}
 }

@@ -20,14 +20,25 @@ func claimRule(kind host.ClaimKind, title, harm string) *Rule {
 		Namespace: func(p *Place) {
 			for i := range p.NS.Claims {
 				claim := &p.NS.Claims[i]
-				if wanted := unmet(p.NS, claim, p.Ports.Open()); claim.Kind == kind && wanted.Len() > 0 {
-					values := append(claimValues(claim, wanted), rangeValue(p.NS))
-					p.add(finding.Warning, finding.Of(claim.Who), values, reserve(p.NS, wanted, harm))
+				wanted := unmet(p.NS, claim, p.Ports.Open())
+				if claim.Kind != kind || wanted.Len() == 0 {
+					continue
 				}
+				values := append(claimValues(claim, wanted), rangeValue(p.NS))
+				if claim.By != "" {
+					p.add(finding.Info, finding.Of(claim.Who), values, doubtful)
+					continue
+				}
+				p.add(finding.Warning, finding.Of(claim.Who), values, reserve(p.NS, wanted, harm))
 			}
 		},
 		Change: func(c *Change) { c.claims(kind, harm) },
 	}
+}
+
+// doubtful is the advice on a claim of somebody other than root.
+var doubtful = finding.Action{
+	Step: finding.Now, Text: "nothing, unless you know it to be so: any user can claim any port, and --reserve leaves these out",
 }
 
 // unmet are the ports among open that a claim is about and has not. Whoever

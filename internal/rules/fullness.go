@@ -45,14 +45,16 @@ func (p *Place) levelOf(pool *judge.Pool) level {
 	return roomy
 }
 
-// localLevelOf is how full a pool is that all destinations share. No search in
-// it gets slow at one half.
+// localLevelOf is how full a pool is that all destinations share.
 func (p *Place) localLevelOf(pool *judge.LocalPool) level {
+	subject, taken := localSubject(pool), pool.Taken()
 	switch {
 	case pool.Left == 0:
 		return full
-	case p.past(pool.Taken(), judge.NearRatio, localSubject(pool), "local-pool-near-full", "local-pool-full"):
+	case p.past(taken, judge.NearRatio, subject, "local-pool-near-full", "local-pool-full"):
 		return nearFull
+	case p.past(taken, judge.SlowRatio, subject, "local-pool-past-half", "local-pool-near-full", "local-pool-full"):
+		return pastHalf
 	}
 	return roomy
 }

@@ -26,7 +26,7 @@ func causesOfFullLocalPools() []string {
 }
 
 // eachLocalPool adds a finding for each pool of a level. One that nothing was
-// seen to draw on is only worth knowing.
+// seen to draw on is only worth knowing, and that once it is near full.
 func eachLocalPool(p *Place, wanted level, severity finding.Severity) {
 	pools := judge.Distinct(p.Verdict.LocalPools)
 	for i := range pools {
@@ -38,7 +38,7 @@ func eachLocalPool(p *Place, wanted level, severity finding.Severity) {
 			judge.HoldersOf(p.NS, protoOf(pool)))
 		if judge.DrawnOn(p.NS, pool) {
 			p.add(severity, localSubject(pool), values, moreLocalRoom(p, pool)...)
-		} else {
+		} else if wanted != pastHalf {
 			p.add(finding.Info, localSubject(pool), values, bindLate(pool)...)
 		}
 	}

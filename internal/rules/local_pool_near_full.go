@@ -15,5 +15,5 @@ var localPoolNearFull = &Rule{
 	Needs:     host.WantSockets,
 	Show:      Shown,
 	Change:    worsened,
-	Namespace: func(p *Place) { eachLocalPool(p, nearFull, finding.Warning) },
+	Namespace: func(p *Place) { eachLocalPool(p, nearFull, finding.Critical) },
 }

@@ -13,6 +13,6 @@ var poolNearFull = &Rule{
 	},
 	Needs:     host.WantSockets | host.WantOwners,
 	Show:      Shown,
-	Namespace: func(p *Place) { eachPool(p, nearFull, finding.Warning) },
+	Namespace: func(p *Place) { eachPool(p, nearFull, finding.Critical) },
 	Change:    worsened,
 }

@@ -29,7 +29,7 @@ func poolSymptoms() map[string]symptom {
 	return map[string]symptom{
 		"pool-full": {healthy().with(clients(100)...), healthy().with(clients(99)...), finding.Critical, []string{"100 of 100 ports", "0 left"}},
 		"pool-near-full": {
-			ownedBy(84, clients(85)...), healthy().with(clients(84)...), finding.Warning, []string{"85 of 100", "most by envoy (pid 812)"}},
+			ownedBy(84, clients(85)...), healthy().with(clients(84)...), finding.Critical, []string{"85 of 100", "most by envoy (pid 812)"}},
 		"pool-past-half": {
 			healthy().set(func(s *host.Settings) { s.TWReuse = 1 }).with(clients(60, waits, rests(10))...), healthy().with(clients(49)...),
 			finding.Warning, []string{"60 of 100", "60 in TIME_WAIT", "10 of them reusable"}},
@@ -37,11 +37,13 @@ func poolSymptoms() map[string]symptom {
 			healthy().with(clients(100, udp)...).holding(port.UDP, 40001, port.Close, java).holding(port.UDP, 40002, port.Close, java),
 			healthy().with(clients(99, udp)...), finding.Critical, []string{"100 of 100 ports", "0 left", "; " + java.String() + ": 2"}},
 		"local-pool-near-full": {
-			healthy().with(clients(85, udp)...), healthy().with(clients(84, udp)...), finding.Warning, []string{"85 of 100", "15 left"}},
+			healthy().with(clients(85, udp)...), healthy().with(clients(84, udp)...), finding.Critical, []string{"85 of 100", "15 left"}},
+		"local-pool-past-half": {
+			healthy().with(clients(50, udp)...), healthy().with(clients(49, udp)...), finding.Warning, []string{"50 of 100", "50 left"}},
 		"range-withheld": {
 			healthy().with(clients(50, listens)...), healthy().with(clients(49, listens)...), finding.Warning,
 			[]string{"50 of the range's 100 ports usable", "0 reserved", "50 bind-held"}},
-		"bind-before-connect": {healthy().with(clients(10, binds)...), healthy().with(clients(10)...), finding.Warning, []string{"10 ports"}},
+		"bind-before-connect": {healthy().with(clients(10, binds)...), healthy().with(clients(10)...), finding.Info, []string{"10 ports"}},
 		"connection-rate": {
 			healthy().with(clients(30, waits)...).before(10*time.Second, clients(10, waits)...),
 			healthy().with(clients(30)...).before(10*time.Second, clients(30)...),
@@ -89,7 +91,7 @@ func severities(t *testing.T, code string, cases map[*patient]finding.Severity) 
 			got = found[0].Severity
 		}
 		if got != want {
-			t.Errorf("%s: %q, want %q, at %v", code, got, want, p.ns().Usage)
+			t.Errorf("%s: %q, want %q, with %d pools", code, got, want, len(p.ns().Usage.Tuples))
 		}
 	}
 }
@@ -97,17 +99,17 @@ func severities(t *testing.T, code string, cases map[*patient]finding.Severity) 
 func TestEdgesOfPools(t *testing.T) {
 	busy := func(n int) *patient { return healthy().with(clients(n)...) }
 	severities(t, "pool-past-half", map[*patient]finding.Severity{busy(49): "", busy(50): finding.Warning, busy(84): finding.Warning, busy(85): ""})
-	severities(t, "pool-near-full", map[*patient]finding.Severity{busy(84): "", busy(85): finding.Warning, busy(99): finding.Warning, busy(100): ""})
+	severities(t, "pool-near-full", map[*patient]finding.Severity{busy(84): "", busy(85): finding.Critical, busy(99): finding.Critical, busy(100): ""})
 	severities(t, "pool-full", map[*patient]finding.Severity{busy(99): "", busy(100): finding.Critical})
 
 	bound := func(n int) *patient { return healthy().with(clients(n, binds)...) }
-	severities(t, "bind-before-connect", map[*patient]finding.Severity{bound(1): finding.Info, bound(9): finding.Info, bound(10): finding.Warning})
+	severities(t, "bind-before-connect", map[*patient]finding.Severity{bound(1): finding.Info, bound(49): finding.Info, bound(50): finding.Warning, bound(84): finding.Warning, bound(85): finding.Critical})
 	large := func(n int) *patient { return healthy().set(as(40000, 40999)).with(clients(n, binds)...) }
-	severities(t, "bind-before-connect", map[*patient]finding.Severity{large(99): finding.Info, large(100): finding.Warning})
+	severities(t, "bind-before-connect", map[*patient]finding.Severity{large(499): finding.Info, large(500): finding.Warning})
 	held := func(n int) *patient { return healthy().with(clients(n, listens)...) }
-	severities(t, "range-withheld", map[*patient]finding.Severity{held(49): "", held(50): finding.Warning, held(99): finding.Warning, held(100): finding.Critical})
+	severities(t, "range-withheld", map[*patient]finding.Severity{held(49): "", held(50): finding.Warning, held(84): finding.Warning, held(85): finding.Critical, held(100): finding.Critical})
 	reserved := func(list string) *patient { return healthy().set(func(s *host.Settings) { s.Reserved = set(list) }) }
-	severities(t, "range-withheld", map[*patient]finding.Severity{reserved("40000-40048"): "", reserved("1-40049"): finding.Warning, reserved("40000-40099"): finding.Critical})
+	severities(t, "range-withheld", map[*patient]finding.Severity{reserved("40000-40048"): "", reserved("1-40049"): finding.Info, reserved("40000-40098"): finding.Info, reserved("40000-40099"): finding.Critical})
 
 	leaky := func(n int) *patient { return healthy().with(clients(n, lingers)...) }
 	severities(t, "close-wait-leak", map[*patient]finding.Severity{leaky(9): "", leaky(10): finding.Warning})
@@ -123,7 +125,9 @@ func TestEdgesOfLocalPools(t *testing.T) {
 		return healthy().with(append(clients(n-1), crowd(40099, 1, "10.0.0.2", "10.0.0.6:80", binds)...)...)
 	}
 	severities(t, "local-pool-near-full", map[*patient]finding.Severity{
-		unbound(84): "", unbound(85): finding.Info, drawn(84): "", drawn(85): finding.Warning, drawn(99): finding.Warning, drawn(100): ""})
+		unbound(84): "", unbound(85): finding.Info, drawn(84): "", drawn(85): finding.Critical, drawn(99): finding.Critical, drawn(100): ""})
+	severities(t, "local-pool-past-half", map[*patient]finding.Severity{
+		unbound(50): "", unbound(84): "", drawn(49): "", drawn(50): finding.Warning, drawn(84): finding.Warning, drawn(85): ""})
 	severities(t, "local-pool-full", map[*patient]finding.Severity{
 		unbound(99): "", unbound(100): finding.Info, drawn(99): "", drawn(100): finding.Critical})
 }
@@ -196,7 +200,11 @@ func TestHysteresis(t *testing.T) {
 	for i, look := range []struct {
 		taken int
 		code  string
-	}{{84, ""}, {85, "local-pool-near-full"}, {80, "local-pool-near-full"}, {79, ""}, {100, "local-pool-full"}, {80, "local-pool-near-full"}} {
+	}{
+		{49, ""}, {50, "local-pool-past-half"}, {45, "local-pool-past-half"}, {44, ""},
+		{84, "local-pool-past-half"}, {85, "local-pool-near-full"}, {80, "local-pool-near-full"}, {79, "local-pool-past-half"},
+		{100, "local-pool-full"}, {80, "local-pool-near-full"}, {45, "local-pool-past-half"}, {44, ""},
+	} {
 		p := healthy().with(clients(look.taken, udp)...)
 		p.Standing = &tracker
 		found := tracker.Update(time.Unix(int64(i), 0), examine(p))

@@ -20,7 +20,7 @@ var portTaken = &Rule{
 	Namespace: func(p *Place) {
 		for i := range p.NS.Claims {
 			claim := &p.NS.Claims[i]
-			if claim.Kind == host.SocketUnit || claim.Kind == host.ServicePort {
+			if claim.By == "" && (claim.Kind == host.SocketUnit || claim.Kind == host.ServicePort) {
 				p.takenFrom(claim)
 			}
 		}

@@ -49,10 +49,9 @@ var rangeWithheld = &Rule{
 		if 2*count.Usable > count.Size {
 			return
 		}
-		severity := finding.Warning
-		if count.Usable == 0 {
-			severity = finding.Critical
-		}
+		// What is reserved was withheld on purpose.
+		open := count.Size - count.ReservedInRange
+		severity := judge.Scale().Reached(open-count.Usable, open)
 		values := withOwners(withheldValues(&count), judge.Binders(p.NS, p.Ports.Bound()))
 		p.add(severity, finding.Subject{Proto: port.TCP.String()}, values, giveBack(p, &count)...)
 	},

@@ -23,7 +23,7 @@ func rangeSymptoms() map[string]symptom {
 	return map[string]symptom{
 		"range-narrow": {
 			healthy().with(clients(25)...), onDefault(0), finding.Warning, []string{"100 ports, 28,132 fewer", "of 28,232", "10.0.0.5:80, has 75 of 100 left"}},
-		"range-default-busy": {onDefault(7058), onDefault(7043), finding.Info, []string{"28,232 ports", "21,174 of 28,232 left"}},
+		"range-default-busy": {onDefault(7058), onDefault(7057), finding.Info, []string{"28,232 ports", "21,174 of 28,232 left"}},
 		"same-parity":        {healthy().set(as(40000, 40100)), healthy(), finding.Info, []string{"101 ports"}},
 		"other-range": {
 			healthy().beside(15000, 64001), healthy().beside(40000, 40099), finding.Info,
@@ -37,8 +37,8 @@ func TestEdgesOfRanges(t *testing.T) {
 		busy(0): finding.Info, busy(24): finding.Info, busy(25): finding.Warning,
 		healthy().set(as(32768, 60998)): finding.Info, healthy().set(as(32768, 60999)): "", healthy().set(as(32769, 61000)): ""})
 	severities(t, "range-default-busy", map[*patient]finding.Severity{
-		onDefault(7043): "", onDefault(7044): finding.Info, onDefault(14101): finding.Info, onDefault(14102): finding.Warning,
-		healthy().set(as(32768, 61000)).with(crowd(33000, 14102, "10.0.0.2", "10.0.0.5:80")...): ""})
+		onDefault(7057): "", onDefault(7058): finding.Info, onDefault(14115): finding.Info, onDefault(14116): finding.Warning,
+		healthy().set(as(32768, 61000)).with(crowd(33000, 14116, "10.0.0.2", "10.0.0.5:80")...): ""})
 	severities(t, "same-parity", map[*patient]finding.Severity{
 		healthy().set(as(40001, 40099)): finding.Info, healthy().set(as(40001, 40100)): "", healthy().set(as(40000, 40000)): ""})
 	severities(t, "other-range", map[*patient]finding.Severity{

@@ -40,7 +40,7 @@ func TestPoolNearFullAndFull(t *testing.T) {
 	c.must(c.Listen(nettest.TCP4, service))
 	c.connect(180)
 	found, _ := c.examine()
-	contains(t, severity(t, found, "pool-near-full", finding.Warning), "180 of 200 ports in use, 20 left", "most by rules.test")
+	contains(t, severity(t, found, "pool-near-full", finding.Critical), "180 of 200 ports in use, 20 left", "most by rules.test")
 	absentCodes(t, found, "pool-full")
 
 	c.connect(20)

@@ -29,7 +29,9 @@ var reservedUnused = &Rule{
 			unused.Subtract(used)
 		}
 		for i := range p.NS.Claims {
-			unused.Subtract(p.NS.Claims[i].Ports)
+			if p.NS.Claims[i].By == "" {
+				unused.Subtract(p.NS.Claims[i].Ports)
+			}
 		}
 		if unused.Len() == 0 {
 			return

@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"portrange/internal/escape"
 )
 
 // syslogSocket is where the system's log listens: journald or a syslogd.
@@ -27,6 +29,6 @@ func tell(socket, message string) {
 	}
 	defer conn.Close()
 	if conn.SetWriteDeadline(time.Now().Add(logPatience)) == nil {
-		_, _ = fmt.Fprintf(conn, "<%d>portrange[%d]: %s", priority, os.Getpid(), message)
+		_, _ = fmt.Fprintf(conn, "<%d>portrange[%d]: %s", priority, os.Getpid(), escape.Line(message))
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,16 +37,6 @@ type Timer struct {
 
 // patience is how long systemd may take to answer.
 const patience = 10 * time.Second
-
-// Connect connects to systemd, through the system's bus or, where there is
-// none, directly.
-func Connect(ctx context.Context) (Manager, func(), error) {
-	conn, err := dbus.NewWithContext(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("connect to systemd: %w", err)
-	}
-	return conn, conn.Close, nil
-}
 
 func unitName(id int) string { return fmt.Sprintf("portrange-revert-%d", id) }
 
@@ -91,15 +83,35 @@ func sinceStartup(manager Manager, after time.Duration) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("ask systemd when it started: %w", err)
 	}
-	var microseconds int64
-	if _, err := fmt.Sscanf(text, "@t %d", &microseconds); err != nil {
+	started, err := parseTimestamp(text)
+	if err != nil {
 		return 0, fmt.Errorf("ask systemd when it started: %s is %q: %w", property, text, err)
 	}
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return 0, fmt.Errorf("read the monotonic clock: %w", err)
 	}
-	return time.Duration(now.Nano()) - time.Duration(microseconds)*time.Microsecond + after, nil
+	up := time.Duration(now.Nano()) - started
+	if up < 0 {
+		return 0, fmt.Errorf("ask systemd when it started: %s is %q, which is yet to come", property, text)
+	}
+	return up + after, nil
+}
+
+// parseTimestamp reads a time as D-Bus writes it, as "@t 4711", in microseconds.
+func parseTimestamp(text string) (time.Duration, error) {
+	digits, isTime := strings.CutPrefix(text, "@t ")
+	if !isTime {
+		return 0, errors.New("want @t and a number")
+	}
+	microseconds, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	if microseconds > uint64(math.MaxInt64/time.Microsecond) {
+		return 0, errors.New("out of range")
+	}
+	return time.Duration(microseconds) * time.Microsecond, nil
 }
 
 // serviceProperties start the command again when it was killed. They leave out

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"portrange/internal/escape"
 )
 
 // Setting is a sysctl key, written with dots, and its value.
@@ -31,6 +34,10 @@ func Formats() []Format { return []Format{SysctlD, Docker, Compose, Kubernetes, 
 func Write(w io.Writer, format Format, settings []Setting) error {
 	var text string
 	var err error
+	settings = slices.Clone(settings)
+	for i, s := range settings {
+		settings[i] = Setting{escape.Line(s.Key), escape.Line(s.Value)}
+	}
 	switch format {
 	case SysctlD:
 		for _, s := range settings {

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/escape"
 )
 
 // Dir is where the journal lives.
@@ -143,7 +145,11 @@ func read(path string) (Entry, error) {
 		return Entry{}, fmt.Errorf("read the journal: %w%s", err, hint(err))
 	}
 	var e Entry
-	if err := json.Unmarshal(data, &e); err != nil {
+	err = json.Unmarshal(data, &e)
+	if err == nil && e.SchemaVersion == schemaVersion && fileName(e.ID) != filepath.Base(path) {
+		err = fmt.Errorf("it says that it is entry %d", e.ID)
+	}
+	if err != nil {
 		return Entry{}, fmt.Errorf("read the journal: %s: %w; %w: move it away, "+
 			"and what it tells of cannot be taken back any more", path, err, ErrDamaged)
 	}
@@ -266,7 +272,7 @@ func write(path string, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	return Replace(path, &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(data, '\n')})
+	return Replace(path, &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(escape.JSON(data), '\n')})
 }
 
 // copy writes the second copy. Without one there is the journal; whoever depends

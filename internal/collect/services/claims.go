@@ -8,13 +8,13 @@ import (
 )
 
 // Settle puts claims and holds of one namespace beside each other. Where Docker
-// holds a port for a container, the container has it: which one it is says more
-// than that Docker listens. Where the socket of a service is there, no claim is
+// holds a port for a container, on root's word, the container has it: which one it is
+// says more than that Docker listens. Where the socket of a service is there, no claim is
 // needed any more. Of NodePorts no socket says anything.
 func Settle(claims []host.Claim, holds []host.Hold) ([]host.Claim, []host.Hold) {
 	published := &port.Set{}
 	for _, claim := range claims {
-		if claim.Kind == host.PublishedPorts {
+		if claim.Kind == host.PublishedPorts && claim.By == "" {
 			published.Union(claim.Ports)
 		}
 	}

@@ -5,7 +5,8 @@
 // their command lines, netfilter rules, the API socket of Docker. For a daemon
 // that is installed, and whose configuration nobody reads, a table of well-known
 // ports speaks, each with the page that documents it. What cannot be read is a
-// gap.
+// gap. Root alone is believed: the claims of other users' processes and files say so
+// ([host.Claim.By]).
 //
 // The package reads files and asks Docker, runs no other program and enters no
 // network namespace. It refuses to know who holds a port at the moment, but for

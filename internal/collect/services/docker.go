@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -55,12 +56,12 @@ func proxied(proxies []process) []host.Claim {
 			continue
 		}
 		who := "Docker container at " + address
-		i := slices.IndexFunc(claims, func(c host.Claim) bool { return c.Who == who })
+		i := slices.IndexFunc(claims, func(c host.Claim) bool { return c.Who == who && c.By == proxy.by })
 		if i < 0 {
 			i = len(claims)
 			claims = append(claims, host.Claim{
-				Kind: host.PublishedPorts, Who: who, Ports: &port.Set{},
-				Evidence: fmt.Sprintf("%s (pid %d) passes on what arrives there", dockerProxy, proxy.PID),
+				Kind: host.PublishedPorts, Who: who, Ports: &port.Set{}, By: proxy.by,
+				Evidence: claimed(proxy.by, fmt.Sprintf("%s (pid %d) passes on what arrives there", dockerProxy, proxy.PID)),
 			})
 		}
 		claims[i].Ports.Add(uint16(public))
@@ -79,6 +80,11 @@ func askDocker(ctx context.Context, root string, gaps *host.Gaps) []host.Claim {
 		gaps.Missing(host.PartDocker, 0, err)
 		return nil
 	}
+	return publishedBy(containers)
+}
+
+// publishedBy are the ports that containers publish.
+func publishedBy(containers []container) []host.Claim {
 	var claims []host.Claim
 	for _, c := range containers {
 		ports := &port.Set{}
@@ -121,8 +127,22 @@ func listContainers(ctx context.Context, socket string) ([]container, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("docker answers %s", response.Status)
 	}
+	return parseContainers(response.Body)
+}
+
+// maxAnswer is far more than Docker says of all the containers that a machine can have.
+const maxAnswer = 64 << 20
+
+func parseContainers(body io.Reader) ([]container, error) {
+	answer, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err == nil && len(answer) > maxAnswer {
+		err = fmt.Errorf("longer than %d bytes", maxAnswer)
+	}
 	var containers []container
-	if err := json.NewDecoder(response.Body).Decode(&containers); err != nil {
+	if err == nil {
+		err = json.Unmarshal(answer, &containers)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read docker's answer: %w", err)
 	}
 	return containers, nil

@@ -2,6 +2,7 @@ package services
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"portrange/internal/host"
@@ -20,8 +21,25 @@ var nodeAgents = []string{
 }
 
 // kubernetes finds out whether the namespace is a node's, by its agents and by
-// the rules they leave.
+// the rules they leave. Those of each user speak for themselves, root's come first.
 func kubernetes(agents []process, nat []host.NATRules) []host.Claim {
+	claims := nodePorts("", of("", agents), nat)
+	others := map[string]bool{"": true}
+	for _, agent := range agents {
+		if !others[agent.by] {
+			others[agent.by] = true
+			claims = append(claims, nodePorts(agent.by, of(agent.by, agents), nil)...)
+		}
+	}
+	return claims
+}
+
+// of are the processes on whose word somebody stands.
+func of(by string, all []process) []process {
+	return slices.DeleteFunc(slices.Clone(all), func(p process) bool { return p.by != by })
+}
+
+func nodePorts(by string, agents []process, nat []host.NATRules) []host.Claim {
 	var seen []string
 	ports := defaultNodePorts
 	for _, agent := range agents {
@@ -42,8 +60,8 @@ func kubernetes(agents []process, nat []host.NATRules) []host.Claim {
 		return nil
 	}
 	return []host.Claim{{
-		Kind: host.NodePorts, Who: "Kubernetes NodePorts", Ports: ports.Set(),
-		Evidence: fmt.Sprintf("%s; services of type NodePort get %d-%d there, without a listening socket",
-			strings.Join(seen, ", "), ports.Low, ports.High),
+		Kind: host.NodePorts, Who: "Kubernetes NodePorts", Ports: ports.Set(), By: by,
+		Evidence: claimed(by, fmt.Sprintf("%s; services of type NodePort get %d-%d there, without a listening socket",
+			strings.Join(seen, ", "), ports.Low, ports.High)),
 	}}
 }

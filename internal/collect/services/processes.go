@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/procfs"
@@ -16,7 +18,9 @@ import (
 // process is a running program that may say which ports somebody needs.
 type process struct {
 	procfs.Proc
-	name string // as the kernel knows it, up to 15 bytes
+	name string   // as the kernel knows it, up to 15 bytes
+	args []string // nil where they may not be read
+	by   string   // whose word it is, empty for root's
 }
 
 // running are the processes of the whole machine that are asked, by process id.
@@ -31,11 +35,37 @@ func running(root string, gaps *host.Gaps) []process {
 	for _, one := range all {
 		name, err := one.Comm() // it may have ended meanwhile
 		if err == nil && (name == dockerProxy || slices.Contains(nodeAgents, name)) {
-			asked = append(asked, process{one, name})
+			if p, err := ask(one, name, filepath.Join(root, "proc", strconv.Itoa(one.PID))); err == nil {
+				asked = append(asked, p)
+			}
 		}
 	}
 	slices.SortFunc(asked, func(a, b process) int { return cmp.Compare(a.PID, b.PID) })
 	return asked
+}
+
+// ask reads what a process says and whose word that is, both of the same process: its
+// directory stays the same file only as long as it is open and the process is there.
+func ask(proc procfs.Proc, name, path string) (process, error) {
+	p := process{Proc: proc, name: name}
+	dir, err := os.Open(path)
+	if err != nil {
+		return p, err
+	}
+	defer dir.Close()
+	p.args, _ = proc.CmdLine() // without it, the defaults hold
+	if p.by, err = userOf(proc, path); err != nil {
+		return p, err
+	}
+	before, err := dir.Stat()
+	if err != nil {
+		return p, err
+	}
+	after, err := os.Stat(path)
+	if err == nil && !os.SameFile(before, after) {
+		err = fs.ErrNotExist
+	}
+	return p, err
 }
 
 // inside are the processes with a wanted name in a namespace. One that may not be
@@ -55,18 +85,14 @@ func inside(netns uint64, all []process, wanted ...string) []process {
 
 // option is the value of an option on the command line, be it one word or two.
 func (p process) option(name string) (value string, found bool) {
-	args, err := p.CmdLine()
-	if err != nil {
-		return "", false
-	}
-	for i, arg := range args {
+	for i, arg := range p.args {
 		word, value, joined := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		switch {
 		case word != name || !strings.HasPrefix(arg, "-"):
 		case joined:
 			return value, true
-		case i+1 < len(args):
-			return args[i+1], true
+		case i+1 < len(p.args):
+			return p.args[i+1], true
 		}
 	}
 	return "", false

@@ -3,6 +3,7 @@ package services
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -51,6 +52,24 @@ func opened(t *testing.T, dir string) *rootfs.Root {
 	t.Cleanup(func() { _ = root.Close() })
 	return root
 }
+
+// ownedBy gives each process of a tree a user, in the reader's user namespace.
+func ownedBy(t *testing.T, files map[string]string, uids string) map[string]string {
+	t.Helper()
+	own, err := os.Readlink("/proc/self/ns/user")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range slices.Collect(maps.Keys(files)) {
+		if dir, isProcess := strings.CutSuffix(path, "/comm"); isProcess {
+			files[dir+"/status"] = "Name:\tx\nUid:\t" + uids + "\n"
+			files[dir+"/ns/user"] = "-> " + own
+		}
+	}
+	return files
+}
+
+const rootIDs = "0\t0\t0\t0"
 
 func TestSocketUnits(t *testing.T) {
 	root := tree(t, map[string]string{
@@ -276,7 +295,7 @@ func proxies(id uint64) map[string]string {
 
 func TestPortsOfDockerProxies(t *testing.T) {
 	const id = 77
-	root := tree(t, proxies(id))
+	root := tree(t, ownedBy(t, proxies(id), rootIDs))
 	var gaps host.Gaps
 	found := Find(t.Context(), root, true, &gaps)
 	if missed := gaps.List(); len(found.processes) != 6 || len(missed) > 0 {
@@ -339,7 +358,7 @@ func TestProxiesSpeakForContainers(t *testing.T) {
 
 func TestNodePortRange(t *testing.T) {
 	const own = 4026531840
-	root := tree(t, map[string]string{
+	root := tree(t, ownedBy(t, map[string]string{
 		"proc/41/comm":    "kube-apiserver\n",
 		"proc/41/cmdline": "kube-apiserver\x00--v=2\x00--service-node-port-range=20000-22767\x00",
 		"proc/41/ns/net":  "-> net:[" + uintText(own) + "]",
@@ -349,7 +368,7 @@ func TestNodePortRange(t *testing.T) {
 		"proc/43/comm":    "bash\n",
 		"proc/44/comm":    "k3s-server\n",
 		"proc/44/cmdline": "k3s\x00server\x00--service-node-port-range\x0028000-29000\x00",
-	})
+	}, rootIDs))
 	var gaps host.Gaps
 	agents := running(root, &gaps)
 	if missed := gaps.List(); len(agents) != 3 || len(missed) > 0 {

@@ -96,10 +96,11 @@ func (u units) daemons() []host.Claim {
 		if err != nil {
 			panic("daemon " + daemon.Name + ": " + err.Error()) // a test parses all of them
 		}
+		by := ownerOf(u.root.Stat(u.path[installed[at]]))
 		claims = append(claims, host.Claim{
-			Kind: host.ServicePort, Who: daemon.Name, Ports: ports,
-			Evidence: fmt.Sprintf("%s is installed and not listening there now; %s is its default (%s)",
-				installed[at], daemon.Ports, daemon.Source),
+			Kind: host.ServicePort, Who: daemon.Name, Ports: ports, By: by,
+			Evidence: claimed(by, fmt.Sprintf("%s is installed and not listening there now; %s is its default (%s)",
+				installed[at], daemon.Ports, daemon.Source)),
 		})
 	}
 	return claims
@@ -109,7 +110,7 @@ func (u units) daemons() []host.Claim {
 func (u units) sockets(gaps *host.Gaps) (claims []host.Claim) {
 	unread := 0
 	for _, name := range u.names(socket) {
-		listens, err := u.listens(name)
+		listens, by, err := u.listens(name)
 		if err != nil {
 			gaps.MissingObject(host.PartUnits, "socket unit "+name, 0, err)
 			if unread++; unread == maxUnread || errors.Is(err, rootfs.ErrSpent) {
@@ -121,8 +122,8 @@ func (u units) sockets(gaps *host.Gaps) (claims []host.Claim) {
 		for _, proto := range []port.Proto{port.TCP, port.UDP} {
 			if ports := listenPorts(listens, proto); ports.Len() > 0 {
 				claims = append(claims, host.Claim{
-					Kind: host.SocketUnit, Who: name, Ports: ports, Proto: proto,
-					Evidence: "the socket unit is installed and not listening now; it says " + strings.Join(listens, ", "),
+					Kind: host.SocketUnit, Who: name, Ports: ports, Proto: proto, By: by,
+					Evidence: claimed(by, "the socket unit is installed and not listening now; it says "+strings.Join(listens, ", ")),
 				})
 			}
 		}
@@ -138,27 +139,28 @@ const (
 
 // listens are the addresses of a socket unit, its drop-ins included, as
 // ListenStream=8080. An empty assignment takes all former ones back
-// (systemd.socket(5)).
-func (u units) listens(name string) ([]string, error) {
+// (systemd.socket(5)). With them it tells whose word they are, as [ownerOf] does.
+func (u units) listens(name string) (listens []string, by string, err error) {
 	dropIns, err := u.dropIns(name)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var listens []string
+	var files []rootfs.File
 	for _, path := range append([]string{u.path[name]}, dropIns...) {
 		f := u.root.Read(path)
+		files = append(files, f)
 		if errors.Is(f.Err, fs.ErrNotExist) || f.Mode.IsDir() {
 			continue // a link to a unit that was removed
 		}
 		if f.Err != nil {
-			return nil, fmt.Errorf("read %s: %w", path, f.Err)
+			return nil, "", fmt.Errorf("read %s: %w", path, f.Err)
 		}
 		if bytes.Count(f.Data, []byte("\n")) > maxUnitLines {
-			return nil, fmt.Errorf("read %s: it has over %d lines", path, maxUnitLines)
+			return nil, "", fmt.Errorf("read %s: it has over %d lines", path, maxUnitLines)
 		}
 		options, err := unit.DeserializeOptions(bytes.NewReader(f.Data))
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		for _, option := range options {
 			if option.Section != "Socket" || option.Name != listenStream && option.Name != listenDatagram {
@@ -169,12 +171,12 @@ func (u units) listens(name string) ([]string, error) {
 				continue
 			}
 			if len(listens) == maxListens {
-				return nil, fmt.Errorf("read %s: it has over %d addresses", path, maxListens)
+				return nil, "", fmt.Errorf("read %s: it has over %d addresses", path, maxListens)
 			}
 			listens = append(listens, option.Name+"="+option.Value)
 		}
 	}
-	return listens, nil
+	return listens, ownerOf(files...), nil
 }
 
 // dropIns are a unit's drop-ins in the order in which they apply: by name,

@@ -43,7 +43,7 @@ var cgroupPatterns = []struct {
 	{"cri-o", regexp.MustCompile(`/crio-([0-9a-f]{64})(?:\.scope)?(?:/|$)`)},
 	{"podman", regexp.MustCompile(`/libpod-([0-9a-f]{64})(?:\.scope)?(?:/|$)`)},
 	{"kubernetes", regexp.MustCompile(`/kubepods[^/]*/(?:[^/]+/)*pod[^/]+/([0-9a-f]{64})(?:/|$)`)},
-	{"systemd-nspawn", regexp.MustCompile(`/machine\.slice/(?:machine-|systemd-nspawn@)(.+?)\.(?:scope|service)(?:/|$)`)},
+	{"systemd-nspawn", regexp.MustCompile(`/machine\.slice/(?:machine-|systemd-nspawn@)([^/]+?)\.(?:scope|service)(?:/|$)`)},
 	{"lxc", regexp.MustCompile(`/lxc(?:\.payload[./]|/)([^/]+)(?:/|$)`)},
 }
 

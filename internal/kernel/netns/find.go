@@ -157,6 +157,21 @@ func (f finder) current() (Namespace, error) {
 	return own.Namespace, nil
 }
 
+func (f finder) hostOnly() (Namespace, error) {
+	s, err := f.newSurvey()
+	if err != nil {
+		return Namespace{}, err
+	}
+	path := s.proc(1, "ns", "net")
+	if s.host, err = s.link(path); err != nil {
+		return Namespace{}, fmt.Errorf("find network namespace of process 1: %w", err)
+	}
+	c := s.at(s.host)
+	c.Path = path
+	s.name(c)
+	return c.Namespace, nil
+}
+
 func (s *survey) gap(what string, err error) {
 	s.gaps = append(s.gaps, host.Gap{Part: host.PartNamespaces, Object: what, Why: err.Error()})
 }

@@ -210,6 +210,21 @@ func TestHostIsRecognisedWithoutARightToProcessOne(t *testing.T) {
 	})
 }
 
+// TestHostOnly asks no other process, so that their number does not matter.
+func TestHostOnly(t *testing.T) {
+	m := newMachine(t)
+	m.process(1, "systemd", 1, 10, false)
+	m.process(100, "portrange", 99, 20, false)
+	m.self(100)
+	host, err := m.finder().hostOnly()
+	if want := "/proc/1/ns/net"; err != nil || host.ID != 10 || host.Name != "host" || !strings.HasSuffix(host.Path, want) || host.Ref() != "host" {
+		t.Errorf("%+v, %v", host, err)
+	}
+	if _, err := newMachine(t).finder().hostOnly(); err == nil {
+		t.Error("without a process 1 there is a host's namespace")
+	}
+}
+
 func TestFindWithoutProc(t *testing.T) {
 	m := newMachine(t)
 	namespaces, gaps := m.find()

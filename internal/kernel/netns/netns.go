@@ -67,6 +67,13 @@ func Find(ctx context.Context) ([]Namespace, []host.Gap) {
 	return newFinder().find(ctx)
 }
 
+// Host is the namespace of process 1, found without a search of all processes: what
+// is asked about it must not wait for the namespaces that others make. The error is for
+// whoever may not look at process 1.
+func Host() (Namespace, error) {
+	return newFinder().hostOnly()
+}
+
 // Current is the namespace of the calling thread. It needs no privileges.
 func Current() (Namespace, error) {
 	return newFinder().current()

@@ -2,6 +2,7 @@ package owner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +28,9 @@ const Proc = "/proc"
 const namesAtOnce = 1024
 
 // Scan indexes the sockets that all processes have open, as root, a mounted
-// proc file system, shows them. A process that ends meanwhile is left out;
-// processes whose files may not be read are a gap.
+// proc file system, shows them. A process that ends meanwhile is left out, and so
+// is a file that is closed meanwhile; processes of which anything else could not be
+// read are a gap.
 //
 // It reads directories and links itself: prometheus/procfs resolves each link
 // from the root of the file system and keeps all targets as strings, which took
@@ -44,12 +46,7 @@ func Scan(ctx context.Context, root string) (*Index, []host.Gap, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, pid := range pids {
-		group.Go(func() error {
-			if err := s.process(ctx, pid); err != nil {
-				return fmt.Errorf("read open files of process %d: %w", pid, err)
-			}
-			return nil
-		})
+		group.Go(func() error { return s.process(ctx, pid) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, nil, err
@@ -100,45 +97,62 @@ type scan struct {
 
 	mu     sync.Mutex
 	index  *Index
-	read   int // processes with open files
-	denied int // processes whose files may not be read
+	read   int   // processes with open files
+	denied int   // processes whose files may not be read
+	failed int   // processes of which something could not be read
+	why    error // of one of them
 }
 
 func (s *scan) path(pid int, name string) string {
 	return filepath.Join(s.root, strconv.Itoa(pid), name)
 }
 
-// process indexes the sockets of one process, or counts it as denied.
+// process indexes the sockets of one process, as many as could be read, and counts it
+// as denied or failed where something could not. The error is that of ctx.
 func (s *scan) process(ctx context.Context, pid int) error {
-	inodes, files, err := s.sockets(ctx, pid)
-	if errors.Is(err, fs.ErrPermission) {
-		if s.hasFiles(pid) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.denied++
+	inodes, files, command, err := s.look(ctx, pid)
+	for range looks - 1 {
+		if !gone(err) && !errors.Is(err, unix.EINTR) {
+			break // what a process that lives does not make last
 		}
+		inodes, files, command, err = s.look(ctx, pid)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil && !s.hasFiles(pid) {
 		return nil
 	}
-	var command []byte
-	if err == nil && len(inodes) > 0 {
-		command, err = os.ReadFile(s.path(pid, "comm"))
-	}
-	switch {
-	case gone(err):
-		return nil
-	case err != nil:
-		return err
-	}
-	p := host.Process{PID: pid, Command: string(bytes.TrimSuffix(command, []byte("\n")))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if files > 0 {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		s.denied++
+	case err != nil:
+		s.failed++
+		s.why = cmp.Or(s.why, err)
+	case files > 0:
 		s.read++
 	}
+	p := host.Process{PID: pid, Command: command}
 	for _, inode := range inodes {
 		s.index.Add(inode, p)
 	}
 	return nil
+}
+
+// looks is how often is looked at what is there and not to be found, before that is
+// taken for more than somebody who opens and closes meanwhile.
+const looks = 3
+
+// look is what can be read of a process, its command only if it has sockets.
+func (s *scan) look(ctx context.Context, pid int) (inodes []uint64, files int, command string, err error) {
+	inodes, files, err = s.sockets(ctx, pid)
+	if len(inodes) == 0 {
+		return nil, files, "", err
+	}
+	text, errCommand := os.ReadFile(s.path(pid, "comm"))
+	return inodes, files, string(bytes.TrimSuffix(text, []byte("\n"))), cmp.Or(err, errCommand)
 }
 
 // sockets are the inode numbers of the sockets that the process has open, and
@@ -158,11 +172,11 @@ func (s *scan) sockets(ctx context.Context, pid int) (inodes []uint64, files int
 			return inodes, files, nil
 		}
 		if err != nil {
-			return nil, 0, err
+			return inodes, files, err
 		}
 		files += len(names)
 		if inodes, err = appendSockets(inodes, int(dir.Fd()), names); err != nil {
-			return nil, 0, err
+			return inodes, files, err
 		}
 	}
 }
@@ -170,23 +184,41 @@ func (s *scan) sockets(ctx context.Context, pid int) (inodes []uint64, files int
 func appendSockets(inodes []uint64, dir int, names []string) ([]uint64, error) {
 	var target [64]byte
 	for _, name := range names {
-		n, err := unix.Readlinkat(dir, name, target[:])
-		if gone(err) {
-			continue // closed meanwhile
-		}
+		n, err := readLink(dir, name, target[:])
 		if err != nil {
-			return nil, os.NewSyscallError("readlinkat", err)
+			return inodes, os.NewSyscallError("readlinkat", err)
 		}
-		number, isSocket := bytes.CutPrefix(target[:n], []byte("socket:[")) // as socket:[4711]
-		number, isWhole := bytes.CutSuffix(number, []byte("]"))
-		if !isSocket || !isWhole {
-			continue
-		}
-		if inode, err := strconv.ParseUint(string(number), 10, 32); err == nil {
+		if inode, isSocket := socketInode(target[:n]); isSocket {
 			inodes = append(inodes, inode)
 		}
 	}
 	return inodes, nil
+}
+
+// socketInode reads what the link of a socket leads to, as socket:[4711].
+func socketInode(target []byte) (inode uint64, isSocket bool) {
+	number, begins := bytes.CutPrefix(target, []byte("socket:["))
+	number, ends := bytes.CutSuffix(number, []byte("]"))
+	if !begins || !ends {
+		return 0, false
+	}
+	inode, err := strconv.ParseUint(string(number), 10, 32)
+	return inode, err == nil
+}
+
+// readLink is readlinkat(2), and 0 bytes for a link that was closed meanwhile.
+func readLink(dir int, name string, target []byte) (n int, err error) {
+	for range looks {
+		n, err = unix.Readlinkat(dir, name, target)
+		if !gone(err) {
+			return max(n, 0), err
+		}
+		var stat unix.Stat_t
+		if gone(unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW)) {
+			return 0, nil
+		}
+	}
+	return 0, err
 }
 
 // gone reports whether the error says that a process or file has ended.
@@ -197,12 +229,21 @@ func gone(err error) bool {
 // kernelThread is PF_KTHREAD (include/linux/sched.h).
 const kernelThread = 0x00200000
 
-// hasFiles is false for kernel threads and zombies.
+// hasFiles is false for a process that has ended, kernel threads and zombies.
 func (s *scan) hasFiles(pid int) bool {
 	stat, err := os.ReadFile(s.path(pid, "stat"))
-	if err != nil {
+	if gone(err) {
+		_, err = os.Stat(s.path(pid, ""))
 		return !gone(err)
 	}
+	if err != nil {
+		return true
+	}
+	return mayHaveFiles(stat)
+}
+
+// mayHaveFiles reads /proc/PID/stat; a text that is none says nothing against files.
+func mayHaveFiles(stat []byte) bool {
 	// After the command, which may contain anything: state, five numbers, flags.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 7 {
@@ -216,7 +257,11 @@ func (s *scan) gaps(pids []int) []host.Gap {
 	var gaps []host.Gap
 	if s.denied > 0 {
 		gaps = append(gaps, host.Gap{Part: host.PartOwners, Why: fmt.Sprintf(
-			"%d of %d processes: permission denied; %s", s.denied, s.denied+s.read, remedy())})
+			"%d of %d processes: permission denied; %s", s.denied, s.failed+s.denied+s.read, remedy())})
+	}
+	if s.failed > 0 {
+		gaps = append(gaps, host.Gap{Part: host.PartOwners, Why: fmt.Sprintf(
+			"%d of %d processes: %v", s.failed, s.failed+s.denied+s.read, s.why)})
 	}
 	if pids[0] != 1 {
 		gaps = append(gaps, host.Gap{

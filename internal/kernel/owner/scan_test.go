@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"portrange/internal/host"
 	"portrange/internal/kernel/owner"
 )
 
@@ -97,26 +98,48 @@ func TestScanManyFiles(t *testing.T) {
 	}
 }
 
-// A process can end between the reads of its files.
+// A process can end after it was listed.
 func TestScanLeavesOutEndedProcesses(t *testing.T) {
 	index := scan(t, proc(t, map[string]string{
 		"1/comm":      "systemd\n",
 		"1/fd/0":      "->/dev/null",
-		"50/fd/3":     "->socket:[5]", // comm is gone
-		"60/comm":     "gone\n",       // fd is gone
+		"60":          "->/nowhere",
 		"99/comm":     "redis-server\n",
 		"99/fd/3":     "->socket:[6]",
 		"99/fdinfo/3": "",
 	}))
-	expectHolders(t, index, 5)
 	expectHolders(t, index, 6, redis)
+}
+
+// What cannot be found of a process that is still there is missing, and so is what
+// cannot be read for another reason; the rest is found.
+func TestScanTellsWhatItCouldNotRead(t *testing.T) {
+	for name, entries := range map[string]map[string]string{
+		"no directory": {"50/comm": "lost\n"},
+		"no name":      {"50/fd/3": "->socket:[5]"},
+		"no list":      {"50/comm": "lost\n", "50/fd": "a file"},
+		"no link":      {"50/comm": "lost\n", "50/fd/3": "a file"},
+	} {
+		entries["1/comm"], entries["1/fd/4"] = "systemd\n", "->/dev/null"
+		entries["99/comm"], entries["99/fd/3"] = "redis-server\n", "->socket:[6]"
+		index, gaps, err := owner.Scan(t.Context(), proc(t, entries))
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectHolders(t, index, 6, redis)
+		if len(gaps) != 1 || gaps[0].Part != host.PartOwners || !strings.HasPrefix(gaps[0].Why, "1 of 3 processes: ") {
+			t.Errorf("%s: gaps %v, want one of owners about 1 of 3 processes", name, gaps)
+		}
+		if name == "no name" {
+			expectHolders(t, index, 5, host.Process{PID: 50})
+		}
+	}
 }
 
 func TestScanFails(t *testing.T) {
 	for name, test := range map[string]struct{ root, want string }{
 		"no directory": {filepath.Join(t.TempDir(), "proc"), "list processes: open"},
 		"not mounted":  {t.TempDir(), "mount the proc file system there"},
-		"fd is a file": {proc(t, map[string]string{"1/fd": "x"}), "read open files of process 1"},
 	} {
 		if _, _, err := owner.Scan(t.Context(), test.root); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", name, err, test.want)

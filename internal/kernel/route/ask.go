@@ -53,7 +53,7 @@ func (a *asker) sources() ([]netip.Addr, error) {
 		return nil, err
 	}
 	if a.Source.IsValid() {
-		return []netip.Addr{a.Source}, nil
+		return []netip.Addr{a.Source}, a.through()
 	}
 	source, err := sourceOf(&route, a.Remote)
 	if err != nil {
@@ -63,6 +63,18 @@ func (a *asker) sources() ([]netip.Addr, error) {
 		return []netip.Addr{source}, a.leads(source)
 	}
 	return a.ofHops(source)
+}
+
+// through asks whether a socket that is bound to a device, and to an address, gets
+// out. For a question with a source the kernel takes the device for a preference, for
+// such a socket of IPv6 it insists on it, and so for a question without a source
+// (ip6_route_output_flags_noref, net/ipv6/route.c).
+func (a *asker) through() error {
+	if a.device == 0 || !a.Remote.Is6() {
+		return nil
+	}
+	_, err := a.from(netip.Addr{}).ask(a.Remote, a.device, 0)
+	return err
 }
 
 // leads asks again with the source that was found, as connect() does

@@ -22,6 +22,15 @@ func TestLiveBindable(t *testing.T) {
 			}
 		})
 	}
+	h.Do(func() {
+		const lo = 1
+		if err := route.Bindable(netip.MustParseAddr("10.7.0.1"), lo); err != nil {
+			t.Errorf("through lo: %v", err)
+		}
+		if err := route.Bindable(netip.MustParseAddr("10.7.0.2"), lo); !errors.Is(err, route.ErrNotLocal) {
+			t.Errorf("through lo, another's address: %v", err)
+		}
+	})
 	h.Sysctl("net.ipv4.ip_nonlocal_bind", "1")
 	h.Do(func() {
 		if err := route.Bindable(netip.MustParseAddr("9.9.9.9"), 0); err != nil {

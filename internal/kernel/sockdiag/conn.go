@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"syscall"
@@ -24,8 +25,8 @@ type Kernel interface {
 	// fs.ErrNotExist where it has none.
 	Types() (io.ReadCloser, error)
 	// TableSize is the number of chains in the table of connections of the calling
-	// thread's network namespace, where the kernel tells (Linux 6.1). One that does
-	// not has the machine's table for all.
+	// thread's network namespace, where the kernel tells (Linux 6.1), 0 where it could
+	// not be read. A kernel that does not tell has the machine's table for all.
 	TableSize() (chains int, known bool)
 }
 
@@ -48,11 +49,11 @@ func (running) Types() (io.ReadCloser, error) { return os.Open("/sys/kernel/btf/
 // (proc_tcp_ehash_entries, net/ipv4/sysctl_net_ipv4.c).
 func (running) TableSize() (chains int, known bool) {
 	text, err := sysctl.Get("net.ipv4.tcp_ehash_entries")
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false
 	}
-	n, err := strconv.Atoi(text)
-	return max(n, -n), err == nil
+	n, _ := strconv.Atoi(text) // 0 where it could not be read
+	return max(n, -n), true
 }
 
 func (running) Dial(buffer int) (Conn, error) {

@@ -28,6 +28,7 @@ const reqBytecode = 1
 const (
 	listening   = 1 << port.Listen
 	idle        = 1 << port.BoundInactive
+	shutDown    = 1<<port.FinWait1 | 1<<port.FinWait2 | 1<<port.LastAck | 1<<port.Closing
 	connections = 1<<port.States - 1 - 1 - 1<<port.Close - listening - idle
 )
 

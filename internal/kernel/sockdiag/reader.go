@@ -13,8 +13,11 @@ import (
 	"portrange/internal/port"
 )
 
-// tcpSockets names all TCP sockets.
-const tcpSockets = "tcp sockets"
+// tcpSockets names all TCP sockets, shutSockets those that were shut down.
+const (
+	tcpSockets  = "tcp sockets"
+	shutSockets = "tcp sockets that were shut down"
+)
 
 // Reader reads sockets through sock_diag. It keeps nothing open between two
 // streams and may be used by several goroutines.
@@ -70,9 +73,19 @@ func (r *Reader) Idle(ctx context.Context, gaps *host.Gaps) *host.Stream[port.So
 	})
 }
 
+// ShutDown yields the TCP sockets in the states that shutdown() and close() alike lead
+// into, on the terms of [Reader.Sockets]. Of those, one that some process still has
+// open has an inode, an orphan has none.
+func (r *Reader) ShutDown(ctx context.Context, gaps *host.Gaps) *host.Stream[port.Socket] {
+	return r.stream(ctx, gaps, func(w *walk) error { return w.serial(tcpQuery(shutSockets, shutDown, nil)) })
+}
+
 func (r *Reader) stream(ctx context.Context, gaps *host.Gaps, ask func(*walk) error) *host.Stream[port.Socket] {
 	return host.NewStream(func(yield func(port.Socket) bool) error {
-		err := ask(&walk{Reader: r, ctx: ctx, yield: yield, gaps: gaps, bound: map[uint32]*port.Set{}, yielded: map[uint64]struct{}{}})
+		err := ask(&walk{
+			Reader: r, ctx: ctx, yield: yield, gaps: gaps,
+			bound: map[uint32]*port.Set{}, yielded: map[uint64]struct{}{},
+		})
 		if errors.Is(err, errStopped) {
 			return nil
 		}
@@ -104,7 +117,7 @@ type walk struct {
 	// sawIdle is set once an idle bound socket came by.
 	sawIdle bool
 	// tally counts the reading that is under way, nil where none is counted; yielded
-	// are the cookies of the sockets of all of them.
+	// are the cookies of all sockets so far: a dump that is repeated lists them again.
 	tally   *tally
 	yielded map[uint64]struct{}
 }
@@ -167,12 +180,14 @@ func (w *walk) deliver(batch []port.Socket) ([]port.Socket, bool) {
 	return batch, true
 }
 
-// fresh reports whether the socket was not yielded yet, as far as it is counted.
+// fresh reports whether the socket was not yielded yet.
 func (w *walk) fresh(s *port.Socket) bool {
-	if w.tally == nil || s.Cookie == 0 {
+	if s.Cookie == 0 { // the kernel gives one to each socket that it lists
 		return true
 	}
-	w.tally.seen[s.Cookie] = struct{}{}
+	if w.tally != nil {
+		w.tally.seen[s.Cookie] = struct{}{}
+	}
 	before := len(w.yielded)
 	w.yielded[s.Cookie] = struct{}{}
 	return len(w.yielded) > before

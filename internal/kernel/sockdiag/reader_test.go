@@ -215,10 +215,11 @@ func TestGaps(t *testing.T) {
 		"interrupted, then well": {on(port.TCP, 2, interrupt), nil, 0},
 		"always interrupted":     {on(port.TCP, always, interrupt), []string{"tcp sockets: interrupted"}, 0},
 		"overrun, then well":     {on(port.UDP, 2, overrun), nil, 0},
+		"tcp overrun, then well": {on(port.TCP, 2, overrun), nil, 0},
 		"always overrun":         {on(port.UDP, always, overrun), []string{"udp sockets of IPv4: netlink buffer", "udp sockets of IPv6: netlink buffer"}, 0},
 	} {
 		eachWay(t, func(t *testing.T, split bool) {
-			k := crowded()
+			k := named(crowded())
 			k.BTF = "TCP_BOUND_INACTIVE"
 			k.Tamper = test.tamper
 			got := everything(t.Context(), sockdiag.NewSplit(k, split))
@@ -228,6 +229,9 @@ func TestGaps(t *testing.T) {
 			sameGaps(t, name, test.gaps, got.gaps)
 			if lost := len(k.Sockets) - len(distinct(got.sockets)); test.lost >= 0 && lost != test.lost {
 				t.Errorf("%s: %d sockets lost, want %d", name, lost, test.lost)
+			}
+			if twice := len(got.sockets) - len(distinct(got.sockets)); twice != 0 {
+				t.Errorf("%s: %d sockets come twice", name, twice)
 			}
 			if k.Open() != 0 {
 				t.Errorf("%s: %d connections left open", name, k.Open())
