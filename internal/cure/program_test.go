@@ -206,7 +206,7 @@ func (c *client) connectWith(fd int, to netip.AddrPort) error {
 		errs = append(errs, unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1))
 	}
 	if c.Whole { // ends beyond the namespace's range leave that as it is
-		errs = append(errs, unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, 65535<<16|1))
+		errs = append(errs, unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, -1<<16|1))
 	}
 	if c.Bind.IsValid() {
 		errs = append(errs, os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrInet4{Addr: c.Bind.As4()})))
