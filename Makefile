@@ -15,7 +15,7 @@ PACKAGES := clang llvm libbpf-dev gcc libc6-dev git strace iproute2 net-tools pr
 # 32 bits. Vet compiles the tests too.
 ARCHITECTURES := arm64 s390x mips
 
-.PHONY: build test unit race lint cross generate check-generate man exact faults fuzz bench-sockets packages clean
+.PHONY: build test unit race lint cross generate check-generate man exact cure faults fuzz bench-sockets packages clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o $(BINARY) ./cmd/portrange
@@ -52,6 +52,11 @@ man:
 # grants. ARGS="-scenarios 5000 -seed 1" runs more.
 exact:
 	$(GO) test ./internal/exact -count=1 -timeout 4h -v $(ARGS)
+
+# The proof of the advice: causes of exhaustion, and what the first action does.
+# ARGS=-update writes docs/cures.md.
+cure:
+	$(GO) test ./internal/cure -count=1 -v $(ARGS)
 
 # Faults: system calls that fail, and kills, at random places of every change,
 # and what is found afterwards against what was said; and reads that fail, of a host

@@ -55,6 +55,7 @@ var arrows = map[string][]string{
 	"internal/manpages":                     {"internal/cli", "internal/report"},
 	"internal/nettest":                      nil,
 	"internal/exact":                        nil,
+	"internal/cure":                         nil,
 	"internal/faults":                       nil,
 	"internal/kernel/sockdiag/sockdiagtest": {"internal/kernel/sockdiag"},
 	"internal/benchsockets":                 {"internal/nettest", "internal/kernel/"},

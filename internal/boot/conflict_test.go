@@ -60,6 +60,7 @@ const reportJSON = `{
       "procps",
       "systemd"
      ],
+     "refused": false,
      "why": "overridden by /etc/sysctl.d/10-a.conf:2"
     }
    ],

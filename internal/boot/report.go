@@ -62,6 +62,8 @@ type Loser struct {
 	Value string `json:"value" doc:"the value as written, with single spaces"`
 	// Programs are those with which the line loses.
 	Programs []Program `json:"programs" doc:"the programs with which it comes to nothing"`
+	// Refused tells that the kernel refuses the value.
+	Refused bool `json:"refused" doc:"whether the kernel refuses the value, and not another line wins"`
 	// Why is an explanation for people, for the first of Programs.
 	Why string `json:"why" doc:"why, for the first of them"`
 }
@@ -154,7 +156,7 @@ func (b boot) losers(key string) []Loser {
 			i, listed := known[place{c.line.Target, c.line.Line}]
 			if !listed {
 				known[place{c.line.Target, c.line.Line}] = len(losers)
-				losers = append(losers, Loser{Line: c.line, Value: c.value, Programs: []Program{p.Program}, Why: c.why})
+				losers = append(losers, Loser{Line: c.line, Value: c.value, Programs: []Program{p.Program}, Refused: c.refused, Why: c.why})
 			} else if !slices.Contains(losers[i].Programs, p.Program) {
 				losers[i].Programs = append(losers[i].Programs, p.Program)
 			}

@@ -1,11 +1,14 @@
 package capacity
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"portrange/internal/judge"
+	"portrange/internal/port"
 )
 
 // LeverName names something that can be changed to make a load fit.
@@ -89,19 +92,49 @@ const (
 	noteCloses       = "the side that closes first has the TIME_WAIT; on the server it takes no port of the range"
 )
 
-// Least is the first lever that makes the load fit, and that change. Where it
-// fits already but slowly, the first that keeps it fast.
+// Least is the lever to take, and its change: the easiest that keeps the load below the
+// half, where a wider range that comes over the ports of services (NodePorts, below
+// 32768) counts as harder than a setting or keep-alive. Where none does, it is the one
+// that makes the load fit with most room: one at the wall fails with the next burst.
 func (p *Plan) Least() (Lever, Change, bool) {
-	for _, lever := range p.Levers {
-		change := lever.Fast
-		if p.Verdict == Short {
-			change = lever.Fit
-		}
-		if change.Possible {
-			return lever, *change, true
+	inTheWay := func(l Lever) bool { return l.Name == LeverRange && p.reachesServices() }
+	easiest := slices.SortedStableFunc(slices.Values(p.Levers), func(a, b Lever) int {
+		return cmp.Compare(a.harm(inTheWay(a)), b.harm(inTheWay(b)))
+	})
+	for _, lever := range easiest {
+		if lever.Fast.Possible {
+			return lever, *lever.Fast, true
 		}
 	}
-	return Lever{}, Change{}, false
+	var least Lever
+	for _, lever := range easiest {
+		if lever.Fit != nil && lever.Fit.Possible && (least.Fit == nil || lever.Fit.Share < least.Fit.Share) {
+			least = lever
+		}
+	}
+	if least.Fit == nil {
+		return Lever{}, Change{}, false
+	}
+	return least, *least.Fit, true
+}
+
+// harm orders levers for [Plan.Least]: 0 for a range that is in nobody's way and for
+// the settings and programs next in order, 1 for one that is, 2 for what needs others.
+func (l *Lever) harm(inTheWay bool) int {
+	switch {
+	case inTheWay:
+		return 1
+	case l.Name == LeverRange || l.Name == LeverTWReuse || l.Name == LeverKeepAlive:
+		return 0
+	}
+	return 2
+}
+
+// reachesServices reports whether the range that keeps the load below the half goes
+// lower than the kernel's default, and than the planned one.
+func (p *Plan) reachesServices() bool {
+	wider, _ := p.Ports.Widen(func(pool judge.Count) bool { return verdictOf(pool, p.Needed) == Fits })
+	return wider.Range.Low < min(port.DefaultRange.Low, p.Ports.Range.Low)
 }
 
 func (p *Plan) widened(_ int, enough func(judge.Count) bool) *Change {

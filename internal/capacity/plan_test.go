@@ -194,8 +194,30 @@ func TestLeverValues(t *testing.T) {
 		t.Errorf("levers (-want +got):\n%s", diff)
 	}
 	lever, change, found := plan.Least()
-	if !found || lever.Name != LeverRange || change.Value != "25924 65535" {
+	if !found || lever.Name != LeverTWReuse || change.Value != "1" {
 		t.Errorf("the least change is %s %s, %v", lever.Name, change.Value, found)
+	}
+}
+
+// TestLeastChange prefers what leaves most room and is in nobody's way.
+func TestLeastChange(t *testing.T) {
+	for name, tt := range map[string]struct {
+		load  Load
+		ports port.Range
+		want  LeverName
+		value string
+	}{
+		"a range above the default":          {load(rate(470)), port.Range{Low: 40000, High: 60999}, LeverTWReuse, "1"},
+		"a range that nobody needs":          {load(rate(20)), port.Range{Low: 40000, High: 40999}, LeverRange, "40000 42825"},
+		"a range over NodePorts":             {load(rate(300)), port.DefaultRange, LeverTWReuse, "1"},
+		"more than settings can do":          {load(rate(20000), reuse), port.DefaultRange, LeverSources, "9"},
+		"the server closes, so they are few": {load(rate(300), server, func(l *Load) { l.Hold = 60 }), port.DefaultRange, LeverRange, "28704 65535"},
+	} {
+		plan := mustMake(t, tt.load, judge.PlainPorts(tt.ports))
+		lever, change, found := plan.Least()
+		if !found || lever.Name != tt.want || change.Value != tt.value {
+			t.Errorf("%s: %s %s, %v; want %s %s", name, lever.Name, change.Value, found, tt.want, tt.value)
+		}
 	}
 }
 

@@ -19,7 +19,8 @@ type Present struct {
 	Waiting int
 	// Rate is how many connections a second this side closes first, each of which
 	// leaves a port in TIME_WAIT: the measured rate or, where less was measured, what
-	// the ports in TIME_WAIT show, as each stays there for 60 s. A pool that is full hides the demand that it refuses.
+	// the ports in TIME_WAIT show, as each stays there for 60 s or may not be taken over
+	// so soon. A pool that is full hides the demand that it refuses.
 	Rate float64
 	// Kept is how long such a port is withheld.
 	Kept time.Duration
@@ -34,9 +35,25 @@ func PresentOf(ns *host.Namespace, pool *judge.Pool, closedHere float64) Present
 	}
 	p.Open = pool.Used - p.Waiting
 	if p.Waiting > 0 {
-		p.Rate = max(closedHere, float64(p.Waiting)/port.TimeWaitLength.Seconds())
+		p.Rate = max(closedHere, float64(p.Waiting)/port.TimeWaitLength.Seconds(), judge.Closing(ns, pool))
 	}
 	return p
+}
+
+// HalfRate is the highest rate at which a pool of another size stays below its half,
+// in connections a second that this side closes first.
+func (p Present) HalfRate(size int) float64 {
+	return max(0, judge.SlowRatio*float64(size)-float64(p.Open)) / p.Kept.Seconds()
+}
+
+// ToHalf is how long it takes at the present rate until half of a pool of another
+// size is in use; 0 where it stays below.
+func (p Present) ToHalf(size int) time.Duration {
+	if p.Rate <= p.HalfRate(size) {
+		return 0
+	}
+	seconds := (judge.SlowRatio*float64(size) - float64(p.Open+p.Waiting)) / p.Rate
+	return max(time.Second, time.Duration(seconds*float64(time.Second)))
 }
 
 // Remedy is what an action does to a pool. The zero value of each field leaves

@@ -65,8 +65,8 @@ func newDoctor(a *app) *cobra.Command {
 	choiceFlag(cmd, &c.failOn, "fail-on", "exit with 1 when a finding is at least this severe",
 		finding.Info, finding.Warning, finding.Critical)
 	cmd.Flags().StringVar(&c.explain, "explain", "",
-		"print the page on the findings with this `CODE`, and examine nothing")
-	completeFlag(cmd, "explain", rules.Codes())
+		"print the page on the findings with this `CODE`, or on a program named in an action, and examine nothing")
+	completeFlag(cmd, "explain", append(rules.Codes(), rules.Programs()...))
 	sourceFlag(cmd, &c.source)
 	return cmd
 }

@@ -142,6 +142,7 @@ func (p *pass) finish(s *site) {
 		r := s.ns.Settings.Range
 		s.ns.Totals.Ports = host.PortTotals{Bound: s.bound.Len(), InRange: s.bound.CountIn(r.Set()), RangeSize: r.Size()}
 	}
+	p.foreign(s)
 	p.busiest(s)
 	p.state.Namespaces = append(p.state.Namespaces, s.ns)
 }

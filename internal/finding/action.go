@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
@@ -34,10 +35,26 @@ type Action struct {
 	Setting string
 	// Text says what to do, or with a Command what has to be known of it.
 	Text string
+	// Change is what Text asks a program to do differently, for who carries it out
+	// without reading; empty where nothing of the kind helps. Process is that
+	// program, nil where it could not be seen.
+	Change  Change
+	Process *host.Process
 	// Effect is what the action is predicted to do to the pool; nil where that
 	// cannot be told.
 	Effect *Effect
 }
+
+// Change is what a program is to do differently.
+type Change string
+
+// The changes.
+const (
+	Restart    Change = "restart"      // end the process and start it again
+	KeepAlive  Change = "keep-alive"   // keep connections open and use them again
+	BindNoPort Change = "bind-no-port" // set IP_BIND_ADDRESS_NO_PORT before bind()
+	CloseIdle  Change = "close"        // close what it is done with
+)
 
 // Effect is a prediction for the pool that a finding is about.
 type Effect struct {

@@ -39,6 +39,7 @@ const (
 	PartJournal     Part = "journal"
 	PartConnectCost Part = "what connect() takes"
 	PartRoute       Part = "routes"
+	PartAddresses   Part = "local addresses"
 	PartHooks       Part = "BPF programs on connect()"
 )
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"net/netip"
 	"time"
 
 	"portrange/internal/port"
@@ -69,6 +70,9 @@ type Namespace struct {
 	Conntrack *Conntrack
 	NAT       []NATRules
 	Totals    *Totals
+	// Foreign are the local addresses of sockets that no socket can be bound to, as
+	// the namespace does not have them.
+	Foreign []netip.Addr
 	// Opened counts the TCP connections opened from here since the namespace
 	// exists (Tcp: ActiveOpens); nil where it was not asked for.
 	Opened *int

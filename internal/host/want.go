@@ -5,17 +5,18 @@ type Want uint32
 
 // The parts that can be wanted.
 const (
-	WantSockets  Want = 1 << iota // Usage
-	WantOwners                    // Holdings and Busiest
-	WantHolds                     // Holds, and the Takers of Claims; Holdings too
-	WantClaims                    // Claims
-	WantLimits                    // Files, Conntrack and the files of Busiest
-	WantTCP                       // TCP and TimeWait
-	WantNAT                       // NAT
-	WantFeatures                  // Features
-	WantOpened                    // Opened
-	WantTotals                    // Totals
-	WantHost                      // HostRange
+	WantSockets   Want = 1 << iota // Usage
+	WantOwners                     // Holdings and Busiest
+	WantHolds                      // Holds, and the Takers of Claims; Holdings too
+	WantClaims                     // Claims
+	WantLimits                     // Files, Conntrack and the files of Busiest
+	WantTCP                        // TCP and TimeWait
+	WantNAT                        // NAT
+	WantFeatures                   // Features
+	WantOpened                     // Opened
+	WantTotals                     // Totals
+	WantHost                       // HostRange
+	WantAddresses                  // Foreign
 
 	// WantRows is no part of a State: sockets one by one, with what only a
 	// listing shows, such as timers and users.

@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"net/netip"
+
 	"portrange/internal/host"
 	"portrange/internal/port"
 )
@@ -37,6 +39,62 @@ func (r *rules) unserved(ports *port.Set) *port.Set {
 	rest.Subtract(&r.ns.Usage.Listening)
 	rest.Subtract(&r.ns.Usage.Served)
 	return rest
+}
+
+// Owners are the processes that have connections of a tuple open, the one with most
+// of them first; none where owners were not asked for.
+func Owners(ns *host.Namespace, tuple port.Tuple) []Owner {
+	r := newRules(ns)
+	return r.owners(tuple)
+}
+
+// PortsFrom are the open ports that sockets on a local address have.
+func PortsFrom(ns *host.Namespace, addr netip.Addr) *port.Set {
+	ports := &port.Set{}
+	for local, held := range ns.Usage.Locals {
+		if local.Addr == addr {
+			held.AddTo(ports)
+		}
+	}
+	ports.Intersect(newRules(ns).open)
+	return ports
+}
+
+// OwnersFrom are the processes with connections from a local address, the one with
+// most of them first; none where owners were not asked for.
+func OwnersFrom(ns *host.Namespace, addr netip.Addr) []Owner {
+	used, r := map[host.Process]int{}, newRules(ns)
+	for tuple := range ns.Usage.Tuples {
+		if tuple.Local == addr {
+			for _, owner := range r.owners(tuple) {
+				used[owner.Process] += owner.Used
+			}
+		}
+	}
+	return ownersOf(used)
+}
+
+// HoldersOf are the processes that hold the open ports of a protocol which sockets took
+// through bind() or, of UDP, have at all: what is in the way of a pool that all
+// destinations share. A port that several hold counts for the first. There are none
+// where holds were not asked for.
+func HoldersOf(ns *host.Namespace, proto port.Proto) []Owner {
+	used, open := map[host.Process]int{}, newRules(ns).open
+	for i := range ns.Holds {
+		if hold := &ns.Holds[i]; hold.Proto == proto && len(hold.Processes) > 0 && open.Contains(hold.Port) {
+			used[hold.Processes[0]]++
+		}
+	}
+	return ownersOf(used)
+}
+
+func ownersOf(used map[host.Process]int) []Owner {
+	owners := make([]Owner, 0, len(used))
+	for process, n := range used {
+		owners = append(owners, Owner{Process: process, Used: n})
+	}
+	sortOwners(owners)
+	return owners
 }
 
 // Binders are the processes behind bound ports, the one with most of them first;

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"portrange/internal/host"
@@ -12,7 +13,9 @@ import (
 type Rate struct {
 	Pool Pool // as it is at the second look
 	// PerSecond counts the connections that were new at the second look. Those
-	// opened and gone in between, TIME_WAIT included, are not among them.
+	// opened and gone in between, TIME_WAIT included, are not among them, nor those
+	// that took a port over from TIME_WAIT and left it there again: of these it has as
+	// many as [Closing] shows and the kernel has opened.
 	PerSecond float64
 	// ClosedHere is how many connections a second this side closed first, each of
 	// which leaves a port in TIME_WAIT. It is no more than PerSecond: when many
@@ -55,32 +58,85 @@ func Rates(earlier, now *host.Namespace, elapsed time.Duration) []Rate {
 	if elapsed <= 0 {
 		return nil
 	}
-	before, after := newRules(earlier), newRules(now)
+	before, after, seconds := newRules(earlier), newRules(now), elapsed.Seconds()
 	var rates []Rate
 	for _, pool := range after.pools() {
-		rate := after.rate(pool, before, elapsed.Seconds())
-		if rate.PerSecond > 0 || rate.Growth > 0 {
-			rates = append(rates, rate)
-		}
+		rates = append(rates, after.turnover(pool, before, seconds))
 	}
-	return rates
+	addTakenOver(rates, now, unseen(rates, earlier, now, seconds))
+	for i := range rates {
+		r := &rates[i]
+		earlier := before.pool(r.Pool.Tuple)
+		r.sustain(now)
+		r.ToWall = r.wall(float64(r.Pool.open()-earlier.open()) / seconds)
+	}
+	return slices.DeleteFunc(rates, func(r Rate) bool { return r.PerSecond <= 0 && r.Growth <= 0 })
 }
 
-func (r *rules) rate(pool Pool, before *rules, seconds float64) Rate {
+// unseen is how many connections a second the kernel opened besides those that two
+// looks show; infinite where it was not asked.
+func unseen(rates []Rate, earlier, now *host.Namespace, seconds float64) float64 {
+	if earlier.Opened == nil || now.Opened == nil {
+		return math.Inf(1)
+	}
+	rest := float64(*now.Opened-*earlier.Opened) / seconds
+	for i := range rates {
+		rest -= rates[i].PerSecond
+	}
+	return max(0, rest)
+}
+
+// addTakenOver adds the connections that no two looks show, as they begin and end on
+// a port that is in TIME_WAIT at both: together no more than rest a second.
+func addTakenOver(rates []Rate, now *host.Namespace, rest float64) {
+	more, all := make([]float64, len(rates)), 0.0
+	for i := range rates {
+		more[i] = max(0, Closing(now, &rates[i].Pool)-rates[i].PerSecond)
+		all += more[i]
+	}
+	for i := range rates {
+		if r := &rates[i]; more[i] > 0 {
+			r.PerSecond += more[i] * min(1, rest/all)
+			r.ClosedHere = r.PerSecond
+		}
+	}
+}
+
+// shortestDelay is the shortest in which the connections closed tell a rate, and not
+// a moment.
+const shortestDelay = 100 * time.Millisecond
+
+// Closing is how many connections a second a pool shows this side to close first,
+// where connect() takes ports over from TIME_WAIT: those that it may not take yet were
+// closed within the delay. It is 0 where none is taken over.
+func Closing(ns *host.Namespace, pool *Pool) float64 {
+	usage, kept := ns.Usage.Tuples[pool.Tuple], Kept(ns, pool.Tuple)
+	if usage == nil || kept >= port.TimeWaitLength || kept < shortestDelay {
+		return 0
+	}
+	usable := newRules(ns).field(ns.Usage.L3Mdev(pool.Tuple.Device)).usable
+	young := pool.In(port.TimeWait) - pool.Reusable - usage.Aged.CountIn(usable) - usage.Unstamped.CountIn(usable)
+	return max(0, float64(young)/kept.Seconds())
+}
+
+// turnover is what two looks at a pool show.
+func (r *rules) turnover(pool Pool, before *rules, seconds float64) Rate {
 	earlier := before.pool(pool.Tuple)
 	turnover := Compare(before.ns.Usage.Tuples[pool.Tuple], r.ns.Usage.Tuples[pool.Tuple], r.field(r.ns.Usage.L3Mdev(pool.Tuple.Device)).usable)
-	rate := Rate{
+	return Rate{
 		Pool: pool, PerSecond: float64(turnover.Opened) / seconds,
 		ClosedHere: float64(min(turnover.Opened, turnover.ClosedHere)) / seconds,
 		Growth:     float64(earlier.Left-pool.Left) / seconds,
 	}
-	if pool.In(port.TimeWait) > 0 {
-		rate.Kept = Kept(r.ns, pool.Tuple)
-		rate.Ceiling = float64(pool.Size) / rate.Kept.Seconds()
-		rate.Settled = rate.ClosedHere * rate.Kept.Seconds()
+}
+
+// sustain tells what TIME_WAIT allows.
+func (r *Rate) sustain(ns *host.Namespace) {
+	if r.Pool.In(port.TimeWait) > 0 {
+		r.Kept = Kept(ns, r.Pool.Tuple)
+		r.Ceiling = float64(r.Pool.Size) / r.Kept.Seconds()
+		r.Settled = r.ClosedHere * r.Kept.Seconds()
 	}
-	rate.ToWall = rate.wall(float64(pool.open()-earlier.open()) / seconds)
-	return rate
 }
 
 // open is how many ports of the pool are in use and not in TIME_WAIT.

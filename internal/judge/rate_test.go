@@ -102,13 +102,50 @@ func TestRateOfMixedClosers(t *testing.T) {
 		"old ones closed, none new": {old, closed(80), 0, 0, 1.5, 0},
 		"old ones closed, one new":  {old[:79], slices.Concat(closed(79), old[79:]), 1 / 80.0, 1 / 80.0, 1.5, 1 / 80.0 / 1.5},
 	} {
-		before, now := newRules(box(tt.before...)), newRules(box(tt.now...))
-		r := now.rate(now.pool(tuple("10.0.0.2", "10.0.0.5:80")), before, 80)
+		now := newRules(box(tt.now...))
+		r := now.turnover(now.pool(tuple("10.0.0.2", "10.0.0.5:80")), newRules(box(tt.before...)), 80)
+		r.sustain(now.ns)
 		if r.PerSecond != tt.opened || r.ClosedHere != tt.here || r.Ceiling != tt.ceiling || math.Abs(r.Closeness()-tt.near) > 1e-6 {
 			t.Errorf("%s: %v opened, %v closed here, at %v of %v; want %+v", name, r.PerSecond, r.ClosedHere, r.Closeness(), r.Ceiling, tt)
 		}
 		if want := tt.here * 60; math.Abs(r.Settled-want) > 1e-9 {
 			t.Errorf("%s: TIME_WAIT settles at %v ports, want %v", name, r.Settled, want)
+		}
+	}
+}
+
+// TestConnectionsThatTakePortsOver has two looks at ports that are in TIME_WAIT at
+// both, some of which were closed within the second that reuse waits.
+func TestConnectionsThatTakePortsOver(t *testing.T) {
+	young := func(s *port.Socket) { s.State, s.Mini, s.Stamped = port.TimeWait, true, true }
+	opened := func(n int) *int { return &n }
+	waiting := slices.Concat(crowd(60, "10.0.0.5:80", reusable), crowd(90, "10.0.0.5:80", young)[60:])
+	for name, tt := range map[string]struct {
+		mode, delay   int // tcp_tw_reuse and its delay in ms
+		before, after *int
+		want          float64
+	}{
+		"nobody asked the kernel":      {1, 1000, nil, nil, 30},
+		"the kernel opened as many":    {1, 1000, opened(100), opened(400), 30},
+		"it opened more, elsewhere":    {1, 1000, opened(100), opened(900), 30},
+		"it opened fewer":              {1, 1000, opened(100), opened(200), 10},
+		"it opened none":               {1, 1000, opened(100), opened(100), 0},
+		"they may be taken later":      {1, 2000, nil, nil, 15},
+		"nothing is taken over":        {0, 1000, nil, nil, 0},
+		"a delay that shows no rate":   {1, 99, nil, nil, 0},
+		"the shortest that shows some": {1, 100, nil, nil, 300},
+	} {
+		before, now := box(waiting...), box(waiting...)
+		for _, ns := range []*host.Namespace{before, now} {
+			ns.Settings.TWReuse, ns.Settings.Timestamps, ns.Settings.TWReuseDelay = tt.mode, 1, time.Duration(tt.delay)*time.Millisecond
+		}
+		before.Opened, now.Opened = tt.before, tt.after
+		rates := Rates(before, now, 10*time.Second)
+		if tt.want == 0 && len(rates) == 0 {
+			continue
+		}
+		if len(rates) != 1 || rates[0].PerSecond != tt.want || rates[0].ClosedHere != tt.want {
+			t.Errorf("%s: rates %+v, want one of %v a second", name, rates, tt.want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"portrange/internal/capacity"
 	"portrange/internal/finding"
 	"portrange/internal/host"
+	"portrange/internal/port"
 	"portrange/internal/simulate"
 	"portrange/internal/words"
 )
@@ -158,7 +159,15 @@ func leastText(plan *capacity.Plan, ref string) string {
 		return "No single change is enough; combine them."
 	}
 	text := fmt.Sprintf("Least change: %s %s", lever.Name, change.Value)
-	if lever.Name != capacity.LeverRange {
+	switch lever.Name {
+	case capacity.LeverRange:
+	case capacity.LeverTWReuse:
+		words := []string{"sysctl", "-w", port.KeyTWReuse + "=1"}
+		if plan.Load.NoTimestamps {
+			words = append(words, port.KeyTimestamps+"=1")
+		}
+		return text + ", by " + commandText(finding.Inside(ref, words...).String()) + ", where the other end sends TCP timestamps too."
+	default:
 		return text + "."
 	}
 	set := finding.Portrange(ref, append(append([]string{"set"}, strings.Fields(change.Value)...), "--reserve")...)

@@ -108,16 +108,21 @@ func TestPlanText(t *testing.T) {
 }
 
 func TestPlanTextNamesTheNamespace(t *testing.T) {
-	plan := makePlan(t, 300)
-	plan.Ports.Listening.Add(61005)
-	plan, err := capacity.Make(plan.Load, plan.Ports, plan.Confidence)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := writePlan(t, &report.Plan{Plan: plan, Ref: "lb1"}, report.Style{})
-	for _, want := range []string{" --reserve --netns lb1`", "`portrange reserve add 33000,61005 --netns lb1`"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
+	for rate, wanted := range map[float64][]string{
+		250: {" --reserve --netns lb1`", "`portrange reserve add 33000,61005 --netns lb1`"},
+		300: {"`ip netns exec lb1 sysctl -w net.ipv4.tcp_tw_reuse=1`"},
+	} {
+		plan := makePlan(t, rate)
+		plan.Ports.Listening.Add(61005)
+		plan, err := capacity.Make(plan.Load, plan.Ports, plan.Confidence)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := writePlan(t, &report.Plan{Plan: plan, Ref: "lb1"}, report.Style{})
+		for _, want := range wanted {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in\n%s", want, text)
+			}
 		}
 	}
 }
@@ -161,7 +166,7 @@ func TestPlanTextOfOtherLoads(t *testing.T) {
 func TestNoSingleChangeIsEnough(t *testing.T) {
 	plan := makePlan(t, 500)
 	for i := range plan.Levers {
-		plan.Levers[i].Fit = &capacity.Change{}
+		plan.Levers[i].Fit, plan.Levers[i].Fast = &capacity.Change{}, &capacity.Change{}
 	}
 	if text := writePlan(t, &report.Plan{Plan: plan}, report.Style{}); !strings.Contains(text, "No single change is enough; combine them.") {
 		t.Errorf("no closing word in\n%s", text)

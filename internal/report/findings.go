@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portrange/internal/finding"
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/words"
 )
@@ -31,7 +32,10 @@ type Action struct {
 	Command string       `json:"command,omitempty" doc:"command line for a shell; absent where none does it"`
 	Setting string       `json:"setting,omitempty" doc:"key of the setting that the command changes; absent where it changes none or several"`
 	Text    string       `json:"text,omitempty" doc:"what to do, or what has to be known of the command; absent where the command says all"`
-	Effect  string       `json:"effect,omitempty" doc:"what the action is predicted to do to the pool, in words; absent where that cannot be told"`
+	// Change and Process are Text for machines.
+	Change  finding.Change `json:"change,omitempty" doc:"what the text asks a program to do differently: restart, keep-alive, bind-no-port or close; absent where a command does it, and where it is none of these"`
+	Process *host.Process  `json:"process,omitempty" doc:"that program; absent where it could not be seen"`
+	Effect  string         `json:"effect,omitempty" doc:"what the action is predicted to do to the pool, in words; absent where that cannot be told"`
 	// Predicted is Effect in numbers.
 	Predicted *finding.Effect `json:"predicted,omitempty" doc:"the same in numbers; absent with it"`
 }
@@ -43,7 +47,7 @@ func NewFindings(found []finding.Finding) []Finding {
 		f := &found[i]
 		actions := make([]Action, len(f.Actions))
 		for j, a := range f.Actions {
-			actions[j] = Action{a.Step, a.Command.String(), a.Setting, a.Text, effectText(a.Effect), a.Effect}
+			actions[j] = Action{a.Step, a.Command.String(), a.Setting, a.Text, a.Change, a.Process, effectText(a.Effect), a.Effect}
 		}
 		list[i] = Finding{
 			Code: f.Code(), Severity: f.Severity, NetNS: f.NetNS, Name: f.Name, Subject: f.Subject, Values: f.Values,

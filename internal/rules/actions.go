@@ -68,13 +68,23 @@ func retold(actions []finding.Action, text string) []finding.Action {
 	return actions
 }
 
-// keepOpen is the action that ends the churn of connections in the program.
-func keepOpen(present *capacity.Present) finding.Action {
+// keepOpen is the action that ends the churn of connections in the program. It takes
+// hold when the first port is free, as the program needs one to keep.
+func keepOpen(p *Place, pool *judge.Pool, present *capacity.Present) finding.Action {
+	users := p.users(pool)
 	return finding.Action{
-		Step:   finding.InProgram,
-		Text:   "keep connections open and reuse them (HTTP keep-alive, a connection pool), or have the other side close first",
+		Step: finding.InProgram, Change: finding.KeepAlive, Process: firstOf(users), Text: keepAliveText(users),
 		Effect: present.With(capacity.Remedy{Pooled: true}),
 	}
+}
+
+// users are the processes that have connections to the destination of a pool now or,
+// where none has, had at the earlier look. A port in TIME_WAIT has no process.
+func (p *Place) users(pool *judge.Pool) []judge.Owner {
+	if len(pool.Owners) > 0 || p.Before == nil {
+		return pool.Owners
+	}
+	return judge.Owners(p.Before, pool.Tuple)
 }
 
 // takeOver is the action that lets connect() take ports of a pool over from

@@ -17,11 +17,11 @@ func All() []*Rule {
 		twReuseOff, timestampsOff, twReuseDelay, twBucketsLow, twBucketsOverflow, cureTWRecycle, cureFinTimeout,
 		rangeNarrow, rangeDefaultBusy, otherRange, sameParity,
 
-		listenerInRange, reservedOutside, reservedUnused, portTaken,
+		lostAddress, selfConnect, listenerInRange, reservedOutside, reservedUnused, portTaken,
 		socketUnit, servicePort, nodePorts, publishedPorts,
 		processFiles, machineFiles, conntrackNearFull, conntrackDrops, orphans, tcpMemory, sourceNAT, cloudNAT,
 		wholeSearch, lockedSearch, stickyBuckets, stepWidth, connectCost,
-		notPersisted, bootDrift,
+		notPersisted, bootDrift, refusedAtBoot, noSuchSetting,
 		bindHeldInRange, socketsOutside, reservedInRange, noPortLeft, smallRange, limitTooSmall,
 		changeWaits, changeOverdue, interruptedChange, overriddenAtBoot, commentedOut, notAfterReboot, dropInEdited, notTheHost, hostAlone,
 		bootFileUnread,
@@ -55,9 +55,13 @@ func Codes() []string {
 //go:embed *.md
 var pages embed.FS
 
-// Explain is the page on a code, in Markdown that reads well as it is. The error
-// of an unknown code names the nearest ones, or else all.
+// Explain is the page on a code, or on how a program keeps connections open, in
+// Markdown that reads well as it is. The error of an unknown code names the nearest
+// ones, or else all.
 func Explain(code string) (string, error) {
+	if page := programPage(code); page != "" {
+		return page, nil
+	}
 	page, err := pages.ReadFile(code + ".md")
 	if err == nil {
 		return string(page), nil

@@ -37,8 +37,9 @@ var bindBeforeConnect = &Rule{
 		if n == 0 {
 			return
 		}
-		values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, judge.Binders(p.NS, bound))
-		actions := bindLater()
+		binders := judge.Binders(p.NS, bound)
+		values := withOwners(finding.Values{{Name: "ports", V: n}, {Name: "size", V: size}}, binders)
+		actions := bindLater(binders)
 		if manyBound(n, size) {
 			present := &capacity.Present{Size: p.Ports.Usable().Len()}
 			room := retold(widen(p, present), "room for now: each such connection goes on taking a port from all")
@@ -71,9 +72,9 @@ func shareBound(p *Place) []finding.Action {
 }
 
 // bindLater is the option that ends it.
-func bindLater() []finding.Action {
+func bindLater(binders []judge.Owner) []finding.Action {
 	return []finding.Action{{
-		Step: finding.InProgram,
+		Step: finding.InProgram, Change: finding.BindNoPort, Process: firstOf(binders),
 		Text: "have the kernel pick the port at connect(): set IP_BIND_ADDRESS_NO_PORT before bind(). HAProxy and nginx do so for " +
 			"source ADDR and proxy_bind ADDR that name no port; Envoy with socket_options {level: 0, name: 24, int_value: 1, " +
 			"state: STATE_PREBIND} in upstream_bind_config; Go in net.Dialer.Control, beside a LocalAddr with port 0",

@@ -10,8 +10,10 @@ import (
 )
 
 // BootKeys are the settings that [Facts.Boot] should tell of: those that decide
-// about ports, and a cure that is none.
-func BootKeys() []string { return append(boot.Keys(), port.KeyTWRecycle) }
+// about ports, a cure that is none, and settings that do not exist.
+func BootKeys() []string {
+	return append(boot.Keys(), port.KeyTWRecycle, ofIPv6(port.KeyRange), ofIPv6(port.KeyReserved))
+}
 
 // bootDrift: a reboot changes a setting, as a file says something else.
 var bootDrift = &Rule{

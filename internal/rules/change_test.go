@@ -73,6 +73,9 @@ func alterations() map[string]alteration {
 		"local-pool-near-full": {
 			healthy().with(clients(17, udp)...).becoming(as(40000, 40019)), healthy().with(clients(17, udp)...).becoming(as(40000, 40020)),
 			finding.Critical, []string{"17 of 20"}},
+		"range-withheld": {
+			healthy().with(clients(1)...).becoming(reserving("40000-40049")), healthy().with(clients(1)...).becoming(reserving("40000-40048")),
+			finding.Warning, []string{"50 of the range's 100 ports usable: 50 reserved, 0 bind-held", "now 100 are usable"}},
 		"pool-past-half": {
 			healthy().with(clients(10)...).becoming(as(40000, 40019)), healthy().with(clients(10)...).becoming(as(40000, 40020)),
 			finding.Warning, []string{"10 of 20"}},

@@ -39,20 +39,22 @@ var closeWaitLeak = &Rule{
 // endLeak are the ways to be rid of connections in CLOSE_WAIT: a restart frees
 // them at once, and only the program can keep it from happening again.
 func endLeak(p *Place, pool *judge.Pool) []finding.Action {
-	who, present := "the process that holds them", p.present(pool)
-	if len(pool.Owners) > 0 {
-		who = pool.Owners[0].Process.String()
+	who, process, present := "the process that holds them", firstOf(pool.Owners), p.present(pool)
+	if process != nil {
+		who = process.String()
 	}
 	return []finding.Action{
 		{
 			Step: finding.Now, Text: "restart " + who + ": no timeout ends this state, and that closes its sockets",
+			Change: finding.Restart, Process: process,
 			Effect: present.With(capacity.Remedy{Freed: pool.In(port.CloseWait)}),
 		},
 		{
 			Step: finding.Today, Command: socketsOf(p, pool, pool.Owners, "close-wait"), Text: "lists them with their processes",
 		},
 		{
-			Step: finding.InProgram, Text: "have " + who + " close its sockets: look for what forgets to " +
+			Step: finding.InProgram, Change: finding.CloseIdle, Process: process,
+			Text: "have " + who + " close its sockets: look for what forgets to " +
 				"(an unread response body, an error path without close())",
 		},
 	}

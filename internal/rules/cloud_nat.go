@@ -48,7 +48,7 @@ var cloudNAT = &Rule{
 				"(1,024 or fewer each by default), Google 64 per host unless raised. " +
 				"More gateway addresses or private endpoints help, a wider range here does not",
 		}
-		p.add(finding.Info, poolSubject(most), values, compare, keepOpen(&present))
+		p.add(finding.Info, poolSubject(most), values, compare, keepOpen(p, most, &present))
 	},
 }
 

@@ -41,7 +41,7 @@ var connectionRate = &Rule{
 			return text
 		},
 	},
-	Needs: host.WantSockets,
+	Needs: host.WantSockets | host.WantOpened,
 	Namespace: func(p *Place) {
 		rates := slices.Clone(p.Rates)
 		slices.SortStableFunc(rates, func(a, b judge.Rate) int { return cmp.Compare(b.PerSecond, a.PerSecond) })

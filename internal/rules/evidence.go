@@ -1,10 +1,13 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"portrange/internal/finding"
+	"portrange/internal/host"
 	"portrange/internal/judge"
 	"portrange/internal/port"
 	"portrange/internal/words"
@@ -53,23 +56,61 @@ func ownersIn(v finding.Values) []judge.Owner {
 	return owners
 }
 
-// mostBy names the process with most ports, where it is known.
+// firstOf is the process with most ports, nil where none is known.
+func firstOf(owners []judge.Owner) *host.Process {
+	if len(owners) == 0 {
+		return nil
+	}
+	return &owners[0].Process
+}
+
+// mostBy names the program with most ports, where it is known.
 func mostBy(v finding.Values) string {
-	if owners := ownersIn(v); len(owners) > 0 {
-		return "; most by " + owners[0].Process.String()
+	if programs := programsOf(ownersIn(v)); len(programs) > 0 {
+		return "; most by " + programs[0].String()
 	}
 	return ""
 }
 
-// namedOwners is how many processes one sentence names.
+// ofProgram is the processes of one name together.
+type ofProgram struct {
+	first     host.Process
+	processes int
+	used      int
+}
+
+// String is the process or, of several, their name and number.
+func (o ofProgram) String() string {
+	if o.processes == 1 {
+		return o.first.String()
+	}
+	return fmt.Sprintf("%s (%s processes)", o.first.Command, words.Thousands(o.processes))
+}
+
+// programsOf adds up the processes of one name, the program with most ports first.
+func programsOf(owners []judge.Owner) []ofProgram {
+	var programs []ofProgram
+	for _, owner := range owners {
+		at := slices.IndexFunc(programs, func(o ofProgram) bool { return o.first.Command == owner.Command })
+		if at < 0 {
+			at, programs = len(programs), append(programs, ofProgram{first: owner.Process})
+		}
+		programs[at].processes++
+		programs[at].used += owner.Used
+	}
+	slices.SortStableFunc(programs, func(a, b ofProgram) int { return cmp.Compare(b.used, a.used) })
+	return programs
+}
+
+// namedOwners is how many programs one sentence names.
 const namedOwners = 3
 
-// heldBy names the processes with most ports and how many each has, where they are known.
+// heldBy names the programs with most ports and how many each has, where they are known.
 func heldBy(v finding.Values) string {
-	owners := ownersIn(v)
+	programs := programsOf(ownersIn(v))
 	names := make([]string, 0, namedOwners)
-	for _, owner := range owners[:min(namedOwners, len(owners))] {
-		names = append(names, fmt.Sprintf("%s: %s", owner.Process, words.Thousands(owner.Used)))
+	for _, program := range programs[:min(namedOwners, len(programs))] {
+		names = append(names, fmt.Sprintf("%s: %s", program, words.Thousands(program.used)))
 	}
 	if len(names) == 0 {
 		return ""

@@ -13,7 +13,7 @@ var localPoolFull = &Rule{
 	Kind: finding.Kind{
 		Code: "local-pool-full", Title: "No port is left at a local address",
 		Causes:   causesOfFullLocalPools(),
-		Evidence: roomText,
+		Evidence: func(f *finding.Finding) string { return roomText(f) + heldBy(f.Values) },
 	},
 	Needs:     host.WantSockets,
 	Show:      Shown,
@@ -34,7 +34,8 @@ func eachLocalPool(p *Place, wanted level, severity finding.Severity) {
 		if p.localLevelOf(pool) != wanted {
 			continue
 		}
-		values := finding.Values{{Name: "used", V: pool.Used}, {Name: "size", V: pool.Size}, {Name: "left", V: pool.Left}}
+		values := withOwners(finding.Values{{Name: "used", V: pool.Used}, {Name: "size", V: pool.Size}, {Name: "left", V: pool.Left}},
+			judge.HoldersOf(p.NS, protoOf(pool)))
 		if judge.DrawnOn(p.NS, pool) {
 			p.add(severity, localSubject(pool), values, moreLocalRoom(p, pool)...)
 		} else if wanted != pastHalf {

@@ -10,7 +10,7 @@ var localPoolNearFull = &Rule{
 	Kind: finding.Kind{
 		Code: "local-pool-near-full", Title: "A pool shared by all destinations is more than 85 % full",
 		Causes:   causesOfFullLocalPools(),
-		Evidence: roomText,
+		Evidence: func(f *finding.Finding) string { return roomText(f) + heldBy(f.Values) },
 	},
 	Needs:     host.WantSockets,
 	Show:      Shown,

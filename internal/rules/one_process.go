@@ -59,7 +59,7 @@ func tameProcess(p *Place, pool *judge.Pool) []finding.Action {
 			Text: "lists the connections: are they used, or forgotten?",
 		},
 		finding.Action{
-			Step: finding.InProgram,
+			Step: finding.InProgram, Change: finding.CloseIdle, Process: firstOf(pool.Owners),
 			Text: "find why " + pool.Owners[0].Process.String() + " opens so many, and does not close or reuse them: " +
 				"give its connection pool a limit, and close idle connections",
 		},

@@ -46,7 +46,7 @@ func moreRoom(p *Place, pool *judge.Pool) []finding.Action {
 	if present.Rate == 0 {
 		return append(append(actions, spread), fewerOpen(p, pool)...)
 	}
-	return append(actions, spread, keepOpen(&present))
+	return append(actions, spread, keepOpen(p, pool, &present))
 }
 
 // fewerOpen are the ways to keep fewer connections of a pool open, where none of

@@ -34,7 +34,8 @@ func poolSymptoms() map[string]symptom {
 			healthy().set(func(s *host.Settings) { s.TWReuse = 1 }).with(clients(60, waits, rests(10))...), healthy().with(clients(49)...),
 			finding.Warning, []string{"60 of 100", "60 in TIME_WAIT", "10 of them reusable"}},
 		"local-pool-full": {
-			healthy().with(clients(100, udp)...), healthy().with(clients(99, udp)...), finding.Critical, []string{"100 of 100 ports", "0 left"}},
+			healthy().with(clients(100, udp)...).holding(port.UDP, 40001, port.Close, java).holding(port.UDP, 40002, port.Close, java),
+			healthy().with(clients(99, udp)...), finding.Critical, []string{"100 of 100 ports", "0 left", "; " + java.String() + ": 2"}},
 		"local-pool-near-full": {
 			healthy().with(clients(85, udp)...), healthy().with(clients(84, udp)...), finding.Critical, []string{"85 of 100", "15 left"}},
 		"local-pool-past-half": {
@@ -62,7 +63,7 @@ func poolSymptoms() map[string]symptom {
 			[]string{"45 of 50 open connections", "envoy (pid 812)", "50 are established"}},
 		"time-wait-share": {
 			ownedBy(10, slices.Concat(many[10:20], clients(10, waits))...), healthy().with(clients(9, waits)...), finding.Info,
-			[]string{"10 of 20 ports", "50.0%", "60 s", "envoy (pid 812) has most"}},
+			[]string{"10 of 20 ports", "50.0%", "60 s", "a port in TIME_WAIT has no process", "connections there now: envoy (pid 812): 10, curl (10 processes): 10"}},
 	}
 }
 
@@ -266,18 +267,21 @@ func TestBindBeforeConnectNamesTheProcesses(t *testing.T) {
 	for i, s := range sockets {
 		p.held(host.Process{PID: 100 + i%4, Command: "envoy"}, s)
 	}
+	for i, name := range []string{"haproxy", "nginx", "squid"} {
+		p.held(host.Process{PID: 200 + i, Command: name}, sockets[i])
+	}
 	found := find(examine(p), "bind-before-connect")
 	if len(found) != 1 {
 		t.Fatalf("found %d times", len(found))
 	}
 	evidence := found[0].Evidence()
-	for _, want := range []string{"12 ports", "envoy (pid 100): 3", "envoy (pid 102): 3"} {
+	for _, want := range []string{"12 ports", "envoy (4 processes): 12", "haproxy (pid 200): 1", "nginx (pid 201): 1"} {
 		if !strings.Contains(evidence, want) {
 			t.Errorf("evidence %q does not contain %q", evidence, want)
 		}
 	}
-	if strings.Contains(evidence, "pid 103") {
-		t.Errorf("evidence %q names more than the largest three", evidence)
+	if strings.Contains(evidence, "squid") {
+		t.Errorf("evidence %q names more than the largest three programs", evidence)
 	}
 }
 

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -59,11 +60,24 @@ func heldSymptoms() map[string]symptom {
 			healthy().with(clients(5)...).claimed(host.SocketUnit, "40003", 0).holding(port.TCP, 40003, port.Established, curl),
 			healthy().with(clients(5)...).claimed(host.SocketUnit, "40005", 0),
 			finding.Critical, []string{"port 40003 is held now by one outgoing connection of curl (pid 44)"}},
+		"lost-address": {
+			healthy().with(clients(5)...).held(curl, clients(3)...).foreign("10.0.0.2"), healthy().with(clients(5)...).foreign("10.0.0.3"),
+			finding.Warning, []string{"5 ports", "from 10.0.0.2", "EADDRNOTAVAIL", "curl (pid 44): 3"}},
+		"self-connect": {
+			healthy().with(crowd(40010, 1, "127.0.0.1", "127.0.0.1:40010")...).held(curl, crowd(40010, 1, "127.0.0.1", "127.0.0.1:40010")...),
+			healthy().with(crowd(40010, 5, "127.0.0.1", "127.0.0.1:40009")...),
+			finding.Warning, []string{"127.0.0.1:40010", "port 40010 cannot start", "curl (pid 44)"}},
 		"socket-unit":     claim(host.SocketUnit, "40000", "39999", "port 40000 in the range"),
 		"service-port":    claim(host.ServicePort, "40099", "40100", "port 40099"),
 		"node-ports":      claim(host.NodePorts, "30000-40009", "30000-32767", "10 ports (40000-40009)"),
 		"published-ports": claim(host.PublishedPorts, "40003,40005", "8080", "2 ports (40003,40005)"),
 	}
+}
+
+// foreign takes an address away from the host.
+func (p *patient) foreign(addr string) *patient {
+	p.ns().Foreign = []netip.Addr{netip.MustParseAddr(addr)}
+	return p
 }
 
 // TestWhoUsesReservedPorts has a port in use by whatever shows it.

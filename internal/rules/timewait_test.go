@@ -143,11 +143,13 @@ func TestFinTimeoutNamesTheLines(t *testing.T) {
 	}
 }
 
-// TestTheFirstStepAgainstTimeWait wants a setting only where it can help.
+// TestTheFirstStepAgainstTimeWait wants a setting first only where it is known to
+// help at once.
 func TestTheFirstStepAgainstTimeWait(t *testing.T) {
-	const reuse, stamp, delay = "net.ipv4.tcp_tw_reuse=1", "net.ipv4.tcp_timestamps=1", "net.ipv4.tcp_tw_reuse_delay=1000"
+	const reuse, delay = "net.ipv4.tcp_tw_reuse=1", "net.ipv4.tcp_tw_reuse_delay=1000"
 	blind := func(s *port.Socket) { s.Hold = port.HoldUnknown }
-	loop := crowd(40000, 60, "127.0.0.1", "127.0.0.1:80", waits)
+	late := func(s *port.Socket) { s.Quiet = 30 * time.Second }
+	loop := crowd(40000, 60, "127.0.0.1", "127.0.0.1:80", waits, rests(60))
 	for name, tt := range map[string]struct {
 		settings func(*host.Settings)
 		sockets  []*port.Socket
@@ -157,15 +159,13 @@ func TestTheFirstStepAgainstTimeWait(t *testing.T) {
 	}{
 		"peers are known to send timestamps": {reusing(0), clients(60, waits, rests(60)), reuse, "not across a NAT", 99},
 		"all are too young to be reused":     {reusing(2), clients(60, waits), reuse, "not across a NAT", 99},
-		"nobody can tell":                    {reusing(2), clients(60, waits, blind), reuse, "where the other end sends TCP timestamps", 99},
+		"nobody can tell":                    {reusing(2), clients(60, waits, blind), "", "up to 408/s it stays below its half", 49002 - 60},
 		"none has them":                      {reusing(2), clients(60, waits, unstamped), "", "", 49002 - 60},
-		"reuse is on, and they have them":    {reusing(1), clients(60, waits), "", "", 49002 - 1},
+		"reuse is on, and they have them":    {reusing(1), clients(60, waits, rests(60)), "", "", 49002 - 1},
 		"reuse is on, and none has them":     {reusing(1), clients(60, waits, unstamped), "", "", 49002 - 60},
 		"reuse is on for loopback":           {reusing(2), loop, "", "", 49002 - 1},
-		"this end sends none":                {silent, clients(60, waits, unstamped), stamp, "for new connections; it helps where", 99},
-		"this end sends none, reuse is off": {
-			func(s *host.Settings) { s.Timestamps = 0 }, clients(60, waits, unstamped), stamp + " " + reuse, "for new connections", 99},
-		"reuse comes late": {patiently(20 * time.Second), clients(60, waits), delay, "not across a NAT", 99},
+		"this end sends none":                {silent, clients(60, waits, unstamped), "", "", 49002 - 60},
+		"reuse comes late":                   {patiently(20 * time.Second), clients(60, waits, late), delay, "not across a NAT", 99},
 		"it is off and would come late": {
 			func(s *host.Settings) { s.TWReuseDelay = 20 * time.Second }, clients(60, waits), reuse + " " + delay, "not across a NAT", 99},
 	} {
@@ -185,11 +185,81 @@ func TestTheFirstStepAgainstTimeWait(t *testing.T) {
 		if first.Effect == nil || first.Effect.Left != tt.left || first.Effect.Rate != 1 {
 			t.Errorf("%s: effect %+v, want %d left", name, first.Effect, tt.left)
 		}
-		if tt.want == "" && strings.Contains(textOf(found[0].Actions), "tcp_tw_reuse") {
-			t.Errorf("%s: advises %s", name, textOf(found[0].Actions))
+		if second := found[0].Actions[1]; tt.want != "" && (second.Step != finding.Today || second.Setting != port.KeyRange) {
+			t.Errorf("%s: second %+v, want a wider range that is not for now", name, second)
 		}
 		if last := found[0].Actions[len(found[0].Actions)-1]; last.Step != finding.InProgram || !strings.Contains(last.Text, "keep connections open") {
 			t.Errorf("%s: last %+v", name, last)
+		}
+	}
+}
+
+// TestTheSecondStepAgainstTimeWait wants what may help said with its condition, and
+// what cannot not at all.
+func TestTheSecondStepAgainstTimeWait(t *testing.T) {
+	blind := func(s *port.Socket) { s.Hold = port.HoldUnknown }
+	for name, tt := range map[string]struct {
+		settings func(*host.Settings)
+		sockets  []*port.Socket
+		step     finding.Step
+		want     string
+	}{
+		"nobody can tell": {reusing(2), clients(60, waits, blind), finding.Now,
+			"sysctl -w net.ipv4.tcp_tw_reuse=1: it helps where the other end sends TCP timestamps too"},
+		"this end sends none": {silent, clients(60, waits, unstamped), finding.Now,
+			"sysctl -w net.ipv4.tcp_timestamps=1: it holds for new connections; it helps where the other end"},
+		"this end sends none, reuse is off": {func(s *host.Settings) { s.Timestamps = 0 }, clients(60, waits, unstamped), finding.Now,
+			"sysctl -w net.ipv4.tcp_timestamps=1 net.ipv4.tcp_tw_reuse=1: it holds for new connections"},
+		"the other end sends none": {reusing(2), clients(60, waits, unstamped), finding.Today,
+			": turn TCP timestamps on at 10.0.0.5:80"},
+	} {
+		found := find(examine(healthy().set(tt.settings).with(tt.sockets...)), "time-wait-share")
+		second := found[0].Actions[1]
+		if got := second.Command.String() + ": " + second.Text; second.Step != tt.step || !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s: second %s: %s, want %s", name, second.Step, got, tt.want)
+		}
+		if second.Effect == nil || second.Effect.Left != 99 {
+			t.Errorf("%s: effect %+v, want 99 left", name, second.Effect)
+		}
+		hopeless := tt.step == finding.Today
+		if hopeless && strings.Contains(textOf(found[0].Actions), "tcp_tw_reuse") {
+			t.Errorf("%s: advises %s", name, textOf(found[0].Actions))
+		}
+	}
+}
+
+// TestKeepAliveForTheProgramAtHand looks for the page about the program that has
+// connections to the destination now, or else had them at the earlier look.
+func TestKeepAliveForTheProgramAtHand(t *testing.T) {
+	waiting, open := clients(60, waits), more(60, 1)
+	for command, want := range map[string]string{
+		"nginx": "upstream block: keepalive 64;", "php-fpm8.2": "pconnect()", "python3.11": "requests.Session", "openresty": "proxy_http_version 1.1;",
+		"nodeagent": "show", "my-service": "shows how for envoy, go, haproxy",
+	} {
+		process := host.Process{PID: 812, Command: command}
+		now := healthy().with(append(waiting, open...)...).held(process, open...)
+		earlier := healthy().with(waiting...)
+		earlier.before(10*time.Second, open...)
+		earlier.Earlier.Namespaces[0].Holdings = now.ns().Holdings
+		for name, p := range map[string]*patient{"now": now, "earlier": earlier} {
+			found := find(examine(p), "time-wait-share")
+			last := found[0].Actions[len(found[0].Actions)-1]
+			if !strings.Contains(last.Text, want) || last.Change != finding.KeepAlive || last.Process == nil || *last.Process != process {
+				t.Errorf("%s, %s: %+v, want %q", command, name, last, want)
+			}
+		}
+	}
+}
+
+// TestWhenTheWiderRangeFills says how long more room lasts.
+func TestWhenTheWiderRangeFills(t *testing.T) {
+	for rate, want := range map[int]string{
+		400: "up to 408/s it stays below its half", 500: "past its half again in",
+	} {
+		p := healthy().set(as(32768, 60999)).with(crowd(32768, rate*60, "10.0.0.2", "10.0.0.5:80", waits, unstamped)...)
+		found := find(examine(p), "time-wait-share")
+		if first := found[0].Actions[0]; !strings.Contains(first.Text, want) {
+			t.Errorf("%d/s: %s, want %s", rate, first.Text, want)
 		}
 	}
 }

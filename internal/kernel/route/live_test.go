@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -174,4 +175,25 @@ func TestLiveNeedsNoPrivileges(t *testing.T) {
 		}
 	}()
 	<-done
+}
+
+func TestLiveWithoutIPv6(t *testing.T) {
+	h := nettest.New(t)
+	for _, tt := range []struct{ remote, off, want string }{
+		{"2001:db8::1", "", "there is no route (see"},
+		{"2001:db8::1", "net.ipv6.conf.all.disable_ipv6", "as IPv6 is off: net.ipv6.conf.all.disable_ipv6 is 1"},
+		{"::1", "", "as IPv6 is off: net.ipv6.conf.all.disable_ipv6 is 1"},
+		{"203.0.113.1", "", "there is no route (see"},
+	} {
+		if tt.off != "" {
+			h.Sysctl(tt.off, "1")
+		}
+		err := h.Try(func() error {
+			_, err := route.Source(t.Context(), netip.MustParseAddr(tt.remote), "")
+			return err
+		})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("to %s: %v, want %q", tt.remote, err, tt.want)
+		}
+	}
 }

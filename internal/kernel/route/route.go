@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"strconv"
@@ -27,6 +28,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"portrange/internal/kernel/sysctl"
 	"portrange/internal/port"
 )
 
@@ -131,13 +133,34 @@ func deviceIndex(remote netip.Addr, device string) (uint32, error) {
 	return uint32(found.Index), nil
 }
 
+// withoutIPv6 says that there is no route as IPv6 is off in the calling thread's
+// network namespace, empty where it is not, or the destination is of IPv4.
+func withoutIPv6(remote netip.Addr) string {
+	if !remote.Is6() || remote.Is4In6() {
+		return ""
+	}
+	keys := []string{"net.ipv6.conf.all.disable_ipv6"}
+	if remote.IsLoopback() {
+		keys = append(keys, "net.ipv6.conf.lo.disable_ipv6")
+	}
+	for _, key := range keys {
+		switch value, err := sysctl.Get(key); {
+		case errors.Is(err, fs.ErrNotExist):
+			return ", as the kernel has no IPv6 or has it off"
+		case err == nil && value != "0":
+			return ", as IPv6 is off: " + key + " is " + value
+		}
+	}
+	return ""
+}
+
 // explain tells the routing's refusals (fib_props, net/ipv4/fib_semantics.c)
 // from failures of the question.
 func explain(remote, source netip.Addr, err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, unix.ENETUNREACH):
-		hint = "there is no route"
+		hint = "there is no route" + withoutIPv6(remote)
 	case errors.Is(err, unix.EHOSTUNREACH):
 		hint = "the route is of type unreachable"
 	case errors.Is(err, unix.EACCES):
