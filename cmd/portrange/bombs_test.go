@@ -130,6 +130,9 @@ const maxResident = 80 << 20
 // within its memory, and say what it did not read.
 func TestBombs(t *testing.T) {
 	nettest.NeedRoot(t) // for the devices
+	if testing.Short() {
+		t.Skip("it measures memory, to which the race detector adds")
+	}
 	for name, bomb := range bombs {
 		t.Run(name, func(t *testing.T) {
 			m := newImage(t)

@@ -66,6 +66,9 @@ func awaitBlocked(t *testing.T, pid int) {
 // process.
 func TestASignalEndsARunThatNobodyReads(t *testing.T) {
 	nettest.NeedRoot(t)
+	if testing.Short() {
+		t.Skip("under the race detector a run takes too long to get to its output")
+	}
 	for _, line := range []string{
 		"show", "left 127.0.0.1:80", "sockets", "sockets --json", "summary", "doctor", "doctor --interval 100ms",
 		"check", "boot", "boot --json", "plan --help", "set --dry-run 20000 60000", "help json",
