@@ -289,3 +289,26 @@ func TestLiveLeftThroughNetlink(t *testing.T) {
 		}
 	}
 }
+
+// TestLeftFromAForeignAddress: rules that look for the address of a socket with
+// IP_TRANSPARENT cannot be asked about, where it is not the host's.
+func TestLeftFromAForeignAddress(t *testing.T) {
+	h := nettest.New(t)
+	h.Sink("sink0", "10.1.0.1/24")
+	h.Range(40000, 40019)
+	out, err := h.Command("ip", "rule", "add", "from", "203.0.113.0/28", "prohibit").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	to := netip.MustParseAddrPort("10.1.0.9:80")
+	for local, want := range map[string]bool{"203.0.113.9": false, "203.0.113.99": true, "10.1.0.1": true} {
+		answer := ask(t, h, to.String(), "--transparent", "--local", local)
+		granted := grant(func() (*nettest.Socket, error) {
+			from := netip.AddrPortFrom(netip.MustParseAddr(local), 0)
+			return h.BindConnect(nettest.TCP4, from, to, nettest.NonBlock(), nettest.BindNoPort(), nettest.Transparent(nettest.TCP4))
+		})
+		if compareGranted(t, "from "+local, answer, granted); answer.Exact != want {
+			t.Errorf("from %s: %+v, granted %d", local, answer, granted)
+		}
+	}
+}

@@ -46,7 +46,9 @@ func TestParseRemoteExplains(t *testing.T) {
 		{"[::1:80", "want ADDR:PORT"},
 		{"0.0.0.0:80", "127.0.0.1"},
 		{"[::]:80", "::1"},
+		{"[::ffff:0.0.0.0]:80", "127.0.0.1"},
 		{"255.255.255.255:80", "no address of one host"},
+		{"[::ffff:255.255.255.255]:80", "no address of one host"},
 	}
 	for _, test := range tests {
 		_, _, err := parseRemote(test.text)
@@ -59,6 +61,7 @@ func TestParseRemoteExplains(t *testing.T) {
 // TestRemoteOfTheSocket: which destinations go with a socket.
 func TestRemoteOfTheSocket(t *testing.T) {
 	const needs, tcp, families = "needs its interface", "TCP does not connect", "one is IPv4"
+	const zone = "passes over the interface"
 	for _, tt := range []struct {
 		remote  string
 		command leftCommand
@@ -72,6 +75,9 @@ func TestRemoteOfTheSocket(t *testing.T) {
 		{"[ff01::1]:80", leftCommand{proto: "udp"}, needs},
 		{"[ff02::1%eth0]:80", leftCommand{proto: "udp"}, ""},
 		{"[ff05::1]:80", leftCommand{proto: "udp"}, ""},
+		{"[ff05::1%eth0]:80", leftCommand{proto: "udp"}, zone},
+		{"[fd00::5%eth0]:80", leftCommand{proto: "tcp"}, zone},
+		{"[fd00::5]:80", leftCommand{proto: "tcp", local: "fd00::2%eth0"}, zone},
 		{"[ff05::1]:80", leftCommand{proto: "tcp"}, tcp},
 		{"224.0.0.5:80", leftCommand{proto: "udp"}, ""},
 		{"224.0.0.5:80", leftCommand{proto: "tcp"}, tcp},
@@ -150,7 +156,10 @@ func TestQuestion(t *testing.T) {
 		"user":       {leftCommand{proto: "tcp", uid: 33}, given("uid"), "10.0.0.5:80", judge.Asker{Proto: port.TCP, UID: 33}, ""},
 		"own range": {leftCommand{proto: "tcp", socketRange: "40000-40100"}, noFlag, "10.0.0.5:80",
 			judge.Asker{Proto: port.TCP, SocketRange: &own}, ""},
+		"one end": {leftCommand{proto: "tcp", socketRange: "40000-0"}, noFlag, "10.0.0.5:80",
+			judge.Asker{Proto: port.TCP, SocketRange: &port.Range{Low: 40000}}, ""},
 		"no range":       {leftCommand{proto: "tcp", socketRange: "40000"}, noFlag, "10.0.0.5:80", judge.Asker{}, "--socket-range"},
+		"backwards":      {leftCommand{proto: "tcp", socketRange: "40100-40000"}, noFlag, "10.0.0.5:80", judge.Asker{}, "EINVAL"},
 		"V6ONLY on IPv4": {leftCommand{proto: "udp", v6only: true}, given("v6only"), "10.0.0.5:80", judge.Asker{}, "--v6only"},
 	} {
 		q, err := tt.command.parse(tt.remote, tt.given)
@@ -200,7 +209,7 @@ func TestAskerOfANamespace(t *testing.T) {
 func TestSocketRange(t *testing.T) {
 	for text, want := range map[string]*port.Range{
 		"40000-40999": {Low: 40000, High: 40999}, "40007-0": {Low: 40007}, "0-40007": {High: 40007},
-		"40999-40000": {Low: 40999, High: 40000}, "40000": nil, "40000-65536": nil, "-1-2": nil, "": nil, "a-b": nil,
+		"40999-40000": nil, "40000-40000": {Low: 40000, High: 40000}, "40000": nil, "40000-65536": nil, "-1-2": nil, "": nil, "a-b": nil,
 	} {
 		got, err := parseSocketRange(text)
 		if (err == nil) != (want != nil) || err == nil && *got != *want {

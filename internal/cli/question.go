@@ -29,8 +29,9 @@ type question struct {
 	v6only *bool      // nil for what the namespace gives to new sockets
 	// mark and tos are SO_MARK and IP_TOS, nil where they are not told.
 	mark, tos *uint32
-	// transparent allows a local address that the host does not have.
-	transparent bool
+	// transparent allows a local address that the host does not have, foreign says
+	// that routing refuses the address as one of those.
+	transparent, foreign bool
 	// device, localZone and remoteZone name interfaces, by name or index; empty for
 	// none.
 	device, localZone, remoteZone string
@@ -80,14 +81,18 @@ func (c *leftCommand) parse(text string, given func(flag string) bool) (question
 	return q, nil
 }
 
-// parseSocketRange reads IP_LOCAL_PORT_RANGE (ip(7)), LOW-HIGH. The kernel takes any
-// two ends, and 0 for one that is not narrowed.
+// parseSocketRange reads IP_LOCAL_PORT_RANGE (ip(7)), LOW-HIGH. The kernel takes two
+// ends in that order (do_ip_setsockopt, net/ipv4/ip_sockglue.c), and 0 for one that is
+// not narrowed.
 func parseSocketRange(text string) (*port.Range, error) {
 	low, high, found := strings.Cut(text, "-")
 	first, err := strconv.ParseUint(low, 10, 16)
 	second, errHigh := strconv.ParseUint(high, 10, 16)
 	if !found || err != nil || errHigh != nil {
 		return nil, fmt.Errorf("--socket-range %q: want LOW-HIGH, such as 40000-40999; 0 leaves an end as it is", text)
+	}
+	if first > second && second != 0 {
+		return nil, fmt.Errorf("--socket-range %q: setsockopt() refuses it (EINVAL); want the lower end first", text)
 	}
 	return &port.Range{Low: uint16(first), High: uint16(second)}, nil
 }
@@ -100,6 +105,9 @@ func (q *question) parseLocal(text string) error {
 	mapped := q.plain.Family6 && q.remote.Addr().Is4()
 	q.plain.Family6 = q.plain.Family6 || local.Is6()
 	q.local, q.localZone = cutZone(local)
+	if err := checkZone(q.local, q.localZone); err != nil {
+		return fmt.Errorf("--local %s: %w", text, err)
+	}
 	if q.local.Is4() != q.remote.Addr().Is4() && !(mapped && q.local == netip.IPv6Unspecified()) {
 		return fmt.Errorf("--local %s and remote %s: one is IPv4, the other IPv6", q.local, q.remote.Addr())
 	}
@@ -115,7 +123,7 @@ func (q *question) checkRemote() error {
 	case needsInterface(addr) && q.remoteZone+q.device+q.localZone == "":
 		return fmt.Errorf("a link-local address needs its interface: [%s%%eth0]:PORT, or --device eth0", addr)
 	}
-	return nil
+	return checkZone(addr, q.remoteZone)
 }
 
 // shares reports whether the answer is the same for all destinations.
@@ -195,6 +203,9 @@ func (q *question) ruleDoubts(
 	ctx context.Context, document *report.Left, target netns.Namespace, ns *host.Namespace, doubts []judge.Doubt,
 ) (*port.Set, []judge.Doubt) {
 	unsaid := collect.Unsaid{Mark: q.mark == nil, TOS: q.tos == nil}
+	if q.foreign {
+		unsaid.Source = q.local
+	}
 	if q.shares() || q.remote.Addr().Is4() {
 		unsaid.Ports, unsaid.PortLast = ns.Settings.Range, !q.shares()
 	}
@@ -284,27 +295,29 @@ func (q *question) devices(ns *host.Namespace, target netns.Namespace) (bound, t
 }
 
 // sources are the local addresses that the socket connects from; the error says why
-// it cannot, and comes with the address where that is given. One that is not the
-// host's is not asked for: the routing would refuse it.
+// it cannot, and comes with the address where that is given.
 func (q *question) sources(ctx context.Context, target netns.Namespace) ([]netip.Addr, error) {
+	q.foreign = false
 	sources, err := collect.Sources(ctx, target, q.way())
+	if q.transparent && q.local.Is4() && errors.Is(err, collect.ErrNoSource) {
+		q.foreign = true
+		_, err = collect.Sources(ctx, target, q.way())
+	}
 	if !q.local.IsValid() || q.local.IsUnspecified() {
 		return sources, err
-	}
-	if q.transparent && !errors.Is(err, collect.ErrRefused) {
-		err = nil
 	}
 	return []netip.Addr{q.local}, err
 }
 
-// way is what routing is asked.
+// way is what routing is asked. It refuses an IPv4 address that is not the host's
+// (ip_route_output_key_hash_rcu, net/ipv4/route.c), which is left out.
 func (q *question) way() collect.Question {
 	uid := q.plain.UID
 	ask := collect.Question{
 		Remote: q.remote.Addr(), Port: q.remote.Port(), Proto: q.plain.Proto, UID: &uid,
 		Device: cmp.Or(q.device, q.localZone, q.remoteZone),
 	}
-	if q.local.IsValid() && !q.local.IsUnspecified() && !q.transparent {
+	if q.local.IsValid() && !q.local.IsUnspecified() && !q.foreign {
 		ask.Source = q.local
 	}
 	if q.mark != nil {
@@ -322,7 +335,7 @@ func (q *question) checkLocal(target netns.Namespace, device uint32) error {
 	if !q.local.IsValid() || q.transparent {
 		return nil
 	}
-	if err := collect.CheckLocal(target, q.local, device); err != nil {
+	if err := collect.CheckLocal(target, q.plain.Proto, q.local, device); err != nil {
 		return fmt.Errorf("--local %s: %w; `ip addr` lists those there are, --transparent asks for a socket with IP_TRANSPARENT", q.local, err)
 	}
 	return nil

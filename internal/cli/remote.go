@@ -30,10 +30,10 @@ func parseRemote(text string) (remote netip.AddrPort, device string, err error) 
 		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %q is no IP address; names are not looked up, "+
 			"give an address (`getent ahosts NAME` lists them)", text, host)
 	}
-	switch {
-	case addr.IsUnspecified():
+	switch bare := addr.Unmap(); {
+	case bare.IsUnspecified():
 		err = fmt.Errorf("%s is no destination; connect() takes it for loopback, so give 127.0.0.1 or ::1", addr)
-	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+	case bare == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		err = fmt.Errorf("%s is no address of one host", addr)
 	}
 	if err != nil {
@@ -47,6 +47,16 @@ func parseRemote(text string) (remote netip.AddrPort, device string, err error) 
 // (__ipv6_addr_needs_scope_id, include/net/ipv6.h).
 func needsInterface(addr netip.Addr) bool {
 	return addr.Is6() && (addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast() || addr.IsInterfaceLocalMulticast())
+}
+
+// checkZone refuses an interface of an address that needs none: bind() and connect()
+// pass over it (__inet6_bind, net/ipv6/af_inet6.c; tcp_v6_connect, net/ipv6/tcp_ipv6.c).
+func checkZone(addr netip.Addr, zone string) error {
+	if zone == "" || needsInterface(addr) {
+		return nil
+	}
+	return fmt.Errorf("the kernel passes over the interface of an address that is not link-local: "+
+		"leave out %%%s, or give --device %s for a socket that is bound to it", zone, zone)
 }
 
 // cutPort splits host:port at the last colon and takes the brackets off an IPv6 host.

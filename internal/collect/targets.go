@@ -12,6 +12,7 @@ import (
 	"portrange/internal/kernel/cgrouphook"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/route"
+	"portrange/internal/port"
 )
 
 // AllNamespaces is the reference to every namespace that can be found.
@@ -95,8 +96,8 @@ func Sources(ctx context.Context, target netns.Namespace, q Question) (sources [
 
 // CheckLocal returns an error where no socket of the target may be bound to
 // addr. device is the interface that a link-local address belongs to.
-func CheckLocal(target netns.Namespace, addr netip.Addr, device uint32) error {
-	return within(target, func(*netns.Handle) error { return route.Bindable(addr, device) })
+func CheckLocal(target netns.Namespace, proto port.Proto, addr netip.Addr, device uint32) error {
+	return within(target, func(*netns.Handle) error { return route.Bindable(proto, addr, device) })
 }
 
 // Device is an interface of the target by its name or, as in fe80::1%2, its index.

@@ -143,10 +143,10 @@ var doubtTexts = map[judge.Doubt]string{
 	judge.DoubtSharing: "SO_REUSEADDR and SO_REUSEPORT of the sockets that are there do not show, " +
 		"so more may be left to one with them",
 	judge.DoubtVRF: "it is not certain in which VRF some sockets are, so fewer or more may be left",
-	judge.DoubtConnectHooks: "BPF programs of the control group may send connections elsewhere, " +
+	judge.DoubtConnectHooks: "BPF programs of the control group may send connections elsewhere or refuse them, " +
 		"and the number holds where they do not",
-	judge.DoubtHooksUnread: "whether BPF programs of the control group send connections elsewhere could not be read, " +
-		"and the number holds where they do not",
+	judge.DoubtHooksUnread: "whether BPF programs of the control group send connections elsewhere or refuse them " +
+		"could not be read, and the number holds where they do not",
 	judge.DoubtRules: "routing rules look at SO_MARK, IP_TOS or the like and lead some sockets another way; " +
 		"the number holds for those that they do not (--mark and --tos tell which)",
 	judge.DoubtLocalPort: "routing rules look at the local port, and connect() fails where it gets one " +

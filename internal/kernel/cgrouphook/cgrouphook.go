@@ -5,7 +5,8 @@
 // socket(), bind() and connect(), before a port is chosen, and change the
 // destination, the source address or the device: load balancing of services does
 // so (Cilium, portrange spread). The sockets then carry what the program made of
-// the call, not what the caller asked for. Programs that look at UDP messages
+// the call, not what the caller asked for. One that runs at the end of bind()
+// (BPF_CGROUP_INET4_POST_BIND) may refuse the port that was chosen. Programs that look at UDP messages
 // (BPF_CGROUP_UDP4_SENDMSG) come after the choice of a port and do not matter.
 //
 // The package knows that there are programs, of the group itself and of those
@@ -33,7 +34,7 @@ var ErrNoGroup = errors.New("its control group is not to be seen")
 // Hooks are the calls that programs may change.
 type Hooks struct {
 	Socket   host.Answer // socket(): may bind to a device
-	Bind4    host.Answer
+	Bind4    host.Answer // at its beginning, or its end
 	Bind6    host.Answer
 	Connect4 host.Answer
 	Connect6 host.Answer
@@ -97,16 +98,21 @@ func Of(pid int) (Hooks, error) {
 func query(dir *os.File) (Hooks, error) {
 	var hooks Hooks
 	for _, call := range []struct {
-		kind ebpf.AttachType
-		to   *host.Answer
+		to    *host.Answer
+		kinds []ebpf.AttachType
 	}{
-		{ebpf.AttachCGroupInetSockCreate, &hooks.Socket},
-		{ebpf.AttachCGroupInet4Bind, &hooks.Bind4}, {ebpf.AttachCGroupInet6Bind, &hooks.Bind6},
-		{ebpf.AttachCGroupInet4Connect, &hooks.Connect4}, {ebpf.AttachCGroupInet6Connect, &hooks.Connect6},
+		{&hooks.Socket, []ebpf.AttachType{ebpf.AttachCGroupInetSockCreate}},
+		{&hooks.Bind4, []ebpf.AttachType{ebpf.AttachCGroupInet4Bind, ebpf.AttachCGroupInet4PostBind}},
+		{&hooks.Bind6, []ebpf.AttachType{ebpf.AttachCGroupInet6Bind, ebpf.AttachCGroupInet6PostBind}},
+		{&hooks.Connect4, []ebpf.AttachType{ebpf.AttachCGroupInet4Connect}},
+		{&hooks.Connect6, []ebpf.AttachType{ebpf.AttachCGroupInet6Connect}},
 	} {
-		var err error
-		if *call.to, err = attached(dir, call.kind); err != nil {
-			return hooks, fmt.Errorf("ask for BPF programs of control group %s: %w%s", dir.Name(), err, hint(err))
+		*call.to = host.No
+		for _, kind := range call.kinds {
+			found, err := attached(dir, kind)
+			if *call.to = either(*call.to, found); err != nil {
+				return hooks, fmt.Errorf("ask for BPF programs of control group %s: %w%s", dir.Name(), err, hint(err))
+			}
 		}
 	}
 	return hooks, nil

@@ -97,6 +97,10 @@ func TestLiveHooks(t *testing.T) {
 	if want.Bind6 = host.Yes; of(t, pid) != want {
 		t.Errorf("and one on bind() of AF_INET6: %+v", of(t, pid))
 	}
+	attach(t, dir, ebpf.AttachCGroupInet4PostBind, ebpf.CGroupSock)
+	if want.Bind4 = host.Yes; of(t, pid) != want {
+		t.Errorf("and one at the end of bind() of AF_INET: %+v", of(t, pid))
+	}
 	if err := os.Mkdir(sub, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package route
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -46,6 +47,9 @@ func spreads(v6 bool) bool {
 
 func (a *asker) sources() ([]netip.Addr, error) {
 	route, err := a.ask(a.Remote, a.device, 0)
+	if a.Remote.Is6() && !a.Source.IsValid() && errors.Is(err, ErrNoSource) {
+		return a.anySource(err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +81,14 @@ func (a *asker) through() error {
 	return err
 }
 
-// leads asks again with the source that was found, as connect() does
+// leads asks again with the source that was found, as connect() of IPv4 does
 // (ip_route_connect, include/net/route.h): a rule may look at it and lead elsewhere.
+// That of IPv6 keeps the way that gave it the source (ip6_dst_lookup_tail,
+// net/ipv6/ip6_output.c).
 func (a *asker) leads(source netip.Addr) error {
+	if source.Is6() {
+		return nil
+	}
 	_, err := a.from(source).ask(a.Remote, a.device, 0)
 	return err
 }
@@ -102,19 +111,19 @@ func (a *asker) refused(route *rtnetlink.RouteMessage) error {
 // included. Through a device alone the kernel takes its first next hop there; for
 // another one on the same device the way to its gateway tells.
 func (a *asker) ofHops(known netip.Addr) ([]netip.Addr, error) {
-	route, err := a.ask(a.Remote, 0, fibMatch)
+	hops, err := a.hops()
 	if err != nil {
 		return nil, err
 	}
 	var sources []netip.Addr
 	asked := map[uint32]bool{}
-	for _, hop := range route.Attributes.Multipath {
+	for _, hop := range hops {
 		to := a.Remote
-		if gateway, ok := netip.AddrFromSlice(hop.Gateway); ok && asked[hop.Hop.IfIndex] && gateway.BitLen() == to.BitLen() {
-			to = gateway
+		if asked[hop.device] && hop.gateway.BitLen() == to.BitLen() {
+			to = hop.gateway
 		}
-		asked[hop.Hop.IfIndex] = true
-		through, err := a.ask(to, hop.Hop.IfIndex, 0)
+		asked[hop.device] = true
+		through, err := a.ask(to, hop.device, 0)
 		if err != nil {
 			continue // its device is down: it gets no connection
 		}
@@ -128,20 +137,27 @@ func (a *asker) ofHops(known netip.Addr) ([]netip.Addr, error) {
 	return sources, nil
 }
 
-func (a *asker) ask(remote netip.Addr, device, flags uint32) (rtnetlink.RouteMessage, error) {
-	request, err := a.request(remote, device, flags)
+func (a *asker) ask(remote netip.Addr, device, flags uint32) (route rtnetlink.RouteMessage, err error) {
+	replies, err := a.replies(remote, device, flags)
 	if err != nil {
-		return rtnetlink.RouteMessage{}, fmt.Errorf("ask for the route to %v: %w", remote, err)
+		return route, err
 	}
-	replies, err := a.conn.Execute(request)
-	if err != nil {
-		return rtnetlink.RouteMessage{}, explain(remote, a.Source, err)
-	}
-	route, err := answer(replies)
-	if err != nil {
+	if route, err = answer(replies); err != nil {
 		return route, fmt.Errorf("ask for the route to %v: %w", remote, err)
 	}
 	return route, nil
+}
+
+func (a *asker) replies(remote netip.Addr, device, flags uint32) ([]netlink.Message, error) {
+	request, err := a.request(remote, device, flags)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the route to %v: %w", remote, err)
+	}
+	replies, err := a.conn.Execute(request)
+	if err != nil {
+		return nil, explain(remote, a.Source, err)
+	}
+	return replies, nil
 }
 
 func (a *asker) request(remote netip.Addr, device, flags uint32) (netlink.Message, error) {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/port"
 )
 
 // ErrNotLocal says that no socket may be bound to an address here.
@@ -15,13 +17,18 @@ var ErrNotLocal = errors.New("not an address of this network namespace")
 // thread's network namespace, else an error that wraps [ErrNotLocal]. It asks
 // bind() itself, which knows ip_nonlocal_bind and local routes, and with
 // IP_BIND_ADDRESS_NO_PORT (ip(7)) takes no port. device is the interface that a
-// link-local address belongs to, or that the socket is bound to; 0 for none.
-func Bindable(addr netip.Addr, device uint32) error {
+// link-local address belongs to, or that the socket is bound to; 0 for none. Sockets of
+// IPv6 differ by protocol: those of TCP take no groups.
+func Bindable(proto port.Proto, addr netip.Addr, device uint32) error {
 	family := unix.AF_INET
 	if addr.Is6() {
 		family = unix.AF_INET6
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	kind := unix.SOCK_STREAM
+	if proto == port.UDP {
+		kind = unix.SOCK_DGRAM
+	}
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open socket to try %v: %w", addr, err)
 	}

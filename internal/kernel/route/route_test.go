@@ -204,6 +204,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			return
 		}
+		objectOf(data)
 		got, err := sourceOf(&route, remote4)
 		if (err == nil) != got.Is4() {
 			t.Errorf("%v, %v", got, err)

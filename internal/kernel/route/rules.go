@@ -18,6 +18,9 @@ import (
 // Unsaid is what a [Question] leaves open of a socket although rules may look at it.
 type Unsaid struct {
 	Mark, TOS bool
+	// Source is the address of a socket that the routing cannot be asked about: with
+	// IP_TRANSPARENT, an IPv4 address that is not the host's; the zero Addr for none.
+	Source netip.Addr
 	// Ports are those that the socket may get. The zero Range is for a socket whose
 	// way is looked up without its port: connect() of TCP over IPv6 has none yet
 	// (tcp_v6_connect, net/ipv6/tcp_ipv6.c).
@@ -66,6 +69,15 @@ type rule struct {
 	dscp       *uint8 // in the place that it has in IP_TOS
 	ports      *port.Range
 	other      bool
+	// from are the source addresses that the rule looks for, all but those if not is
+	// set; the zero Prefix for any.
+	from netip.Prefix
+	not  bool
+}
+
+// looksFor reports whether the rule, for which the source matters, is for sockets on it.
+func (r *rule) looksFor(source netip.Addr) bool {
+	return source.IsValid() && r.from.IsValid() && r.from.Contains(source) != r.not
 }
 
 func (a *asker) rules() ([]rule, error) {
@@ -111,12 +123,17 @@ func parseRule(data []byte) (rule, error) {
 	if tos := data[3]; tos != 0 {
 		r.dscp = &tos
 	}
+	r.not = binary.NativeEndian.Uint32(data[8:])&unix.FIB_RULE_INVERT != 0
 	attributes, err := netlink.NewAttributeDecoder(data[sizeofRuleHeader:])
 	if err != nil {
 		return r, err
 	}
 	for attributes.Next() {
 		switch attributes.Type() {
+		case unix.FRA_SRC:
+			if source, ok := netip.AddrFromSlice(attributes.Bytes()); ok {
+				r.from = netip.PrefixFrom(source, int(data[2]))
+			}
 		case unix.FRA_FWMARK:
 			r.mark = attributes.Uint32()
 		case unix.FRA_FWMASK:
@@ -147,7 +164,7 @@ func parseRule(data []byte) (rule, error) {
 func (a *asker) heed(rules []rule, unsaid Unsaid, sources []netip.Addr) (Ruled, error) {
 	ruled := Ruled{Barred: &port.Set{}}
 	for i := range rules {
-		ruled.Unknown = ruled.Unknown || rules[i].other
+		ruled.Unknown = ruled.Unknown || rules[i].other || rules[i].looksFor(unsaid.Source)
 		if err := a.vary(&ruled, &rules[i], unsaid, sources); err != nil {
 			return ruled, err
 		}

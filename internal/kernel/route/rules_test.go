@@ -1,6 +1,8 @@
 package route
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -30,13 +32,21 @@ func TestParseRule(t *testing.T) {
 		want rule
 		err  string
 	}{
-		"all":             {ruleMessage(0), rule{}, ""},
-		"tos":             {ruleMessage(tos), rule{dscp: &tos}, ""},
-		"DSCP 0":          {ruleMessage(0, ofBytes(fraDSCP, 0), ofBytes(fraDSCPMask, maxDSCP)), rule{dscp: &dscp}, ""},
-		"part of DSCP":    {ruleMessage(0, ofBytes(fraDSCPMask, maxDSCP-1)), rule{other: true}, ""},
-		"part of a port":  {ruleMessage(0, ofBytes(fraSportMask, 0xff, 0)), rule{other: true}, ""},
-		"all of a port":   {ruleMessage(0, ofBytes(fraSportMask, 0xff, 0xff)), rule{}, ""},
-		"flow label":      {ruleMessage(0, ofBytes(fraFlowlabel, 0, 0, 0, 1)), rule{other: true}, ""},
+		"all":            {ruleMessage(0), rule{}, ""},
+		"tos":            {ruleMessage(tos), rule{dscp: &tos}, ""},
+		"DSCP 0":         {ruleMessage(0, ofBytes(fraDSCP, 0), ofBytes(fraDSCPMask, maxDSCP)), rule{dscp: &dscp}, ""},
+		"part of DSCP":   {ruleMessage(0, ofBytes(fraDSCPMask, maxDSCP-1)), rule{other: true}, ""},
+		"part of a port": {ruleMessage(0, ofBytes(fraSportMask, 0xff, 0)), rule{other: true}, ""},
+		"all of a port":  {ruleMessage(0, ofBytes(fraSportMask, 0xff, 0xff)), rule{}, ""},
+		"flow label":     {ruleMessage(0, ofBytes(fraFlowlabel, 0, 0, 0, 1)), rule{other: true}, ""},
+		"source": {
+			append([]byte{unix.AF_INET, 0, 24}, ruleMessage(0, ofBytes(unix.FRA_SRC, 10, 1, 0, 0))[3:]...),
+			rule{from: netip.MustParsePrefix("10.1.0.0/24")}, "",
+		},
+		"all but some": {
+			append(binary.NativeEndian.AppendUint32(ruleMessage(0)[:8], unix.FIB_RULE_INVERT), ruleMessage(0)[12:]...),
+			rule{not: true}, "",
+		},
 		"mark":            {ruleMessage(0, ofBytes(unix.FRA_FWMARK, 5, 5, 5, 5)), rule{mark: 0x05050505}, ""},
 		"mask":            {ruleMessage(0, ofBytes(unix.FRA_FWMASK, 1, 1, 1, 1)), rule{mask: 0x01010101}, ""},
 		"ports":           {ruleMessage(0, ofBytes(unix.FRA_SPORT_RANGE, 7, 7, 8, 8)), rule{ports: &port.Range{Low: 0x0707, High: 0x0808}}, ""},
@@ -54,7 +64,7 @@ func TestParseRule(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(rule{})); diff != "" {
+		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(rule{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

@@ -99,16 +99,20 @@ func sourceOf(t *testing.T, h *nettest.Host, q route.Question) netip.Addr {
 // TestLiveMultipath: whatever connect() takes is among the sources, and where
 // there is one it takes no other.
 func TestLiveMultipath(t *testing.T) {
-	for _, policy := range []string{"0", "1", "2", "3"} {
+	for i, policy := range []string{"0", "1", "2", "3", "1"} {
 		h := nettest.New(t)
+		objects := []string{"1", "0"}[i/4] // what a route with nexthop objects tells of itself
 		h.Sink("sink0", "10.1.0.1/24", "10.3.0.1/24", "fd01::1/64")
 		h.Sink("sink1", "10.2.0.1/24", "fd02::1/64")
 		run(t, h, "route add 203.0.113.0/24 nexthop via 10.1.0.9 nexthop via 10.2.0.9 weight 2 nexthop via 10.3.0.9",
 			"route add 198.51.100.0/24 src 10.2.0.1 nexthop via 10.1.0.9 nexthop via 10.2.0.9",
-			"-6 route add fd09::/64 nexthop via fd01::9 nexthop via fd02::9")
+			"-6 route add fd09::/64 nexthop via fd01::9 nexthop via fd02::9",
+			"nexthop add id 1 via 10.1.0.9 dev sink0", "nexthop add id 2 via 10.2.0.9 dev sink1", "nexthop add id 10 group 1/2",
+			"route add 192.0.2.0/25 nhid 10", "route add 192.0.2.128/25 nhid 2")
+		h.Sysctl("net.ipv4.nexthop_compat_mode", objects)
 		h.Sysctl("net.ipv4.fib_multipath_hash_policy", policy)
 		h.Sysctl("net.ipv6.fib_multipath_hash_policy", policy)
-		for _, remote := range []string{"203.0.113.1", "203.0.113.2", "198.51.100.1", "fd09::1", "fd09::2"} {
+		for _, remote := range []string{"203.0.113.1", "203.0.113.2", "198.51.100.1", "192.0.2.1", "192.0.2.129", "fd09::1", "fd09::2"} {
 			for _, proto := range []port.Proto{port.TCP, port.UDP} {
 				q := route.Question{Remote: netip.MustParseAddr(remote), Port: 80, Proto: proto}
 				got := sources(t, h, q)
@@ -126,6 +130,42 @@ func TestLiveMultipath(t *testing.T) {
 				if policy == "1" && len(got) != len(taken) {
 					t.Errorf("policy %s, %v to %s: %v; connect() took %v only", policy, proto, remote, got, taken)
 				}
+			}
+		}
+	}
+}
+
+// TestLiveRulesLookAtTheSource: connect() of IPv6 chooses an address where no way
+// leads without one, and does not look again at the way that it has.
+func TestLiveRulesLookAtTheSource(t *testing.T) {
+	for name, commands := range map[string][]string{
+		"rules":           {"-6 rule add from fd01::/64 table 9", "-6 rule add from fd02::/64 table 9", "-6 route add default via fd02::9 table 9"},
+		"a rule for TCP":  {"-6 rule add from fd00::/8 ipproto tcp table 9", "-6 route add default via fd02::9 table 9"},
+		"a rule for user": {"-6 rule add from fd00::/8 uidrange 1000-1000 table 9", "-6 route add default via fd02::9 table 9"},
+		"a route":         {"-6 route add default from fd01::/64 via fd01::9"},
+		"another's route": {"-6 route add default from fd00:7::/64 via fd01::9"},
+		"one is barred":   {"-6 rule add from fd01::1 prohibit", "-6 route add default via fd01::9"},
+	} {
+		h := nettest.New(t)
+		h.Sink("sink0", "fd01::1/64")
+		h.Sink("sink1", "fd02::1/64")
+		run(t, h, commands...)
+		for _, uid := range []uint32{0, stranger} {
+			q := route.Question{Remote: netip.MustParseAddr("2001:db8::1"), Port: 443, Proto: port.TCP, UID: &uid}
+			var got []netip.Addr
+			err := h.Try(func() (err error) {
+				got, err = route.Sources(t.Context(), q)
+				return err
+			})
+			s, refused := h.Connect(nettest.TCP6, netip.AddrPortFrom(q.Remote, q.Port), nettest.NonBlock(), nettest.Owner(int(uid)))
+			if refused != nil {
+				if !errors.Is(err, route.ErrNoSource) {
+					t.Errorf("%s, user %d: %v, %v; connect() says %v", name, uid, got, err, refused)
+				}
+				continue
+			}
+			if want, localErr := s.Local(); localErr != nil || err != nil || !slices.Equal(got, []netip.Addr{want.Addr()}) {
+				t.Errorf("%s, user %d: %v, %v; connect() took %v, %v", name, uid, got, err, want, localErr)
 			}
 		}
 	}
