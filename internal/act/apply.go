@@ -139,8 +139,8 @@ func (t *transaction) finish(state journal.State) func() error {
 func (t *transaction) takeBack(cause error) error {
 	t.entry.State = journal.Begun
 	kept, err := t.actor.restore(backwards(t.entry))
-	if t.entry.Deadline != nil {
-		t.actor.Clock.Stop(t.entry.ID)
+	if t.entry.Deadline != nil && err == nil {
+		t.actor.Clock.Stop(t.entry.ID) // else it tries again in time
 	}
 	if err != nil {
 		return fmt.Errorf("%w. Taking back what was done so far failed too: %w. %s may hold in part: "+

@@ -118,6 +118,26 @@ func TestFailureThatCannotBeTakenBackSaysSo(t *testing.T) {
 	b.holds(narrow, "")
 }
 
+// TestClockOutlastsAFailureThatIsNotTakenBack: whatever holds of the change goes back in time.
+func TestClockOutlastsAFailureThatIsNotTakenBack(t *testing.T) {
+	b := newBench(t)
+	set := false
+	b.host.fail = func(op string) error {
+		if set && strings.HasPrefix(op, "set ") {
+			return errFake
+		}
+		set = set || op == "set "+port.KeyReserved
+		return nil
+	}
+	if _, err := b.Apply(everything(b), time.Hour); err == nil || !strings.Contains(err.Error(), "may hold in part") {
+		t.Fatalf("error %v", err)
+	}
+	if _, runs := b.clock.running[1]; !runs {
+		t.Error("the clock of what holds in part was stopped")
+	}
+	b.stands(Waits)
+}
+
 func TestChangedMeanwhile(t *testing.T) {
 	for name, change := range map[string]func(*fakeHost){
 		"setting": func(h *fakeHost) { h.put(1, port.KeyRange, "20000 60000") },

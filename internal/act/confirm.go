@@ -78,7 +78,11 @@ func (a *Actor) confirm(w *journal.Writer, e *journal.Entry) error {
 	_, errBack := a.restore(moves{files: backwards(e).files})
 	if errBack == nil {
 		errBack = w.Update(e)
-		if now, err := w.Entry(e.ID); err == nil && now.State == before {
+		now, err := w.Entry(e.ID)
+		if errors.Is(err, fs.ErrNotExist) { // the journal has lost it, and the copy is what a clock has
+			now, err = w.Recall(e.ID)
+		}
+		if err == nil && now.State == before {
 			errBack = nil // the decisive write was what failed
 		}
 	}

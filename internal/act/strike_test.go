@@ -149,6 +149,9 @@ func TestWaitingChangeWhoseJournalIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.stands(Overdue)
+	if _, err := b.Confirm(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "not confirmed") {
+		t.Errorf("confirm: %v", err)
+	}
 	if _, err := b.Apply(plan(t, Wish{Add: ports(t, "9")}, seen()), 0); !errors.Is(err, ErrPending) {
 		t.Errorf("another change: %v", err)
 	}

@@ -12,7 +12,7 @@ func unsettled() ([]finding.Finding, []host.Gap) {
 	system, err := act.NewSystem()
 	var u *act.Unsettled
 	if err == nil {
-		u, err = (&act.Actor{Host: system, Journal: openJournal()}).Unsettled()
+		u, err = (&act.Actor{Host: system, Journal: openJournal().WithNotices()}).Unsettled()
 	}
 	switch {
 	case err != nil:

@@ -9,7 +9,8 @@
 // tells which. A change is confirmed, and taken back, in the same way: the journal
 // says [Confirming] or [Reverting] first. Entries are files of their own, replaced whole by rename, so a
 // reader sees the old or the new one and never half of it. What has a deadline has a
-// second copy in memory, for the clock that must not depend on a disk.
+// second copy in memory, for the clock that must not depend on a disk. Everybody may
+// read an entry but for the files of others in it, which only root may.
 //
 // The package knows how entries are kept and how writers keep out of each
 // other's way. It refuses to know what the settings mean and never changes any.

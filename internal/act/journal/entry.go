@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -57,6 +58,14 @@ func (e *Entry) Title() string { return fmt.Sprintf("change %d (%s)", e.ID, e.Co
 // is given again where entries were lost.
 func (e *Entry) Same(other *Entry) bool {
 	return e.ID == other.ID && e.Boot == other.Boot && e.Command == other.Command && e.At.Equal(other.At)
+}
+
+// private reports whether the entry holds what not everybody may read: files of others,
+// which may be in a directory that is closed, and such as were closed themselves.
+func (e *Entry) private() bool {
+	const othersRead = 0o004
+	closed := func(c *Content) bool { return c != nil && c.Mode&othersRead == 0 }
+	return slices.ContainsFunc(e.Files, func(f File) bool { return f.Foreign || closed(f.Before) || closed(f.After) })
 }
 
 // Setting is a change of one setting in one network namespace. Values are in

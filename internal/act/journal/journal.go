@@ -34,6 +34,8 @@ const (
 	entriesDir    = "journal"
 	backupsDir    = "backup"
 	suffix        = ".json"
+	// noticeSuffix follows the suffix of entries.
+	noticeSuffix = ".notice"
 	// keep is how many entries stay. They are small, and older ones than this
 	// nobody takes back.
 	keep = 200
@@ -45,7 +47,10 @@ const (
 var ErrDamaged = errors.New("it was damaged")
 
 // Journal is a directory of entries, open for reading.
-type Journal struct{ dir, copies string } // no copies: ""
+type Journal struct {
+	dir, copies string // no copies: ""
+	notices     bool
+}
 
 // Open returns the journal in dir, which need not exist yet.
 func Open(dir string) *Journal { return &Journal{dir: dir} }
@@ -53,6 +58,12 @@ func Open(dir string) *Journal { return &Journal{dir: dir} }
 // WithCopies is the journal with a second copy of each entry that has a deadline,
 // in a directory that should be in memory: for when the disk fails.
 func (j *Journal) WithCopies(dir string) *Journal { return &Journal{dir: j.dir, copies: dir} }
+
+// WithNotices is the journal for whoever only looks and may not be root: an entry that
+// he may not read comes without its files.
+func (j *Journal) WithNotices() *Journal {
+	return &Journal{dir: j.dir, copies: j.copies, notices: true}
+}
 
 // Backward yields the entries, newest first. One that cannot be read is an
 // error: to go on without it could take back the wrong change.
@@ -98,10 +109,19 @@ func numbers(dir string) ([]int, error) {
 
 // Entry is the entry with the given ID.
 func (j *Journal) Entry(id int) (Entry, error) {
-	return read(j.path(id))
+	e, err := read(j.path(id), id)
+	if j.notices && errors.Is(err, fs.ErrPermission) {
+		if notice, errNotice := read(j.notice(id), id); errNotice == nil {
+			return notice, nil
+		}
+	}
+	return e, err
 }
 
 func (j *Journal) path(id int) string { return filepath.Join(j.dir, entriesDir, fileName(id)) }
+
+// notice is the path of what everybody may read of an entry that only root may.
+func (j *Journal) notice(id int) string { return j.path(id) + noticeSuffix }
 
 // Recall is the entry, from its copy where the journal has it in no form that can
 // be read.
@@ -110,7 +130,7 @@ func (j *Journal) Recall(id int) (Entry, error) {
 	if err == nil || j.copies == "" {
 		return e, err
 	}
-	if copied, errCopy := read(j.CopyOf(id)); errCopy == nil {
+	if copied, errCopy := read(j.CopyOf(id), id); errCopy == nil {
 		return copied, nil
 	}
 	return e, err
@@ -132,21 +152,21 @@ func (j *Journal) Orphans() []Entry {
 		if _, err := os.Lstat(j.path(id)); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if e, err := read(j.CopyOf(id)); err == nil {
+		if e, err := read(j.CopyOf(id), id); err == nil {
 			orphans = append(orphans, e)
 		}
 	}
 	return orphans
 }
 
-func read(path string) (Entry, error) {
+func read(path string, id int) (Entry, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return Entry{}, fmt.Errorf("read the journal: %w%s", err, hint(err))
 	}
 	var e Entry
 	err = json.Unmarshal(data, &e)
-	if err == nil && e.SchemaVersion == schemaVersion && fileName(e.ID) != filepath.Base(path) {
+	if err == nil && e.SchemaVersion == schemaVersion && e.ID != id {
 		err = fmt.Errorf("it says that it is entry %d", e.ID)
 	}
 	if err != nil {
@@ -170,7 +190,7 @@ type Writer struct {
 
 // Lock makes the caller the writer, [ErrBusy] when another process is.
 func (j *Journal) Lock() (*Writer, error) {
-	if err := os.MkdirAll(filepath.Join(j.dir, entriesDir), 0o700); err != nil {
+	if err := makePublic(j.dir, filepath.Join(j.dir, entriesDir)); err != nil {
 		return nil, fmt.Errorf("make the journal: %w%s", err, hintBefore(err))
 	}
 	return j.writer(lock(j.dir))
@@ -246,6 +266,7 @@ func (w *Writer) Begin(e *Entry) error {
 	if len(ids) > 0 {
 		e.ID = ids[len(ids)-1] + 1
 	}
+	_ = os.Remove(w.notice(e.ID))
 	if err := write(w.path(e.ID), e); err != nil {
 		_ = os.Remove(w.path(e.ID)) // where it came to be all the same
 		return fmt.Errorf("write the journal: %w%s", err, hintBefore(err))
@@ -253,6 +274,7 @@ func (w *Writer) Begin(e *Entry) error {
 	w.copyLast(e)
 	for _, old := range ids[:max(0, len(ids)-keep)] { // nothing depends on it
 		_ = os.Remove(w.path(old))
+		_ = os.Remove(w.notice(old))
 		_ = os.RemoveAll(w.backups(old))
 	}
 	return nil
@@ -260,19 +282,60 @@ func (w *Writer) Begin(e *Entry) error {
 
 // Update replaces the entry on disk, and then its copy.
 func (w *Writer) Update(e *Entry) error {
+	_ = os.Remove(w.notice(e.ID))
 	if err := write(w.path(e.ID), e); err != nil {
 		return fmt.Errorf("write the journal: %w%s", err, hint(err))
 	}
 	w.copy(e)
+	w.giveNotice(e)
 	return nil
 }
 
+// giveNotice tells everybody of an entry that only root may read, without the files,
+// where its state does not depend on those. Nothing depends on it, and a writer that is
+// killed before leaves none.
+func (w *Writer) giveNotice(e *Entry) {
+	if !e.private() || e.State == Begun || e.State == Reverting {
+		return
+	}
+	notice := *e
+	notice.Files = nil
+	_ = writeAs(w.notice(e.ID), &notice, 0o644)
+}
+
+// write replaces an entry. Everybody may read it, as a monitor that is not root must be
+// able to tell of a change that waits, unless it holds what was in files of others.
 func write(path string, e *Entry) error {
+	mode := fs.FileMode(0o644)
+	if e.private() {
+		mode = 0o600
+	}
+	return writeAs(path, e, mode)
+}
+
+func writeAs(path string, e *Entry, mode fs.FileMode) error {
 	data, err := json.MarshalIndent(e, "", "  ")
 	if err != nil {
 		return err
 	}
-	return Replace(path, &Content{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid(), Data: append(escape.JSON(data), '\n')})
+	return Replace(path, &Content{Mode: mode, UID: os.Geteuid(), GID: os.Getegid(), Data: append(escape.JSON(data), '\n')})
+}
+
+// makePublic makes directories that everybody may look into, whatever the umask. Those
+// that are there stay as they are.
+func makePublic(dirs ...string) error {
+	for _, dir := range dirs {
+		if _, err := os.Stat(dir); err == nil {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copy writes the second copy. Without one there is the journal; whoever depends
@@ -281,7 +344,7 @@ func (w *Writer) copy(e *Entry) {
 	if e.Deadline == nil || w.copies == "" {
 		return
 	}
-	if os.MkdirAll(w.copies, 0o700) == nil {
+	if makePublic(w.copies) == nil {
 		_ = write(w.CopyOf(e.ID), e)
 	}
 }
