@@ -28,9 +28,13 @@ const guardedVariable = "PORTRANGE_CHECK_GUARDED"
 // guardedResult is added to the exit code of a result, which a crash has not.
 const guardedResult = 64
 
-// guardGrace is how long after the time limit a process that reads on is given up: the
-// kernel may keep it for ever.
-const guardGrace = time.Second
+// How long the second process has to end by itself: after its time limit, and after a
+// signal, which must leave time to print a result before [Grace] is over. Then nobody
+// waits for it, not even for its death: what it reads may keep it for ever, SIGKILL or not.
+const (
+	guardGrace  = time.Second
+	signalGrace = Grace / 2
+)
 
 // guarded runs check in a process of its own where it can.
 func (c *checkCommand) guarded(ctx context.Context) error {
@@ -45,16 +49,19 @@ func (c *checkCommand) guarded(ctx context.Context) error {
 	if len(c.Again) == 0 {
 		return c.run(ctx)
 	}
-	limited, cancel := context.WithTimeout(ctx, c.timeout+guardGrace)
-	defer cancel()
 	var out bytes.Buffer
-	command := c.again(limited, &out)
+	command := c.again(&out)
 	runtime.LockOSThread() // with the thread that started it, the process would end
 	defer runtime.UnlockOSThread()
 	if err := command.Start(); err != nil {
 		return c.run(ctx)
 	}
-	_ = command.Wait() // the state says all
+	if !c.ends(ctx, command) {
+		if ctx.Err() != nil {
+			return c.unknown(errors.New("interrupted"))
+		}
+		return c.unknown(fmt.Errorf("no result within %v", c.timeout))
+	}
 	code := command.ProcessState.ExitCode() - guardedResult
 	switch {
 	case code >= report.PluginOK && code <= report.PluginUnknown:
@@ -64,23 +71,44 @@ func (c *checkCommand) guarded(ctx context.Context) error {
 		return exitStatus(code)
 	case ctx.Err() != nil:
 		return c.unknown(errors.New("interrupted"))
-	case limited.Err() != nil:
-		return c.unknown(fmt.Errorf("no result within %v", c.timeout))
 	}
 	return c.unknown(fmt.Errorf("portrange crashed (%s); what it said is on standard error, please report it", command.ProcessState))
 }
 
+// ends waits for the second process, passes an end of ctx on to it, and reports whether it
+// ended in time.
+func (c *checkCommand) ends(ctx context.Context, command *exec.Cmd) bool {
+	ended := make(chan struct{})
+	go func() {
+		_ = command.Wait() // the state says all
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		_ = command.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+			return true
+		case <-time.After(signalGrace):
+		}
+	case <-time.After(c.timeout + guardGrace):
+	}
+	_ = command.Process.Kill()
+	return false
+}
+
 // again is the second process.
-func (c *checkCommand) again(ctx context.Context, out io.Writer) *exec.Cmd {
-	command := exec.CommandContext(ctx, c.Again[0], c.Again[1:]...)
+func (c *checkCommand) again(out io.Writer) *exec.Cmd {
+	command := exec.Command(c.Again[0], c.Again[1:]...)
 	command.Args[0] = os.Args[0] // what ps shows
 	command.Env = append(os.Environ(), guardedVariable+"=1")
 	command.Stdout, command.Stderr = out, c.Err
 	if cleaned, is := c.Err.(escape.Writer); is {
 		command.Stderr = cleaned.To
 	}
-	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
-	command.WaitDelay = guardGrace
+	command.WaitDelay = guardGrace // for whoever else has its standard output
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return command
 }

@@ -3,15 +3,30 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // crashVariable makes the test binary crash as a second process of check would.
 const crashVariable = "PORTRANGE_TEST_CRASH"
 
+// traceVariable makes it trace a process instead.
+const traceVariable = "PORTRANGE_TEST_TRACE"
+
 func TestMain(m *testing.M) {
+	if child := os.Getenv(traceVariable); child != "" {
+		os.Exit(trace(child))
+	}
 	switch os.Getenv(crashVariable) {
 	case "panic":
 		go panic("a goroutine panics")
@@ -73,16 +88,86 @@ func TestARealCrashIsUnknown(t *testing.T) {
 	}
 }
 
+// The second process that hangs, and one that may be told to end.
+const (
+	deaf  = "trap '' TERM; while :; do sleep 0.1; done"
+	quick = "exec sleep 100"
+)
+
 func TestAHangIsUnknown(t *testing.T) {
-	code, out, _ := guardedCheck(t, t.Context(), []string{"/bin/sh", "-c", "trap '' TERM; exec sleep 100"}, "--timeout", "10ms")
-	if code != 3 || out != "PORTRANGE UNKNOWN: no result within 10ms\n" {
-		t.Errorf("exit code %d: %s", code, out)
+	for _, script := range []string{deaf, quick, "kill -STOP $$"} {
+		code, out, _ := guardedCheck(t, t.Context(), []string{"/bin/sh", "-c", script}, "--timeout", "10ms")
+		if code != 3 || out != "PORTRANGE UNKNOWN: no result within 10ms\n" {
+			t.Errorf("%s: exit code %d: %s", script, code, out)
+		}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if code, out, _ = guardedCheck(t, ctx, []string{"/bin/sh", "-c", "exec sleep 100"}); code != 3 || !strings.HasPrefix(out, "PORTRANGE UNKNOWN: interrupted") {
-		t.Errorf("interrupted: exit code %d: %s", code, out)
+}
+
+// TestASignalIsUnknown: the result is there before [Interrupt] ends the process.
+func TestASignalIsUnknown(t *testing.T) {
+	for _, script := range []string{deaf, quick, "kill -STOP $$"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(50*time.Millisecond, cancel)
+		begun := time.Now()
+		code, out, _ := guardedCheck(t, ctx, []string{"/bin/sh", "-c", script})
+		if code != 3 || !strings.HasPrefix(out, "PORTRANGE UNKNOWN: interrupted") {
+			t.Errorf("%s: exit code %d: %s", script, code, out)
+		}
+		if took := time.Since(begun); took > 10*Grace {
+			t.Errorf("%s: took %v", script, took)
+		}
 	}
+}
+
+// TestAnEndThatNobodySeesIsUnknown: SIGKILL does not end a process that the kernel keeps, as
+// a read from a file system that is gone does. Here its parent is not told of its death,
+// as another process traces it that does not ask (ptrace(2)).
+func TestAnEndThatNobodySeesIsUnknown(t *testing.T) {
+	traced := filepath.Join(t.TempDir(), "traced")
+	if err := unix.Mkfifo(traced, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := make(chan string, 1)
+	go func() {
+		code, out, _ := guardedCheck(t, t.Context(), []string{"/bin/sh", "-c", "echo $$ >" + traced + "; exec sleep 100"}, "--timeout", "500ms")
+		result <- fmt.Sprint(code, " ", out)
+	}()
+	child, err := os.ReadFile(traced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tracer := exec.Command("/proc/self/exe")
+	tracer.Env = append(os.Environ(), traceVariable+"="+strings.TrimSpace(string(child)))
+	wait, err := tracer.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tracer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-result:
+		if got != "3 PORTRANGE UNKNOWN: no result within 500ms\n" {
+			t.Errorf("%s", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits for the end of the second process")
+	}
+	_ = wait.Close()
+	if err := tracer.Wait(); err != nil {
+		t.Errorf("trace the second process: %v", err)
+	}
+}
+
+// trace keeps the end of a process from its parent until standard input ends.
+func trace(child string) int {
+	runtime.LockOSThread()
+	pid, _ := strconv.Atoi(child)
+	if _, _, err := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(pid), 0, 0, 0, 0); err != 0 {
+		return int(err)
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
 }
 
 // TestWithoutASecondProcess: one process is better than no result.

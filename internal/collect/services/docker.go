@@ -23,7 +23,7 @@ import (
 // dockerSocket is where Docker answers.
 const dockerSocket = "/run/docker.sock"
 
-// patience is how long Docker may take to answer.
+// patience is how long Docker may take to answer, and all processes together.
 const patience = 2 * time.Second
 
 // container is what is used of an element of GET /containers/json (Docker

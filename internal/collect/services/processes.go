@@ -2,6 +2,7 @@ package services
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -23,25 +24,56 @@ type process struct {
 	by   string   // whose word it is, empty for root's
 }
 
-// running are the processes of the whole machine that are asked, by process id.
-func running(root string, gaps *host.Gaps) []process {
+// running are the processes of the whole machine that are asked, by process id. Whoever
+// keeps a process from its own memory, which a user can, keeps a reader of its arguments
+// waiting for ever (proc_pid_cmdline_read takes mmap_lock): then those read so far count.
+func running(ctx context.Context, root string, gaps *host.Gaps) []process {
 	proc, err := procfs.NewFS(filepath.Join(root, "proc"))
 	var all procfs.Procs
 	if err == nil {
 		all, err = proc.AllProcs()
 	}
 	gaps.Missing(host.PartProcesses, 0, err)
+	slices.SortFunc(all, func(a, b procfs.Proc) int { return cmp.Compare(a.PID, b.PID) })
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answers := make(chan process)
+	go func() {
+		defer close(answers)
+		askAll(ctx, root, all, answers)
+	}()
 	var asked []process
-	for _, one := range all {
-		name, err := one.Comm() // it may have ended meanwhile
-		if err == nil && (name == dockerProxy || slices.Contains(nodeAgents, name)) {
-			if p, err := ask(one, name, filepath.Join(root, "proc", strconv.Itoa(one.PID))); err == nil {
+	for waiting := true; waiting; {
+		select {
+		case p, more := <-answers:
+			if waiting = more; more {
 				asked = append(asked, p)
 			}
+		case <-ctx.Done():
+			gaps.Missing(host.PartProcesses, 0, errors.New("not all of them: one does not let its arguments be read"))
+			waiting = false
 		}
 	}
-	slices.SortFunc(asked, func(a, b process) int { return cmp.Compare(a.PID, b.PID) })
 	return asked
+}
+
+// askAll sends what the processes with one of the names say, until ctx is done.
+func askAll(ctx context.Context, root string, all procfs.Procs, answers chan<- process) {
+	for _, one := range all {
+		name, err := one.Comm() // it may have ended meanwhile
+		if err != nil || name != dockerProxy && !slices.Contains(nodeAgents, name) {
+			continue
+		}
+		p, err := ask(one, name, filepath.Join(root, "proc", strconv.Itoa(one.PID)))
+		if err != nil {
+			continue
+		}
+		select {
+		case answers <- p:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // ask reads what a process says and whose word that is, both of the same process: its

@@ -18,7 +18,7 @@ type Services struct {
 // its files apply, units and what Docker publishes, is looked for only where
 // local is set: with a namespace among those of interest to which it applies.
 func Find(ctx context.Context, root string, local bool, gaps *host.Gaps) *Services {
-	s := &Services{processes: running(root, gaps)}
+	s := &Services{processes: running(ctx, root, gaps)}
 	if local {
 		s.installed = installed(root, gaps)
 		s.docker = askDocker(ctx, root, gaps)

@@ -370,7 +370,7 @@ func TestNodePortRange(t *testing.T) {
 		"proc/44/cmdline": "k3s\x00server\x00--service-node-port-range\x0028000-29000\x00",
 	}, rootIDs))
 	var gaps host.Gaps
-	agents := running(root, &gaps)
+	agents := running(t.Context(), root, &gaps)
 	if missed := gaps.List(); len(agents) != 3 || len(missed) > 0 {
 		t.Fatalf("agents %v, gaps %v", agents, missed)
 	}

@@ -1,11 +1,15 @@
 package services
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"portrange/internal/host"
 	"portrange/internal/port"
@@ -46,6 +50,32 @@ func TestRootAloneIsBelieved(t *testing.T) {
 	}
 }
 
+// TestAProcessThatIsNeverRead is a gap, and takes nothing from those before it.
+func TestAProcessThatIsNeverRead(t *testing.T) {
+	files := agent(t, rootIDs)
+	files["proc/42/comm"] = "kubelet\n"
+	root := tree(t, files)
+	arguments := filepath.Join(root, "proc/42/cmdline")
+	if err := unix.Mkfifo(arguments, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // lets the reader go
+		if writer, err := os.OpenFile(arguments, os.O_RDWR, 0); err == nil {
+			_ = writer.Close()
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	var gaps host.Gaps
+	agents := running(ctx, root, &gaps)
+	if len(agents) != 1 || agents[0].PID != 41 {
+		t.Errorf("agents %+v, want the first alone", agents)
+	}
+	if missed := gaps.List(); len(missed) != 1 || missed[0].Part != host.PartProcesses {
+		t.Errorf("gaps %v, want one of the processes", missed)
+	}
+}
+
 // TestSetuidProgramsAreNotRoots: sudo that waits for a password is root's in all but
 // its name and its arguments.
 func TestSetuidProgramsAreNotRoots(t *testing.T) {
@@ -56,14 +86,14 @@ func TestSetuidProgramsAreNotRoots(t *testing.T) {
 	if err := os.Chmod(filepath.Join(root, "sudo"), 0o755|fs.ModeSetuid); err != nil {
 		t.Fatal(err)
 	}
-	agents := running(root, &host.Gaps{})
+	agents := running(t.Context(), root, &host.Gaps{})
 	if len(agents) != 1 || agents[0].by != "a program that any user may start as root" {
 		t.Errorf("agents %+v", agents)
 	}
 	if err := os.Chmod(filepath.Join(root, "sudo"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if agents = running(root, &host.Gaps{}); len(agents) != 1 || agents[0].by != "" {
+	if agents = running(t.Context(), root, &host.Gaps{}); len(agents) != 1 || agents[0].by != "" {
 		t.Errorf("another program: %+v", agents)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -390,6 +391,31 @@ func TestWithoutBindWalk(t *testing.T) {
 			sc.p = openBrief(t, change)
 			if sc.p.HasTable() {
 				t.Error("claims to list idle sockets")
+			}
+			if got := sc.of(client); got.Hold != port.ConnectHeld {
+				t.Errorf("hold %d", got.Hold)
+			}
+		})
+	}
+}
+
+// TestWalkWantsLoadsInOrder: a processor that lets loads pass each other is read through
+// the iterators, which take the kernel's locks, and nothing is missing then.
+func TestWalkWantsLoadsInOrder(t *testing.T) {
+	for architecture, walked := range map[string]bool{
+		"amd64": true, "386": true, "s390x": true, "": true, // the tests' own
+		"arm64": false, "arm": false, "mips": false, "mips64le": false, "ppc64le": false, "riscv64": false, "loong64": false,
+	} {
+		t.Run(architecture, func(t *testing.T) {
+			if architecture == "" && !loadsStayInOrder(runtime.GOARCH) {
+				walked = false
+			}
+			sc := newScene(t)
+			sc.listen(nettest.TCP4, "10.0.0.1:80")
+			client := sc.connect(nettest.TCP4, "10.0.0.1:80")
+			sc.p = openFor(t, Options{Brief: true, architecture: architecture}, func(*testing.T, *btf.Spec) {})
+			if sc.p.HasTable() != walked {
+				t.Errorf("walks the table: %v, want %v", sc.p.HasTable(), walked)
 			}
 			if got := sc.of(client); got.Hold != port.ConnectHeld {
 				t.Errorf("hold %d", got.Hold)

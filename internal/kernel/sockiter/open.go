@@ -1,8 +1,10 @@
 package sockiter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -22,12 +24,15 @@ type Options struct {
 	Holders bool
 	// Brief leaves out UID, Timer and Inode, each of which costs a cache miss
 	// per socket. Holders still has the inodes that several descriptors share.
-	// Where the kernel has what it takes (6.8), TCP sockets are then read from
-	// the table of bind buckets, several times as fast as by the iterator.
+	// Where the kernel has what it takes (6.8) and the processor keeps loads in
+	// order, TCP sockets are then read from the table of bind buckets, several
+	// times as fast as by the iterator.
 	Brief bool
 	// Types has the kernel's type information, which takes most of the time to
 	// decode; nil for a copy of its own.
 	Types *btf.Cache
+
+	architecture string // as GOARCH, "" for this program's
 }
 
 // Programs are the loaded iterators. They belong to no network namespace and
@@ -82,7 +87,7 @@ func (p *Programs) openSockets(l *loader, gaps *host.Gaps) error {
 	if p.udp, err = attach(programs.UDP); err != nil {
 		return err
 	}
-	if l.brief && l.hasTable() {
+	if l.brief && loadsStayInOrder(l.architecture) && l.hasTable() {
 		if p.binds, err = openBindHash(l); err == nil {
 			return nil
 		}
@@ -157,9 +162,10 @@ func (p *Programs) Close() error {
 // loader shares the kernel's type information, which takes most of the time to
 // load, between the programs.
 type loader struct {
-	spec    *ebpf.CollectionSpec // the iterators
-	options ebpf.CollectionOptions
-	brief   bool
+	spec         *ebpf.CollectionSpec // the iterators
+	options      ebpf.CollectionOptions
+	brief        bool
+	architecture string
 }
 
 func newLoader(options Options) (*loader, error) {
@@ -186,7 +192,9 @@ func newLoader(options Options) (*loader, error) {
 	if err := hasIterators(kernel); err != nil {
 		return nil, err
 	}
-	return &loader{spec, ebpf.CollectionOptions{Cache: cache}, options.Brief}, nil
+	return &loader{
+		spec, ebpf.CollectionOptions{Cache: cache}, options.Brief, cmp.Or(options.architecture, runtime.GOARCH),
+	}, nil
 }
 
 // hasIterators looks for the functions that the kernel defines for attaching
@@ -201,6 +209,14 @@ func hasIterators(kernel *btf.Spec) error {
 		}
 	}
 	return nil
+}
+
+// loadsStayInOrder is true for processors that never let a load pass another, on which the
+// walk of the table relies: it takes no lock. There smp_rmb() is barrier() (Linux,
+// arch/x86/include/asm/barrier.h and arch/s390/include/asm/barrier.h). Others may be as
+// good; the iterators are right on all.
+func loadsStayInOrder(architecture string) bool {
+	return slices.Contains([]string{"amd64", "386", "s390x"}, architecture)
 }
 
 // hasTable is false for a kernel that by its own description lacks what the walk
