@@ -64,6 +64,6 @@ func newBoot(a *app) *cobra.Command {
 			return a.print(doc, func(w io.Writer, style report.Style) error { return report.WriteBoot(w, doc, style) })
 		},
 	}
-	cmd.Flags().StringVar(&root, "root", root, "take `DIR` for /")
+	textFlag(cmd.Flags(), &root, "root", "a directory", "take `DIR` for /")
 	return cmd
 }

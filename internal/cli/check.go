@@ -66,7 +66,7 @@ func newCheck(a *app) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return c.unknown(flagError(cmd, err)) })
 	cmd.Flags().VarP(&c.warning, "warning", "w", "share of a pool taken, or ports left, from which it is WARNING")
 	cmd.Flags().VarP(&c.critical, "critical", "c", "share of a pool taken, or ports left, from which it is CRITICAL")
-	cmd.Flags().StringVar(&c.tuple, "tuple", "", "only pools towards `REMOTE`, ADDR:PORT")
+	textFlag(cmd.Flags(), &c.tuple, "tuple", "ADDR:PORT", "only pools towards `REMOTE`, ADDR:PORT")
 	cmd.Flags().VarP((*span)(&c.timeout), "timeout", "t", "give up after this `TIME`, as UNKNOWN")
 	sourceFlag(cmd, &c.source)
 	return cmd

@@ -112,7 +112,7 @@ func newCommand(a *app) *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "print JSON, see portrange help json for the fields")
-	flags.Var((*place)(&a.netns), "netns",
+	textFlag(flags, &a.netns, "netns", "a name, a path, a process id or all",
 		"network namespace: `NAME|PATH|PID`, or all for every one (default the caller's)")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colour, also on a terminal")
 	root.Flags().BoolP(versionFlag, "v", false, "print the version")

@@ -1,67 +1,172 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"portrange/internal/collect"
 	"portrange/internal/host"
 	"portrange/internal/port"
 )
 
+// filterFlags are the filters as the command line has them.
+type filterFlags struct {
+	protos, states, locals, remotes, sports, dports, processes, users list
+
+	tcp, udp, ipv4, ipv6, listening, inRange, bindHeld bool
+}
+
+func (f *filterFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Var(&f.protos, "proto", "only of this `PROTOCOL`, tcp or udp")
+	flags.BoolVarP(&f.tcp, "tcp", "t", false, "the same as --proto tcp")
+	flags.BoolVarP(&f.udp, "udp", "u", false, "the same as --proto udp")
+	flags.BoolVarP(&f.ipv4, "ipv4", "4", false, "only sockets of IPv4 (AF_INET)")
+	flags.BoolVarP(&f.ipv6, "ipv6", "6", false, "only sockets of IPv6, which can carry IPv4 (AF_INET6)")
+	flags.Var(&f.states, "state", "only sockets in this `STATE`")
+	flags.BoolVarP(&f.listening, "listening", "l", false, "the same as --state listen,close: listeners, and UDP without a peer")
+	flags.Var(&f.locals, "local", "only with this local `END`: ADDR, ADDR:PORT, :PORT or PREFIX; PORT may be LOW-HIGH")
+	flags.Var(&f.remotes, "remote", "only with this remote `END`: ADDR, ADDR:PORT, :PORT or PREFIX; PORT may be LOW-HIGH")
+	flags.Var(&f.sports, "sport", "only with this local port, `PORT|LOW-HIGH`")
+	flags.Var(&f.dports, "dport", "only with this remote port, `PORT|LOW-HIGH`")
+	flags.Var(&f.processes, "process", "only held by this process, `NAME|PID`")
+	flags.Var(&f.users, "user", "only of this user, `NAME|UID`; TIME_WAIT has none")
+	flags.BoolVar(&f.inRange, "in-range", false, "only with a local port in the port range")
+	flags.BoolVar(&f.bindHeld, "bind-held", false, "only TCP with a port taken through bind(), which no connect() picks")
+	completeFlag(cmd, "state", stateNames())
+	completeFlag(cmd, "proto", []string{port.TCP.String(), port.UDP.String()})
+}
+
 // filter chooses rows; an empty part of it lets everything pass.
 type filter struct {
+	protos    map[port.Proto]bool
+	families6 map[bool]bool
 	states    map[port.State]bool
 	locals    []endpoint
 	remotes   []endpoint
+	sports    []endpoint
+	dports    []endpoint
 	processes []string
-	inRange   bool
+	users     map[uint32]bool
+
+	inRange, bindHeld bool
 }
 
-func newFilter(states, locals, remotes, processes []string, inRange bool) (*filter, error) {
-	f := &filter{processes: processes, inRange: inRange}
-	var err error
-	if f.states, err = parseStates(states); err != nil {
-		return nil, fmt.Errorf("--state: %w", err)
+// compile reads the filters. names are those of the users by number.
+func (f *filterFlags) compile(names map[uint32]string) (*filter, error) {
+	c := &filter{families6: map[bool]bool{}, processes: f.processes, inRange: f.inRange, bindHeld: f.bindHeld}
+	states := f.states
+	if f.listening {
+		states = append(slices.Clone(states), port.Listen.String(), port.Close.String())
 	}
-	if f.locals, err = parseEndpoints(locals); err != nil {
-		return nil, fmt.Errorf("--local: %w", err)
+	if f.ipv4 || f.ipv6 {
+		c.families6[false], c.families6[true] = f.ipv4, f.ipv6
 	}
-	if f.remotes, err = parseEndpoints(remotes); err != nil {
-		return nil, fmt.Errorf("--remote: %w", err)
+	for _, of := range []struct {
+		flag string
+		err  error
+	}{
+		{"proto", c.parseProtos(f)},
+		{"state", into(&c.states, parseStates, states)},
+		{"local", into(&c.locals, parseEndpoints, f.locals)},
+		{"remote", into(&c.remotes, parseEndpoints, f.remotes)},
+		{"sport", into(&c.sports, parsePortEnds, f.sports)},
+		{"dport", into(&c.dports, parsePortEnds, f.dports)},
+		{"user", c.parseUsers(f.users, names)},
+	} {
+		if of.err != nil {
+			return nil, fmt.Errorf("--%s: %w", of.flag, of.err)
+		}
 	}
-	return f, nil
+	return c, nil
+}
+
+func into[T any](parsed *T, parse func([]string) (T, error), texts []string) (err error) {
+	*parsed, err = parse(texts)
+	return err
+}
+
+func (f *filter) parseProtos(flags *filterFlags) error {
+	f.protos = map[port.Proto]bool{}
+	for _, name := range flags.protos {
+		switch strings.ToLower(name) {
+		case port.TCP.String():
+			f.protos[port.TCP] = true
+		case port.UDP.String():
+			f.protos[port.UDP] = true
+		default:
+			return fmt.Errorf("unknown protocol %q, want tcp or udp", name)
+		}
+	}
+	if flags.tcp {
+		f.protos[port.TCP] = true
+	}
+	if flags.udp {
+		f.protos[port.UDP] = true
+	}
+	return nil
+}
+
+func (f *filter) parseUsers(users []string, names map[uint32]string) error {
+	f.users = map[uint32]bool{}
+	for _, user := range users {
+		id, err := strconv.ParseUint(user, 10, 32)
+		if err == nil {
+			f.users[uint32(id)] = true
+			continue
+		}
+		known := false
+		for uid, name := range names {
+			if name == user {
+				f.users[uid], known = true, true
+			}
+		}
+		if !known {
+			return fmt.Errorf("/etc/passwd has no user %q; give a user's number, as `id -u` prints it", user)
+		}
+	}
+	return nil
 }
 
 func (f *filter) pass(row *collect.Row) bool {
 	s := &row.Socket
-	return (len(f.states) == 0 || f.states[s.State]) &&
+	return (len(f.protos) == 0 || f.protos[s.Proto]) && (len(f.families6) == 0 || f.families6[s.Family6]) &&
+		(len(f.states) == 0 || f.states[s.State]) &&
 		matchAny(f.locals, s.Local) && matchAny(f.remotes, s.Remote) &&
+		matchAny(f.sports, s.Local) && matchAny(f.dports, s.Remote) &&
 		(!f.inRange || row.Range.Contains(s.Local.Port())) &&
+		(!f.bindHeld || s.Proto == port.TCP && s.Hold == port.BindHeld) &&
+		(len(f.users) == 0 || hasUser(s) && f.users[s.UID]) &&
 		(len(f.processes) == 0 || slices.ContainsFunc(row.Processes, func(p host.Process) bool {
 			return slices.Contains(f.processes, p.Command) || slices.Contains(f.processes, strconv.Itoa(p.PID))
 		}))
 }
 
+// hasUser reports whether the kernel keeps a user with the socket: those in TIME_WAIT and
+// before accept() are too small.
+func hasUser(s *port.Socket) bool { return !s.Mini && s.State != port.NewSynRecv }
+
 // endpoint matches one end of a socket.
 type endpoint struct {
 	prefix netip.Prefix // the zero Prefix matches every address
-	port   uint16       // 0 matches every port
+	ports  port.Range   // the zero Range matches every port
 }
 
 func matchAny(endpoints []endpoint, end netip.AddrPort) bool {
 	return len(endpoints) == 0 || end.IsValid() && slices.ContainsFunc(endpoints, func(e endpoint) bool {
 		return (!e.prefix.IsValid() || e.prefix.Contains(end.Addr().WithZone(""))) &&
-			(e.port == 0 || e.port == end.Port())
+			(e.ports == port.Range{} || e.ports.Contains(end.Port()))
 	})
 }
 
 // parseEndpoints reads texts such as ADDR, PREFIX, ADDR:PORT, PREFIX:PORT or :PORT,
-// where * stands for every address and an IPv6 address with a port has brackets.
+// where PORT may be LOW-HIGH, * stands for every address and an IPv6 address with a port
+// has brackets.
 func parseEndpoints(texts []string) ([]endpoint, error) {
 	endpoints := make([]endpoint, len(texts))
 	for i, text := range texts {
@@ -74,7 +179,7 @@ func parseEndpoints(texts []string) ([]endpoint, error) {
 		if !found {
 			return nil, fmt.Errorf("%q: want ADDR, ADDR:PORT, :PORT or a prefix such as 10.0.0.0/8", text)
 		}
-		if e.port, err = parsePort(portText); err != nil {
+		if e.ports, err = parsePorts(portText); err != nil {
 			return nil, fmt.Errorf("%q: %w", text, err)
 		}
 		if host == "" || host == "*" {
@@ -85,6 +190,35 @@ func parseEndpoints(texts []string) ([]endpoint, error) {
 		}
 	}
 	return endpoints, nil
+}
+
+// parsePortEnds reads ports, each PORT or LOW-HIGH, as ends with any address.
+func parsePortEnds(texts []string) (endpoints []endpoint, err error) {
+	for _, text := range texts {
+		ports, err := parsePorts(strings.TrimPrefix(text, ":")) // as ss writes them
+		if err != nil {
+			return nil, err
+		}
+		endpoints = append(endpoints, endpoint{ports: ports})
+	}
+	return endpoints, nil
+}
+
+// parsePorts reads PORT or LOW-HIGH.
+func parsePorts(text string) (port.Range, error) {
+	lowText, highText, isRange := strings.Cut(text, "-")
+	low, err := parsePort(lowText)
+	if err != nil {
+		return port.Range{}, err
+	}
+	if !isRange {
+		return port.Range{Low: low, High: low}, nil
+	}
+	high, err := parsePort(highText)
+	if err == nil && high < low {
+		err = fmt.Errorf("%q is no range of ports, the first one is the higher", text)
+	}
+	return port.Range{Low: low, High: high}, err
 }
 
 // parsePrefix reads a prefix, or an address as the prefix that holds it alone.
@@ -139,9 +273,6 @@ func parseStates(names []string) (map[port.State]bool, error) {
 		for _, state := range states {
 			chosen[state] = true
 		}
-	}
-	if len(names) > 0 && len(chosen) == 0 {
-		return nil, errors.New("want a state")
 	}
 	return chosen, nil
 }

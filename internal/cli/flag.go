@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // choice is a flag that takes one of a few words.
@@ -63,24 +65,57 @@ func alternatives(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// place is a flag that names a network namespace. An empty one is refused: in a
-// script it comes from a variable that is not set, and would mean the host.
-type place string
+// filled is a flag that takes a text. An empty one is refused: in a script it comes
+// from a variable that is not set, and would mean that the flag is not there.
+type filled struct {
+	value *string
+	want  string // what the text is, as in "want a name"
+}
 
-// Set takes any name that is not empty.
-func (p *place) Set(name string) error {
-	if name == "" {
-		return errors.New("want a name, a path, a process id or all")
+// textFlag adds a flag --name that takes a text that is not empty.
+func textFlag(flags *pflag.FlagSet, value *string, name, want, usage string) {
+	flags.Var(filled{value, want}, name, usage)
+}
+
+// Set takes any text that is not empty.
+func (f filled) Set(text string) error {
+	if text == "" {
+		return errors.New("want " + f.want)
 	}
-	*p = place(name)
+	*f.value = text
 	return nil
 }
 
-// String is the name.
-func (p *place) String() string { return string(*p) }
+// String is the text.
+func (f filled) String() string {
+	if f.value == nil {
+		return ""
+	}
+	return *f.value
+}
 
-// Type names the value in the help.
-func (*place) Type() string { return "NAME|PATH|PID" }
+// Type names the value where the usage does not.
+func (filled) Type() string { return "string" }
+
+// list is a flag that takes values with commas between them, and more each time it is
+// given. An empty value is refused as by [filled]: it would let everything pass.
+type list []string
+
+// Set takes more values.
+func (l *list) Set(text string) error {
+	values, err := csv.NewReader(strings.NewReader(text)).Read()
+	if err != nil || slices.Contains(values, "") {
+		return errors.New("want a value, or several with commas between them")
+	}
+	*l = append(*l, values...)
+	return nil
+}
+
+// String is the values.
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Type says to the shells that the flag may be given again.
+func (*list) Type() string { return "stringSlice" }
 
 // limit is a flag that takes a count, 0 for no limit.
 type limit int

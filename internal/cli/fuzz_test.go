@@ -32,7 +32,8 @@ func FuzzFilter(f *testing.F) {
 			row.Socket.Remote = netip.AddrPortFrom(ip, remote)
 		}
 		passes := func(states, locals, processes []string, inRange bool) (pass, valid bool) {
-			wanted, err := newFilter(states, locals, nil, processes, inRange)
+			flags := filterFlags{states: states, locals: locals, processes: processes, inRange: inRange}
+			wanted, err := flags.compile(nil)
 			return err == nil && wanted.pass(row), err == nil
 		}
 		expectUnion(t, "--state", s1, s2, func(v ...string) (bool, bool) { return passes(v, nil, nil, false) })

@@ -74,11 +74,11 @@ func newLeft(a *app) *cobra.Command {
 		},
 		RunE: c.run,
 	}
-	cmd.Flags().StringVar(&c.local, "local", "", "connect from `ADDR`, else from the address that routing picks")
-	cmd.Flags().StringVar(&c.device, "device", "", "`INTERFACE` or VRF the socket is bound to with SO_BINDTODEVICE")
+	textFlag(cmd.Flags(), &c.local, "local", "an IP address", "connect from `ADDR`, else from the address that routing picks")
+	textFlag(cmd.Flags(), &c.device, "device", "an interface", "`INTERFACE` or VRF the socket is bound to with SO_BINDTODEVICE")
 	choiceFlag(cmd, &c.proto, "proto", "protocol", port.TCP.String(), port.UDP.String())
 	cmd.Flags().BoolVar(&c.bind, "bind", false, "the socket is bound to port 0 before it connects")
-	cmd.Flags().StringVar(&c.socketRange, "socket-range", "", "the socket has its own range, `LOW-HIGH` (IP_LOCAL_PORT_RANGE)")
+	textFlag(cmd.Flags(), &c.socketRange, "socket-range", "LOW-HIGH", "the socket has its own range, `LOW-HIGH` (IP_LOCAL_PORT_RANGE)")
 	cmd.Flags().BoolVar(&c.reuse, "reuse", false, "the socket has SO_REUSEADDR")
 	cmd.Flags().BoolVar(&c.reusePort, "reuseport", false, "the socket has SO_REUSEPORT")
 	cmd.Flags().BoolVar(&c.v6only, "v6only", false, "the socket has IPV6_V6ONLY, =false for not (default as net.ipv6.bindv6only says)")

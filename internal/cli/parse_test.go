@@ -269,11 +269,14 @@ func TestFilter(t *testing.T) {
 	connection := row(port.Established, "10.0.0.2:40000", "10.0.0.5:8080")
 	listener := row(port.Listen, "[::]:22", "")
 	request := row(port.NewSynRecv, "10.0.0.2:22", "10.0.0.9:50000")
+	held, six := row(port.Established, "10.0.0.2:40001", "10.0.0.5:8080"), row(port.Established, "[::1]:40000", "[::1]:80")
+	held.Socket.Hold, held.Socket.UID, six.Socket.Family6 = port.BindHeld, 33, true
 	linkLocal := row(port.Established, "[fe80::2]:40000", "[fe80::1%eth0]:80")
 	tests := []struct {
 		name                               string
 		states, locals, remotes, processes []string
 		inRange                            bool
+		more                               filterFlags
 		row                                *collect.Row
 		want                               bool
 	}{
@@ -302,11 +305,38 @@ func TestFilter(t *testing.T) {
 		{name: "part of a name", processes: []string{"hap", "81"}, row: connection},
 		{name: "in range", inRange: true, row: connection, want: true},
 		{name: "out of range", inRange: true, row: listener},
+		{name: "ports", remotes: []string{":8000-8080"}, row: connection, want: true},
+		{name: "ports below", remotes: []string{"10.0.0.5:8000-8079"}, row: connection},
+		{name: "ports above", remotes: []string{":8081-8100"}, row: connection},
+		{name: "sport", more: filterFlags{sports: list{"80", "40000"}}, row: connection, want: true},
+		{name: "sport as ss has it", more: filterFlags{sports: list{":40000-40000"}}, row: connection, want: true},
+		{name: "other sport", more: filterFlags{sports: list{"8080"}}, row: connection},
+		{name: "dport", more: filterFlags{dports: list{"8080-8090"}}, row: connection, want: true},
+		{name: "other dport", more: filterFlags{dports: list{"40000"}}, row: connection},
+		{name: "dport of a listener", more: filterFlags{dports: list{"1-65535"}}, row: listener},
+		{name: "tcp", more: filterFlags{protos: list{"TCP"}}, row: connection, want: true},
+		{name: "udp", more: filterFlags{udp: true}, row: connection},
+		{name: "tcp and udp", more: filterFlags{udp: true, tcp: true}, row: connection, want: true},
+		{name: "IPv4", more: filterFlags{ipv4: true}, row: connection, want: true},
+		{name: "IPv6", more: filterFlags{ipv6: true}, row: connection},
+		{name: "IPv6, a socket of it", more: filterFlags{ipv6: true}, row: six, want: true},
+		{name: "both families", more: filterFlags{ipv4: true, ipv6: true}, row: six, want: true},
+		{name: "listening", more: filterFlags{listening: true}, row: listener, want: true},
+		{name: "not listening", more: filterFlags{listening: true}, row: connection},
+		{name: "bind-held", more: filterFlags{bindHeld: true}, row: held, want: true},
+		{name: "connect-held", more: filterFlags{bindHeld: true}, row: connection},
+		{name: "user", more: filterFlags{users: list{"www-data"}}, row: held, want: true},
+		{name: "user by number", more: filterFlags{users: list{"1", "33"}}, row: held, want: true},
+		{name: "other user", more: filterFlags{users: list{"root"}}, row: held},
+		{name: "no user before accept", more: filterFlags{users: list{"root"}}, row: request},
 		{name: "two filters", states: []string{"established"}, remotes: []string{"10.0.0.9"}, row: connection},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f, err := newFilter(test.states, test.locals, test.remotes, test.processes, test.inRange)
+			flags := test.more
+			flags.states, flags.locals, flags.remotes = test.states, test.locals, test.remotes
+			flags.processes, flags.inRange = test.processes, test.inRange
+			f, err := flags.compile(map[uint32]string{0: "root", 33: "www-data"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -318,24 +348,21 @@ func TestFilter(t *testing.T) {
 }
 
 func TestFilterExplains(t *testing.T) {
-	tests := []struct{ state, end, hint string }{
-		{state: "sleeping", hint: "unknown state"},
-		{end: "10.0.0.5:70000", hint: "1 to 65535"},
-		{end: "10.0.0.0/40", hint: "prefix"},
-		{end: "example.org:80", hint: "neither an IP address nor a prefix"},
-		{end: "example.org", hint: "want ADDR"},
-	}
-	for _, test := range tests {
-		var states, ends []string
-		if test.state != "" {
-			states = []string{test.state}
-		}
-		if test.end != "" {
-			ends = []string{test.end}
-		}
-		_, err := newFilter(states, nil, ends, nil, false)
-		if err == nil || !strings.Contains(err.Error(), test.hint) {
-			t.Errorf("%q %q: error %v, want one that says %q", test.state, test.end, err, test.hint)
+	for hint, flags := range map[string]filterFlags{
+		`--state: unknown state "sleeping"`:                      {states: list{"sleeping"}},
+		"1 to 65535":                                             {remotes: list{"10.0.0.5:70000"}},
+		`--remote: "10.0.0.0/40": want`:                          {remotes: list{"10.0.0.0/40"}},
+		"neither an IP address nor a prefix":                     {remotes: list{"example.org:80"}},
+		`--local: "example.org": want ADDR`:                      {locals: list{"example.org"}},
+		`--sport: "90-80" is no range of ports`:                  {sports: list{"90-80"}},
+		`--dport: "x" is no port`:                                {dports: list{"80-x"}},
+		`--proto: unknown protocol "sctp", want tcp or udp`:      {protos: list{"sctp"}},
+		`--user: /etc/passwd has no user "nobody-of-this-name";`: {users: list{"nobody-of-this-name"}},
+		`--user: /etc/passwd has no user "4294967296"`:           {users: list{"4294967296"}},
+	} {
+		_, err := flags.compile(nil)
+		if err == nil || !strings.Contains(err.Error(), hint) {
+			t.Errorf("error %v, want one that says %q", err, hint)
 		}
 	}
 }
@@ -374,7 +401,7 @@ func FuzzParseEndpoints(f *testing.F) {
 			return
 		}
 		e := ends[0]
-		if !e.prefix.IsValid() && e.port == 0 {
+		if !e.prefix.IsValid() && e.ports == (port.Range{}) {
 			t.Fatalf("%q matches everything", text)
 		}
 		if e.prefix.IsValid() && e.prefix.Addr().Zone() != "" {

@@ -111,7 +111,7 @@ func newPlan(a *app) *cobra.Command {
 	flags.Var(&c.limit, "limit", "with --from-live, destinations to show, 0 for all")
 	flags.BoolVar(&c.simulate, "simulate", false, "run the load on this kernel, scaled down")
 	flags.IntVar(&c.probe, "probe", 0, "measure connect() while so many `PORTS` fill")
-	flags.StringVar(&c.chart, "chart", "", "draw a chart into `FILE`.svg")
+	textFlag(flags, &c.chart, "chart", "a file", "draw a chart into `FILE`.svg")
 	sourceFlag(cmd, &c.source)
 	cmd.MarkFlagsMutuallyExclusive("from-live", "simulate", "probe")
 	for _, load := range []string{"rate", "hold", "destinations", "sources", "closes", "loopback", "bare"} {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -72,11 +73,26 @@ func TestSpanFlag(t *testing.T) {
 }
 
 func TestPlaceFlag(t *testing.T) {
-	checkFlag(t, "place", func() pflag.Value { return new(place) }, []flagCase{
+	checkFlag(t, "place", func() pflag.Value { return filled{new(string), "a name, a path, a process id or all"} }, []flagCase{
 		{text: "lb1", want: "lb1"},
 		{text: "all", want: "all"},
 		{text: "", wrong: "want a name, a path, a process id or all"},
 	})
+}
+
+func TestListFlag(t *testing.T) {
+	checkFlag(t, "list", func() pflag.Value { return new(list) }, []flagCase{
+		{text: "nginx", want: "nginx"},
+		{text: "nginx,812", want: "nginx,812"},
+		{text: "", wrong: "want a value"},
+		{text: ",", wrong: "want a value"},
+		{text: "nginx,", wrong: "want a value"},
+		{text: `"nginx`, wrong: "want a value"},
+	})
+	var l list
+	if err := errors.Join(l.Set("a"), l.Set("b,c")); err != nil || l.String() != "a,b,c" {
+		t.Errorf("given twice: %s, %v", &l, err)
+	}
 }
 
 func TestPercentageFlag(t *testing.T) {

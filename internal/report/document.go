@@ -114,6 +114,7 @@ type singleLocal struct {
 type socketsDocument struct {
 	SchemaVersion int        `json:"schema_version" doc:"1; grows when a field changes its meaning or goes away"`
 	Sockets       []Socket   `json:"sockets" doc:"the sockets that hold a local port and match the filters"`
+	More          bool       `json:"more,omitempty" doc:"whether --limit left sockets out; absent for false"`
 	Gaps          []host.Gap `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
 }
 

@@ -33,6 +33,8 @@ func Documents() []Document {
 			"With --netns all, and where routing spreads connections over several local addresses: "+
 			"{schema_version, pools[], local_pools[], gaps[]}, each element with the fields below except schema_version and gaps."),
 		describe[socketsDocument]("sockets", "One object, written while the sockets are read, one line for each element of sockets. Cut short, it lacks its end and does not parse."),
+		describe[SocketCount]("sockets --count", "With --count: one object."),
+		describe[SocketGroups]("sockets --group-by", "With --group-by: one object, the groups."),
 		describe[Summary]("summary", "One object."),
 		describe[Doctor]("doctor", "One object."),
 		describe[Check]("check", "One object."),

@@ -83,6 +83,7 @@ func documents(t *testing.T, name string) map[string]any {
 		"rules": examined(name), "change": report.NewChange(plan), "undo": report.NewUndo(undo),
 		"confirmation": report.NewConfirmation(&undo.Entry), "check": report.NewCheck(strains, true, false, nil, gaps), "unknown": report.UnknownCheck(errors.New(name)),
 		"summary": poisoned(&report.Summary{Namespaces: []host.Totals{someTotals(), someTotals()}, Gaps: gaps}, name),
+		"groups":  poisoned(someGroups("process"), name),
 		"live":    poisoned(someLive(t), name), "costs": poisoned(someCosts(), name),
 		"left": poisoned(&report.Left{Pools: []report.LeftPool{{}}, LocalPools: []report.LeftLocal{{}}, Gaps: gaps}, name),
 		"reserved": report.NewReserved([]host.Namespace{
@@ -123,6 +124,8 @@ func writeText(w io.Writer, document any, style report.Style) error {
 		return report.WriteCheck(w, doc)
 	case *report.Summary:
 		return report.WriteSummary(w, doc, style)
+	case *report.SocketGroups:
+		return report.WriteSocketGroups(w, doc, style)
 	case *report.LivePlan:
 		return report.WriteLivePlan(w, doc, 0, style)
 	case *report.Costs:
@@ -226,7 +229,7 @@ func listed(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(w.Flush(), asJSON.Close([]host.Gap{{Part: host.PartOwners, Why: name}})); err != nil {
+	if err := errors.Join(w.Flush(), asJSON.Close([]host.Gap{{Part: host.PartOwners, Why: name}}, false)); err != nil {
 		t.Fatal(err)
 	}
 	harmless(t, "sockets as text", text.String())

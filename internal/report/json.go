@@ -123,15 +123,21 @@ func (p *SocketsJSON) Write(s *Socket) error {
 	return nil
 }
 
-// Close ends the document with what could not be read.
-func (p *SocketsJSON) Close(gaps []host.Gap) error {
+// Close ends the document with what could not be read; with more, --limit has left
+// sockets out.
+func (p *SocketsJSON) Close(gaps []host.Gap, more bool) error {
 	before := "\n"
 	if !p.begun {
 		before = p.before()
 	}
 	list, err := json.Marshal(gaps)
 	if err == nil {
-		_, err = fmt.Fprintf(p.w, "%s],\"gaps\":%s}\n", before, escape.JSON(list))
+		if more {
+			before += `],"more":true`
+		} else {
+			before += "]"
+		}
+		_, err = fmt.Fprintf(p.w, "%s,\"gaps\":%s}\n", before, escape.JSON(list))
 	}
 	if err != nil {
 		return fmt.Errorf("write JSON: %w", err)

@@ -65,7 +65,7 @@ func streamed(t *testing.T, sockets []report.Socket, gaps []host.Gap) string {
 			t.Fatal(err)
 		}
 	}
-	if err := printer.Close(gaps); err != nil {
+	if err := printer.Close(gaps, false); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -87,6 +87,21 @@ func TestStreamIsOneDocument(t *testing.T) {
 		}
 		if diff := cmp.Diff(someSockets()[:n], document.Sockets); diff != "" {
 			t.Errorf("%d sockets (-written +read):\n%s", n, diff)
+		}
+	}
+}
+
+func TestStreamSaysThatMoreMatch(t *testing.T) {
+	for more, want := range map[bool]string{
+		true:  "{\"schema_version\":1,\"sockets\":[\n\n],\"more\":true,\"gaps\":[]}\n",
+		false: "{\"schema_version\":1,\"sockets\":[\n\n],\"gaps\":[]}\n",
+	} {
+		var out bytes.Buffer
+		if err := report.NewSocketsJSON(&out).Close([]host.Gap{}, more); err != nil {
+			t.Fatal(err)
+		}
+		if strings.ReplaceAll(out.String(), "\n\n", "\n") != strings.ReplaceAll(want, "\n\n", "\n") {
+			t.Errorf("more %t: %q", more, out.String())
 		}
 	}
 }

@@ -273,6 +273,32 @@ func TestSocketsText(t *testing.T) {
 	}
 }
 
+func someGroups(by string) *report.SocketGroups {
+	doc := &report.SocketGroups{SchemaVersion: report.SchemaVersion, By: by, Sockets: 17_521, Gaps: []host.Gap{}, Groups: []report.SocketGroup{
+		{GroupKey: report.GroupKey{Name: "sshd"}, Sockets: 1, Processes: 2, States: map[string]int{"listen": 1}},
+		{GroupKey: report.GroupKey{Without: report.WithoutTimeWait}, Sockets: 16_000, States: map[string]int{"time_wait": 15_990, "fin_wait2": 10}},
+		{GroupKey: report.GroupKey{Name: "nginx"}, Sockets: 1_400, Processes: 4, States: map[string]int{"established": 1_400}},
+		{GroupKey: report.GroupKey{Without: report.WithoutReading}, Sockets: 120, States: map[string]int{"close_wait": 120}},
+	}}
+	return doc
+}
+
+func TestSocketGroupsText(t *testing.T) {
+	for name, tt := range map[string]struct {
+		by    string
+		limit int
+		width int
+	}{"groups.txt": {"process", 0, 0}, "groups-80.txt": {"unit", 3, 80}} {
+		doc := someGroups(tt.by)
+		doc.Sort(tt.limit)
+		var out bytes.Buffer
+		if err := report.WriteSocketGroups(&out, doc, report.Style{Width: tt.width}); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, out.String())
+	}
+}
+
 func TestSocketsColumnsFitTheTerminal(t *testing.T) {
 	s := report.Socket{Name: "lb1", Proto: "tcp", Family: "inet", Local: "10.250.251.252:40000", Remote: "10.0.0.5:8080", State: "established",
 		User: "haproxy", UID: new(uint32), Processes: []host.Process{{PID: 26315, Command: "haproxy"}}}
@@ -353,7 +379,7 @@ func TestWriteErrorsComeOut(t *testing.T) {
 		},
 		"json":         func(w io.Writer) error { return report.WriteJSON(w, busyHost()) },
 		"sockets json": func(w io.Writer) error { return report.NewSocketsJSON(w).Write(&report.Socket{}) },
-		"sockets end":  func(w io.Writer) error { return report.NewSocketsJSON(w).Close(nil) },
+		"sockets end":  func(w io.Writer) error { return report.NewSocketsJSON(w).Close(nil, false) },
 		"sockets text": func(w io.Writer) error {
 			printer := report.NewSocketsText(bufio.NewWriterSize(w, 16), false, report.Style{})
 			return printer.Write(&report.Socket{})

@@ -89,8 +89,14 @@ func (t *SocketsText) Write(s *Socket) error {
 	return nil
 }
 
-// Close does nothing: what could not be read is not part of the text.
-func (t *SocketsText) Close([]host.Gap) error { return nil }
+// Close ends the list; with more, --limit has left sockets out. What could not be read
+// is not part of the text.
+func (t *SocketsText) Close(_ []host.Gap, more bool) error {
+	if more {
+		t.printer.text(bold, "More sockets match (--limit 0 shows all)")
+	}
+	return nil
+}
 
 func timerText(s *Socket) string {
 	if s.Timer == nil {

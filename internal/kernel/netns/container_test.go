@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -76,5 +77,32 @@ func TestContainerString(t *testing.T) {
 		if got := test.container.String(); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
 		}
+	}
+}
+
+func TestUnitOf(t *testing.T) {
+	for cgroup, want := range map[string]string{
+		"/system.slice/nginx.service":                                           "nginx.service",
+		"/system.slice/nginx.service/workers":                                   "nginx.service",
+		"/system.slice/system-getty.slice/getty@tty1.service":                   "getty@tty1.service",
+		"/user.slice/user-1000.slice/session-3.scope":                           "session-3.scope",
+		"/user.slice/user-1000.slice/user@1000.service/app.slice/proxy.service": "proxy.service",
+		"/init.scope":   "init.scope",
+		"/system.slice": "",
+		"/":             "",
+		"":              "",
+	} {
+		if got := unitOf(cgroup); got != want {
+			t.Errorf("%q: %q, want %q", cgroup, got, want)
+		}
+	}
+}
+
+func TestUnitOfAProcess(t *testing.T) {
+	if _, err := Unit(os.Getpid()); err != nil {
+		t.Error(err)
+	}
+	if unit, err := Unit(1 << 23); err == nil { // above the highest pid_max (PID_MAX_LIMIT)
+		t.Errorf("a process that is not there is in %q", unit)
 	}
 }
