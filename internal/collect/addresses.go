@@ -8,6 +8,7 @@ import (
 	"portrange/internal/host"
 	"portrange/internal/kernel/netns"
 	"portrange/internal/kernel/route"
+	"portrange/internal/port"
 )
 
 // foreign tries which local addresses of sockets a socket can be bound to. Those of
@@ -24,7 +25,7 @@ func (p *pass) foreign(s *site) {
 	}
 	err := within(s.target, func(*netns.Handle) (failed error) {
 		for addr := range seen {
-			switch err := route.Bindable(addr, 0); {
+			switch err := route.Bindable(port.TCP, addr, 0); {
 			case errors.Is(err, route.ErrNotLocal):
 				s.ns.Foreign = append(s.ns.Foreign, addr)
 			case err != nil && failed == nil:
