@@ -24,6 +24,10 @@ func (sc *scenario) addRouting() error {
 	if sc.chance(0.5) {
 		return sc.addMultipath()
 	}
+	if sc.chance(0.2) { // without a source no way leads there
+		return sc.ip("route add 203.0.113.0/24 via 192.0.2.77", "-6 route add fd09::/64 via fd02::77 table 7",
+			pick(sc, []string{"-6 rule add from fc00::/7 table 7", "-6 rule add not from fd01::/64 table 7"}))
+	}
 	rule := pick(sc, []string{
 		"ipproto tcp", "ipproto udp", "dport 81", "dport 81-90 ipproto tcp", "uidrange 1000-1000", "fwmark 5", "tos 0x10",
 		fmt.Sprintf("sport %d-%d", sc.low, sc.low+(sc.high-sc.low)/2),
@@ -42,10 +46,21 @@ func (sc *scenario) addMultipath() error {
 	policy := fmt.Sprint(sc.IntN(4))
 	sc.multipath = true
 	sc.note("fib_multipath_hash_policy = %s", policy)
+	v4 := "route add 203.0.113.0/24 nexthop via 192.0.2.77 nexthop via 198.51.100.77"
+	if sc.chance(0.4) {
+		told := fmt.Sprint(sc.IntN(2))
+		sc.note("nexthop_compat_mode = %s", told)
+		err := errors.Join(sc.WriteSysctl("net.ipv4.nexthop_compat_mode", told), sc.ip(
+			"nexthop add id 1 via 192.0.2.77 dev "+void0, "nexthop add id 2 via 198.51.100.77 dev "+void1, "nexthop add id 3 group 1/2"))
+		if err != nil {
+			return err
+		}
+		v4 = "route add 203.0.113.0/24 nhid 3"
+	}
 	return errors.Join(
 		sc.WriteSysctl("net.ipv4.fib_multipath_hash_policy", policy),
 		sc.WriteSysctl("net.ipv6.fib_multipath_hash_policy", policy),
-		sc.ip("route add 203.0.113.0/24 nexthop via 192.0.2.77 nexthop via 198.51.100.77",
+		sc.ip(v4,
 			"-6 route add fd09::/64 nexthop via fd01::77 nexthop via fd02::77"),
 	)
 }
