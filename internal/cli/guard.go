@@ -72,7 +72,8 @@ func (c *checkCommand) guarded(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return c.unknown(errors.New("interrupted"))
 	}
-	return c.unknown(fmt.Errorf("portrange crashed (%s); what it said is on standard error, please report it", command.ProcessState))
+	return c.unknown(fmt.Errorf("portrange crashed (%s); what it said is on standard error, please report it",
+		command.ProcessState))
 }
 
 // ends waits for the second process, passes an end of ctx on to it, and reports whether it

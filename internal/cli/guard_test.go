@@ -129,7 +129,8 @@ func TestAnEndThatNobodySeesIsUnknown(t *testing.T) {
 	}
 	result := make(chan string, 1)
 	go func() {
-		code, out, _ := guardedCheck(t, t.Context(), []string{"/bin/sh", "-c", "echo $$ >" + traced + "; exec sleep 100"}, "--timeout", "500ms")
+		again := []string{"/bin/sh", "-c", "echo $$ >" + traced + "; exec sleep 100"}
+		code, out, _ := guardedCheck(t, t.Context(), again, "--timeout", "500ms")
 		result <- fmt.Sprint(code, " ", out)
 	}()
 	child, err := os.ReadFile(traced)

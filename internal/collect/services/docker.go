@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -130,20 +131,64 @@ func listContainers(ctx context.Context, socket string) ([]container, error) {
 	return parseContainers(response.Body)
 }
 
-// maxAnswer is far more than Docker says of all the containers that a machine can have.
-const maxAnswer = 64 << 20
+// The bounds of Docker's answer, each more than a machine has: a container that publishes
+// ports takes about 1 KiB there, and 8 KiB as a claim.
+const (
+	maxAnswer     = 16 << 20 // bytes
+	maxPublishing = 1 << 12  // containers that publish ports
+)
 
+// parseContainers returns the containers that publish ports, of which it takes one at a time.
 func parseContainers(body io.Reader) ([]container, error) {
-	answer, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
-	if err == nil && len(answer) > maxAnswer {
+	limited := &io.LimitedReader{R: body, N: maxAnswer + 1}
+	containers, err := decodeContainers(json.NewDecoder(limited))
+	switch {
+	case limited.N <= 0:
 		err = fmt.Errorf("longer than %d bytes", maxAnswer)
-	}
-	var containers []container
-	if err == nil {
-		err = json.Unmarshal(answer, &containers)
+	case err == nil && len(containers) > maxPublishing:
+		err = fmt.Errorf("over %d containers that publish ports", maxPublishing)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read docker's answer: %w", err)
 	}
 	return containers, nil
+}
+
+// decodeContainers returns no more than one beyond [maxPublishing].
+func decodeContainers(answer *json.Decoder) (containers []container, err error) {
+	begin, err := answer.Token()
+	if err != nil {
+		return nil, err
+	}
+	if begin != json.Delim('[') {
+		return nil, fmt.Errorf("it begins with %v, not with a list", begin)
+	}
+	for answer.More() {
+		var c container
+		if err := answer.Decode(&c); err != nil {
+			return nil, err
+		}
+		if c.publishes() {
+			containers = append(containers, c)
+		}
+		if len(containers) > maxPublishing {
+			return containers, nil
+		}
+	}
+	if _, err := answer.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := answer.Token(); !errors.Is(err, io.EOF) {
+		return nil, cmp.Or(err, errors.New("something follows the list"))
+	}
+	return containers, nil
+}
+
+func (c container) publishes() bool {
+	for _, p := range c.Ports {
+		if p.PublicPort != 0 {
+			return true
+		}
+	}
+	return false
 }
