@@ -1,8 +1,8 @@
 // Command portrange tells how many local ports a Linux host has left towards
 // each destination.
 //
-// It asks no name server, and where it is built with cgo, not the C library's
-// resolver and its daemons either.
+// It asks name servers for the name of a host that `left` is given, and for nothing
+// else; where it is built with cgo, not the C library's resolver and its daemons.
 //
 //go:debug netdns=go
 package main

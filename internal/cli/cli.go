@@ -114,6 +114,7 @@ func newCommand(a *app) *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "print JSON, see portrange help json for the fields")
 	textFlag(flags, &a.netns, "netns", "a name, a path, a process id or all",
 		"network namespace: `NAME|PATH|PID`, or all for every one (default the caller's)")
+	completeBy(root, "netns", namespaces)
 	flags.BoolVar(&a.noColor, "no-color", false, "no colour, also on a terminal")
 	root.Flags().BoolP(versionFlag, "v", false, "print the version")
 	show.flags(root)

@@ -35,6 +35,7 @@ makes no finding.`
 const doctorExample = `  portrange doctor
   portrange doctor --netns all --fail-on warning
   portrange doctor --interval 10s --probe
+  portrange doctor --explain
   portrange doctor --explain bind-before-connect
   portrange doctor --json | jq -r '.findings[].code'`
 
@@ -57,15 +58,30 @@ func newDoctor(a *app) *cobra.Command {
 		Short:   "Tell what is wrong with this host, and what to do",
 		Long:    doctorLong,
 		Example: doctorExample,
-		Args:    noArgs,
-		RunE:    c.run,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && c.explain == explainAll { // --explain CODE, as the flag does without a value
+				c.explain = args[0]
+				return nil
+			}
+			return noArgs(cmd, args)
+		},
+		RunE: c.run,
 	}
 	cmd.Flags().Var((*span)(&c.interval), "interval", "look twice, this `TIME` apart, for rates and forecasts")
 	cmd.Flags().BoolVar(&c.probe, "probe", false, "measure what connect() takes, in a private namespace")
 	choiceFlag(cmd, &c.failOn, "fail-on", "exit with 1 when a finding is at least this severe",
 		finding.Info, finding.Warning, finding.Critical)
 	cmd.Flags().StringVar(&c.explain, "explain", "",
-		"print the page on the findings with this `CODE`, or on a program named in an action, and examine nothing")
+		"print the page on the findings with this `CODE`, or on a program named in an action, and examine nothing; "+
+			"without a code list them all")
+	cmd.Flags().Lookup("explain").NoOptDefVal = explainAll
+	explained := cobra.FixedCompletions(append(rules.Codes(), rules.Programs()...), cobra.ShellCompDirectiveNoFileComp)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if c.explain != explainAll || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return explained(cmd, args, begun)
+	}
 	completeFlag(cmd, "explain", append(rules.Codes(), rules.Programs()...))
 	sourceFlag(cmd, &c.source)
 	return cmd
@@ -73,6 +89,8 @@ func newDoctor(a *app) *cobra.Command {
 
 func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 	switch {
+	case c.explain == explainAll:
+		return c.listCodes()
 	case cmd.Flags().Changed("explain"):
 		page, err := rules.Explain(c.explain)
 		if err != nil {
@@ -96,6 +114,21 @@ func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 	}
 	if worst := document.Findings[0]; worst.Severity.Reaches(c.failOn) {
 		return exitStatus(ExitFinding)
+	}
+	return nil
+}
+
+// explainAll is what --explain means without a code.
+const explainAll = "all"
+
+// listCodes prints every code with what it says is wrong.
+func (c *doctorCommand) listCodes() error {
+	codes := rules.Codes()
+	widest := len(slices.MaxFunc(codes, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
+	for _, rule := range rules.All() {
+		if _, err := fmt.Fprintf(c.Out, "%-*s  %s\n", widest, rule.Code, rule.Title); err != nil {
+			return fmt.Errorf("write the codes: %w", err)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -39,6 +40,13 @@ func (f *filterFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.inRange, "in-range", false, "only with a local port in the port range")
 	flags.BoolVar(&f.bindHeld, "bind-held", false, "only TCP with a port taken through bind(), which no connect() picks")
 	completeFlag(cmd, "state", stateNames())
+	completeBy(cmd, "process", func(context.Context) []string {
+		names, err := collect.Commands()
+		if err != nil {
+			return nil
+		}
+		return names
+	})
 	completeFlag(cmd, "proto", []string{port.TCP.String(), port.UDP.String()})
 }
 

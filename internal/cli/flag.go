@@ -1,15 +1,20 @@
 package cli
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"portrange/internal/collect"
+	"portrange/internal/escape"
 )
 
 // choice is a flag that takes one of a few words.
@@ -30,6 +35,44 @@ func completeFlag(cmd *cobra.Command, name string, words []string) {
 	if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
 		panic("complete --" + name + ": " + err.Error()) // only for a flag that does not exist
 	}
+}
+
+// completeBy has shells offer what find finds for a flag that was added before. What it
+// cannot find is not offered: a shell has no place for an error.
+func completeBy(cmd *cobra.Command, name string, find func(context.Context) []string) {
+	err := cmd.RegisterFlagCompletionFunc(name,
+		func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+			defer cancel()
+			var offered []cobra.Completion
+			for _, word := range find(ctx) {
+				if word = escape.Printable(word); strings.HasPrefix(word, begun) {
+					offered = append(offered, word)
+				}
+			}
+			return offered, cobra.ShellCompDirectiveNoFileComp
+		})
+	if err != nil {
+		panic("complete --" + name + ": " + err.Error()) // only for a flag that does not exist
+	}
+}
+
+// completionTime is how long somebody waits who has pressed the tabulator key.
+const completionTime = 2 * time.Second
+
+// namespaces are what --netns takes: all, and those that have a name of one word.
+func namespaces(ctx context.Context) []string {
+	found, _, err := collect.Targets(ctx, collect.AllNamespaces)
+	if err != nil {
+		return []string{collect.AllNamespaces}
+	}
+	names := []string{collect.AllNamespaces}
+	for _, ns := range found {
+		if ref := ns.Ref(); ref != "" && !strings.ContainsAny(ref, " \t") && !slices.Contains(names, ref) {
+			names = append(names, ref)
+		}
+	}
+	return names
 }
 
 func words[T ~string](among []T) []string {

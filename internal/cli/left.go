@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
+	"reflect"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,9 @@ import (
 
 const leftLong = `Tells how many more connections can be opened to a destination, ADDR:PORT, also
 to one never used before. Without --local the kernel's routing says which
-source address a connection would take.
+source address a connection would take. The name of a host is looked up, in /etc/hosts
+and by name servers, and each of its addresses is a line; that of a service is
+looked up in /etc/services.
 
 TCP shares local ports between destinations, so the answer holds for this
 destination alone. UDP does not: there the answer is what is left for all
@@ -33,6 +37,7 @@ options of the socket, and its user, whom routing rules and SO_REUSEPORT know.
 Where rules look at what is not told, such as SO_MARK, the answer says so.`
 
 const leftExample = `  portrange left 10.0.0.5:8080
+  portrange left example.org:https
   portrange left '[2001:db8::5]:443' --local 2001:db8::2
   portrange left 10.0.0.5:53 --proto udp
   portrange left 10.0.0.5:8080 --bind --local 10.0.0.2
@@ -92,15 +97,23 @@ func newLeft(a *app) *cobra.Command {
 }
 
 func (c *leftCommand) run(cmd *cobra.Command, args []string) error {
-	q, err := c.parse(args[0], cmd.Flags().Changed)
+	ends, err := destinations(cmd.Context(), args[0], c.proto, c.local, net.DefaultResolver.LookupNetIP)
 	if err != nil {
 		return err
+	}
+	var questions []question
+	for _, end := range ends {
+		q, err := c.parse(end, cmd.Flags().Changed)
+		if err != nil {
+			return err
+		}
+		questions = append(questions, q)
 	}
 	state, targets, err := c.look(cmd.Context(), c.source, withOwners(host.WantSockets, c.owners), readingSockets)
 	if err != nil {
 		return err
 	}
-	document, err := q.answer(cmd.Context(), state, targets)
+	document, err := answer(cmd.Context(), questions, state, targets)
 	if err != nil {
 		return err
 	}
@@ -113,12 +126,16 @@ func (c *leftCommand) run(cmd *cobra.Command, args []string) error {
 	})
 }
 
-// answer asks every namespace. One in which no connection can be opened, for
-// want of a route or of the device, is a gap beside the others, an error alone.
-func (q *question) answer(ctx context.Context, state *host.State, targets []netns.Namespace) (*report.Left, error) {
+// answer asks every question in every namespace. Where no connection can be opened, for
+// want of a route or of the device, that is a gap beside the others, an error alone.
+// Addresses of one host that share their ports have one answer.
+func answer(
+	ctx context.Context, questions []question, state *host.State, targets []netns.Namespace,
+) (*report.Left, error) {
 	document := &report.Left{
 		SchemaVersion: report.SchemaVersion,
 		Pools:         []report.LeftPool{}, LocalPools: []report.LeftLocal{}, Gaps: orEmpty(state.Gaps),
+		Brief: len(questions) > 1,
 	}
 	byID := make(map[uint64]netns.Namespace, len(targets))
 	for _, target := range targets {
@@ -127,11 +144,17 @@ func (q *question) answer(ctx context.Context, state *host.State, targets []netn
 	var failures []error
 	for i := range state.Namespaces {
 		ns := &state.Namespaces[i]
-		if err := q.add(ctx, document, ns, byID[ns.ID]); err != nil {
-			failures = append(failures, err)
-			document.Gaps = append(document.Gaps, host.Gap{
-				Part: host.PartRoute, Object: "ports left to " + q.remote.String(), NetNS: ns.ID, Why: err.Error(),
-			})
+		for j := range questions {
+			q := &questions[j]
+			if err := q.add(ctx, document, ns, byID[ns.ID]); err != nil {
+				failures = append(failures, err)
+				document.Gaps = append(document.Gaps, host.Gap{
+					Part: host.PartRoute, Object: "ports left to " + q.remote.String(), NetNS: ns.ID, Why: err.Error(),
+				})
+			}
+			if n := len(document.LocalPools); n > 1 && reflect.DeepEqual(document.LocalPools[n-1], document.LocalPools[n-2]) {
+				document.LocalPools = document.LocalPools[:n-1]
+			}
 		}
 	}
 	if len(document.Pools)+len(document.LocalPools) == 0 {

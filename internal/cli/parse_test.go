@@ -39,7 +39,7 @@ func TestParseRemoteExplains(t *testing.T) {
 		{"10.0.0.5:-1", "1 to 65535"},
 		{"10.0.0.5:", "1 to 65535"},
 		{"10.0.0.5:http", "1 to 65535"},
-		{"example.org:80", "names are not looked up"},
+		{"example.org:80", "`getent ahosts NAME`"},
 		{":80", "no IP address"},
 		{"", "want ADDR:PORT"},
 		{"example.org", "want ADDR:PORT"},

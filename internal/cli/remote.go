@@ -27,8 +27,8 @@ func parseRemote(text string) (remote netip.AddrPort, device string, err error) 
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %q is no IP address; names are not looked up, "+
-			"give an address (`getent ahosts NAME` lists them)", text, host)
+		return netip.AddrPort{}, "", fmt.Errorf("remote %q: %q is no IP address "+
+			"(`getent ahosts NAME` lists those of a name)", text, host)
 	}
 	switch bare := addr.Unmap(); {
 	case bare.IsUnspecified():

@@ -11,6 +11,7 @@ import (
 	"portrange/internal/host"
 	"portrange/internal/kernel/cgrouphook"
 	"portrange/internal/kernel/netns"
+	"portrange/internal/kernel/owner"
 	"portrange/internal/kernel/route"
 	"portrange/internal/port"
 )
@@ -35,6 +36,9 @@ func Targets(ctx context.Context, ref string) ([]netns.Namespace, []host.Gap, er
 	}
 	return []netns.Namespace{handle.Namespace}, nil, handle.Close()
 }
+
+// Commands are the command names of all processes, see [owner.Commands].
+func Commands() ([]string, error) { return owner.Commands() }
 
 // reference is what [Targets] takes for a namespace: nothing for the caller's own.
 func reference(target netns.Namespace) string {

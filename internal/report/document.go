@@ -84,12 +84,14 @@ type Left struct {
 	Pools         []LeftPool  `json:"pools" doc:"what is left to the destination, one for each namespace"`
 	LocalPools    []LeftLocal `json:"local_pools" doc:"the same where the protocol shares ports between destinations"`
 	Gaps          []host.Gap  `json:"gaps" doc:"what could not be read; numbers beside a gap can be too small"`
+	// Brief asks for a line for each pool, where one host has several addresses.
+	Brief bool `json:"-"`
 }
 
 // Single is the document for one namespace: the pool itself, not a list, where
 // there is one.
 func (l *Left) Single() any {
-	if len(l.Pools) > 1 {
+	if len(l.Pools)+len(l.LocalPools) > 1 {
 		return l
 	}
 	if len(l.LocalPools) > 0 {

@@ -30,7 +30,7 @@ func Documents() []Document {
 		describe[Show]("show", "One object."),
 		describe[singlePool]("left", "One object, the pool. For a local pool (UDP, --bind) the fields device, reusable, used_ratio, states and owners are absent, remote too unless ports are shared, "+
 			"and endless, perhaps_endless and shared of show's local_pools may be there. "+
-			"With --netns all, and where routing spreads connections over several local addresses: "+
+			"With --netns all, for a host with several addresses, and where routing spreads connections over several local ones: "+
 			"{schema_version, pools[], local_pools[], gaps[]}, each element with the fields below except schema_version and gaps."),
 		describe[socketsDocument]("sockets", "One object, written while the sockets are read, one line for each element of sockets. Cut short, it lacks its end and does not parse."),
 		describe[SocketCount]("sockets --count", "With --count: one object."),

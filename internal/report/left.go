@@ -17,6 +17,10 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 		l := &doc.Pools[i]
 		between := "from " + escape.Printable(l.Pool.Source()) + " to " + l.Remote + " (" + l.Proto + ")"
 		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact, l.OnlyFewer), between)
+		if doc.Brief {
+			p.note(l.Origin.Source, l.Doubts)
+			continue
+		}
 		p.field("Usable", words.Count(l.Size, "port"))
 		used := words.Thousands(l.Used)
 		if l.Used > 0 {
@@ -41,6 +45,10 @@ func WriteLeft(w io.Writer, doc *Left, style Style) error {
 			at += ", to connect to " + l.LocalPool.Remote
 		}
 		p.leftHead(&l.Origin, l.Left, l.Size, boundText(l.ErrorBound, l.Exact, l.OnlyFewer), at)
+		if doc.Brief {
+			p.note(l.Origin.Source, l.Doubts)
+			continue
+		}
 		p.field("In range", words.Count(l.Size, "port")+", reserved ones left out")
 		p.field("Used", words.Thousands(l.Used))
 		switch {

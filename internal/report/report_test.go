@@ -273,6 +273,29 @@ func TestSocketsText(t *testing.T) {
 	}
 }
 
+// TestLeftOfSeveralAddresses has a line for each, and tells of doubts all the same.
+func TestLeftOfSeveralAddresses(t *testing.T) {
+	pool := func(remote string, doubts ...judge.Doubt) report.LeftPool {
+		l := report.LeftPool{Origin: report.Origin{Name: "lb1", Source: "bpf"}}
+		l.Proto, l.Local, l.Remote, l.Size, l.Left, l.Doubts = "tcp", "10.0.0.2", remote, 100, 90, doubts
+		return l
+	}
+	doc := &report.Left{Brief: true, Pools: []report.LeftPool{pool("10.0.0.5:80"), pool("10.0.0.6:80", judge.DoubtRules)}}
+	var out bytes.Buffer
+	if err := report.WriteLeft(&out, doc, report.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitN(out.String(), "\n", 3)
+	for i, remote := range []string{"10.0.0.5:80", "10.0.0.6:80"} {
+		if want := "90 ports left from 10.0.0.2 to " + remote + " (tcp), network namespace lb1"; lines[i] != want {
+			t.Errorf("line %d: %q, want %q", i, lines[i], want)
+		}
+	}
+	if !strings.Contains(lines[2], "not exact") || strings.Contains(out.String(), "Usable") {
+		t.Errorf("not brief, or without its doubts:\n%s", out.String())
+	}
+}
+
 func someGroups(by string) *report.SocketGroups {
 	doc := &report.SocketGroups{SchemaVersion: report.SchemaVersion, By: by, Sockets: 17_521, Gaps: []host.Gap{}, Groups: []report.SocketGroup{
 		{GroupKey: report.GroupKey{Name: "sshd"}, Sockets: 1, Processes: 2, States: map[string]int{"listen": 1}},
