@@ -3,6 +3,7 @@
 
 GO     ?= go
 BINARY := bin/portrange
+MANDIR := man
 ROOT   := $(filter 0,$(shell id -u))
 
 # What the tests compare with (ss, netstat, sysctl, systemd-sysctl), make rules
@@ -15,7 +16,7 @@ PACKAGES := clang llvm libbpf-dev gcc libc6-dev git strace iproute2 net-tools pr
 # 32 bits. Vet compiles the tests too.
 ARCHITECTURES := arm64 s390x mips
 
-.PHONY: build test unit race lint cross generate check-generate man exact cure faults fuzz bench-sockets packages clean
+.PHONY: build test unit race lint cross generate check-generate man install exact cure faults fuzz bench-sockets packages clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o $(BINARY) ./cmd/portrange
@@ -45,8 +46,27 @@ generate:
 check-generate: packages
 	.ci/generated
 
+# The host's own program, also where portrange is built for another processor.
+HERE := GOOS= GOARCH= $(GO) run
+
 man:
-	$(GO) run ./internal/manpages man
+	$(HERE) ./internal/manpages $(MANDIR)
+
+# Installs the program, the man pages and the shells' completions below
+# $(DESTDIR)$(prefix). Everybody may run it: it is in bin.
+prefix  ?= /usr/local
+DESTDIR ?=
+SHARE    = $(DESTDIR)$(prefix)/share
+
+install: build man
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(prefix)/bin/portrange
+	install -d $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	install -m 0644 $(MANDIR)/*.8 $(SHARE)/man/man8
+	$(HERE) ./cmd/portrange completion bash > $(SHARE)/bash-completion/completions/portrange
+	$(HERE) ./cmd/portrange completion zsh > $(SHARE)/zsh/site-functions/_portrange
+	$(HERE) ./cmd/portrange completion fish > $(SHARE)/fish/vendor_completions.d/portrange.fish
+	chmod 0644 $(SHARE)/bash-completion/completions/portrange $(SHARE)/zsh/site-functions/_portrange \
+		$(SHARE)/fish/vendor_completions.d/portrange.fish
 
 # The proof: random situations, portrange's answer against what the kernel
 # grants. ARGS="-scenarios 5000 -seed 1" runs more.
