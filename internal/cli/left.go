@@ -20,9 +20,9 @@ import (
 
 const leftLong = `Tells how many more connections can be opened to a destination, ADDR:PORT, also
 to one never used before. Without --local the kernel's routing says which
-source address a connection would take. The name of a host is looked up, in /etc/hosts
-and by name servers, and each of its addresses is a line; that of a service is
-looked up in /etc/services.
+source address a connection would take. The name of a host is looked up, in
+/etc/hosts and by name servers, and each of its addresses is a line; that of a
+service is looked up in /etc/services.
 
 TCP shares local ports between destinations, so the answer holds for this
 destination alone. UDP does not: there the answer is what is left for all

@@ -29,10 +29,10 @@ States are spelled as ss, netstat or JSON do (time-wait, TIME_WAIT); connected,
 synchronized, bucket and big stand for groups as in ss. The letters of ss are
 taken too, as in portrange sockets -tlnp.
 
---count prints the number of sockets alone; --group-by counts them by program, by
-systemd unit or container, by remote end or by state, most first. A socket that
-several programs have open counts for each. --sort keeps all sockets that pass in
-memory, about 1 KiB each; with --limit only about as many as are shown.`
+--count prints the number of sockets alone; --group-by counts them by program,
+by systemd unit or container, by remote end or by state, most first. A socket
+that several programs have open counts for each. --sort keeps all sockets that
+pass in memory; with --limit only about as many as are shown.`
 
 const socketsExample = `  portrange sockets --in-range --state time-wait
   portrange sockets --remote 10.0.0.0/8 --process haproxy
