@@ -47,11 +47,20 @@ func TestMain(m *testing.M) {
 // check runs check with a second process, and what that writes on standard error.
 func guardedCheck(t *testing.T, ctx context.Context, again []string, args ...string) (code int, out, said string) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
+	var stdout bytes.Buffer
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr")) // what hangs goes on writing to it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
 	code = Run(ctx, append([]string{"check"}, args...), Streams{
-		In: strings.NewReader(""), Out: &stdout, Err: &stderr, Getenv: func(string) string { return "" }, Again: again,
+		In: strings.NewReader(""), Out: &stdout, Err: stderr, Getenv: func(string) string { return "" }, Again: again,
 	})
-	return code, stdout.String(), stderr.String()
+	text, err := os.ReadFile(stderr.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code, stdout.String(), string(text)
 }
 
 // TestACrashIsUnknown has the second process end in each way there is.
