@@ -42,7 +42,7 @@ net.ipv4.ip_unprivileged_port_start is never changed: where it is in the way,
 the error says what to write, and in which order.
 
 Exit codes: 0 done, or nothing to do; 1 refused or not confirmed, and nothing
-was changed; 2 wrong usage, or it failed.`
+was changed; 2 wrong usage, it failed, or another change waits to be settled.`
 
 const setExample = `  portrange set 15000 64001 --dry-run
   portrange set 15000-64001 --reserve --persist --confirm 60s

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 
 	"portrange/internal/host"
 )
@@ -22,6 +24,7 @@ type process struct {
 	name string   // as the kernel knows it, up to 15 bytes
 	args []string // nil where they may not be read
 	by   string   // whose word it is, empty for root's
+	err  error    // why it could not be asked
 }
 
 // running are the processes of the whole machine that are asked, by process id. Whoever
@@ -46,7 +49,10 @@ func running(ctx context.Context, root string, gaps *host.Gaps) []process {
 	for waiting := true; waiting; {
 		select {
 		case p, more := <-answers:
-			if waiting = more; more {
+			switch waiting = more; {
+			case p.err != nil:
+				gaps.MissingObject(host.PartProcesses, fmt.Sprintf("process %d", p.PID), 0, p.err)
+			case more:
 				asked = append(asked, p)
 			}
 		case <-ctx.Done():
@@ -65,9 +71,10 @@ func askAll(ctx context.Context, root string, all procfs.Procs, answers chan<- p
 			continue
 		}
 		p, err := ask(one, name, filepath.Join(root, "proc", strconv.Itoa(one.PID)))
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue
 		}
+		p.err = err
 		select {
 		case answers <- p:
 		case <-ctx.Done():

@@ -189,3 +189,19 @@ func TestOwners(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadableProcessIsAGap: one that ended is none.
+func TestUnreadableProcessIsAGap(t *testing.T) {
+	root := tree(t, map[string]string{
+		"proc/41/comm":     "kubelet\n",
+		"proc/41/status/x": "", // reading it fails, as EIO would
+		"proc/42/comm":     "kubelet\n",
+	})
+	var gaps host.Gaps
+	if agents := running(t.Context(), root, &gaps); len(agents) != 0 {
+		t.Errorf("agents %+v", agents)
+	}
+	if missed := gaps.List(); len(missed) != 1 || missed[0].Object != "process 41" {
+		t.Errorf("gaps %v, want process 41", missed)
+	}
+}
