@@ -67,12 +67,17 @@ func (r *round) visit(ctx context.Context) error {
 	return nil
 }
 
-// rootsFirst puts the namespaces that root has mounted somewhere before those that only
-// live in processes, of which every user can make thousands.
+// rootsFirst puts the host's namespace, where only the search has found it, and those
+// that root has mounted somewhere before those that only live in processes, of which
+// every user can make thousands.
 func rootsFirst(targets []netns.Namespace) []netns.Namespace {
-	slices.SortStableFunc(targets, func(a, b netns.Namespace) int {
-		return strings.Count(a.Path, "/proc/") - strings.Count(b.Path, "/proc/")
-	})
+	rank := func(n netns.Namespace) int {
+		if n.Name == port.Host {
+			return -1
+		}
+		return strings.Count(n.Path, "/proc/")
+	}
+	slices.SortStableFunc(targets, func(a, b netns.Namespace) int { return rank(a) - rank(b) })
 	return targets
 }
 
