@@ -282,16 +282,26 @@ func (q *question) devices(ns *host.Namespace, target netns.Namespace) (bound, t
 		ns.Devices[uint32(device.Index)] = device.Name
 		known = append(known, uint32(device.Index))
 	}
-	bound, towards = max(known[0], known[1]), known[2]
+	bound, towards = cmp.Or(known[1], known[0]), known[2] // bind() goes by the zone, whatever the device was
 	if q.local.IsLinkLocalUnicast() && bound == 0 {
 		bound = towards
 	}
 	others := slices.DeleteFunc(known, func(index uint32) bool { return index == 0 })
-	if slices.ContainsFunc(others, func(index uint32) bool { return index != others[0] }) {
+	// A zone may be a device of the VRF that the socket is bound to (sk_dev_equal_l3scope,
+	// net/core/sock.c).
+	if slices.ContainsFunc(others, func(index uint32) bool { return index != others[0] && masterOf(ns, index) != others[0] }) {
 		named := strings.Join(strings.Fields(q.device+" "+q.localZone+" "+q.remoteZone), ", ")
 		return 0, 0, fmt.Errorf("--device and the zones of the addresses name several interfaces (%s); a socket has one", named)
 	}
 	return bound, towards, nil
+}
+
+// masterOf is the VRF that a device belongs to, 0 for none.
+func masterOf(ns *host.Namespace, device uint32) uint32 {
+	if ns.Usage == nil {
+		return 0
+	}
+	return ns.Usage.Masters[device]
 }
 
 // sources are the local addresses that the socket connects from; the error says why
