@@ -292,15 +292,22 @@ func (w *Writer) Update(e *Entry) error {
 }
 
 // giveNotice tells everybody of an entry that only root may read, without the files,
-// where its state does not depend on those. Nothing depends on it, and a writer that is
-// killed before leaves none.
+// where its state does not depend on those. Nothing depends on it: a writer that is
+// killed leaves none, or one that is not taken for an entry.
 func (w *Writer) giveNotice(e *Entry) {
 	if !e.private() || e.State == Begun || e.State == Reverting {
 		return
 	}
 	notice := *e
 	notice.Files = nil
-	_ = writeAs(w.notice(e.ID), &notice, 0o644)
+	data, err := encode(&notice)
+	if err != nil {
+		return
+	}
+	path := w.notice(e.ID)
+	if os.WriteFile(path, data, 0o644) == nil {
+		_ = os.Chmod(path, 0o644) // whatever the umask
+	}
 }
 
 // write replaces an entry. Everybody may read it, as a monitor that is not root must be
@@ -310,15 +317,16 @@ func write(path string, e *Entry) error {
 	if e.private() {
 		mode = 0o600
 	}
-	return writeAs(path, e, mode)
-}
-
-func writeAs(path string, e *Entry, mode fs.FileMode) error {
-	data, err := json.MarshalIndent(e, "", "  ")
+	data, err := encode(e)
 	if err != nil {
 		return err
 	}
-	return Replace(path, &Content{Mode: mode, UID: os.Geteuid(), GID: os.Getegid(), Data: append(escape.JSON(data), '\n')})
+	return Replace(path, &Content{Mode: mode, UID: os.Geteuid(), GID: os.Getegid(), Data: data})
+}
+
+func encode(e *Entry) ([]byte, error) {
+	data, err := json.MarshalIndent(e, "", "  ")
+	return append(escape.JSON(data), '\n'), err
 }
 
 // makePublic makes directories that everybody may look into, whatever the umask. Those
