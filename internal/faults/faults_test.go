@@ -187,7 +187,8 @@ func (b *bench) record(i int) {
 	b.t.Helper()
 	calls := map[string]int{}
 	o := b.play(i, " ", func(c Call) Action {
-		if c.Left == b.all[i].clock {
+		// Without the file of users the drop-in's comment has a number for a name: no harm.
+		if c.Left == b.all[i].clock && !strings.Contains(c.Key(), "etc/passwd") {
 			calls[c.Key()]++
 		}
 		return Action{}
