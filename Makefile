@@ -85,8 +85,8 @@ cure:
 faults:
 	$(GO) test ./internal/faults -run 'TestFaults|TestReads' -count=1 -timeout 12h -v $(ARGS)
 
-# Fuzz: each target for FUZZTIME, four at a time. There are about 40: 20s each on two
-# cores take four minutes, at which FUZZLIMIT ends it. FUZZTIME=10m FUZZLIMIT=24h for a
+# Fuzz: each target for FUZZTIME, four at a time. There are about 40: 20s each take four
+# to five minutes on two cores; FUZZLIMIT ends it at six. FUZZTIME=10m FUZZLIMIT=24h for a
 # night, FUZZJOBS for more or fewer at a time.
 fuzz:
 	.ci/fuzz

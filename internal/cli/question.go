@@ -325,7 +325,8 @@ func (q *question) way() collect.Question {
 	uid := q.plain.UID
 	ask := collect.Question{
 		Remote: q.remote.Addr(), Port: q.remote.Port(), Proto: q.plain.Proto, UID: &uid,
-		Device: cmp.Or(q.device, q.localZone, q.remoteZone),
+		// connect() and bind() tie a socket to the zone, whatever VRF it was bound to.
+		Device: cmp.Or(q.remoteZone, q.localZone, q.device),
 	}
 	if q.local.IsValid() && !q.local.IsUnspecified() && !q.foreign {
 		ask.Source = q.local

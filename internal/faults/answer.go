@@ -58,7 +58,9 @@ func unlike(at string, right, got any) []string {
 		got, _ := got.(map[string]any)
 		var wrong []string
 		for name := range joined(right, got) {
-			if !slices.Contains(passing, name) {
+			// As a number the sockets of a namespace include those of programs that end.
+			_, number := right[name].(float64)
+			if !slices.Contains(passing, name) && (name != "sockets" || !number) {
 				wrong = append(wrong, unlike(at+"."+name, right[name], got[name])...)
 			}
 		}

@@ -51,3 +51,19 @@ func TestJudgeAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestSocketsAsANumber: the kernel counts those that end with, a list has the rest.
+func TestSocketsAsANumber(t *testing.T) {
+	for right, got := range map[string]struct {
+		text string
+		same bool
+	}{
+		`{"sockets": 49, "raw": 1}`: {`{"sockets": 47, "raw": 1}`, true},
+		`{"sockets": 48, "raw": 1}`: {`{"sockets": 48, "raw": 2}`, false},
+		`{"sockets": [1, 2]}`:       {`{"sockets": [1]}`, false},
+	} {
+		if wrong := JudgeAnswer(answer(t, 0, right, ""), answer(t, 0, got.text, "")); (len(wrong) == 0) != got.same {
+			t.Errorf("%s and %s: %v", right, got.text, wrong)
+		}
+	}
+}

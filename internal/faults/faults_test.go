@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"portrange/internal/nettest"
 )
 
 // Environment variables that tell a copy of the test program what it is.
@@ -62,18 +64,21 @@ func TestFaults(t *testing.T) {
 		b.run()
 		return
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	binary := build(t)
-	first := *seed
+	onHosts(t, "TestFaults")
+}
+
+// onHosts runs a test again on as many hosts as there are workers, each of its own.
+func onHosts(t *testing.T, test string) {
+	t.Helper()
+	nettest.NeedRoot(t)
+	binary, first := build(t), *seed
 	if first == 0 {
 		first = uint64(time.Now().UnixNano())
 	}
 	for i := range *workers {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			runInside(t, "TestFaults", binary, first, i)
+			runInside(t, test, binary, first, i)
 		})
 	}
 }

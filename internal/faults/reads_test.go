@@ -34,20 +34,7 @@ func TestReads(t *testing.T) {
 		newReader(t, binary, populate(t)).run()
 		return
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	binary := build(t)
-	first := *seed
-	if first == 0 {
-		first = uint64(time.Now().UnixNano())
-	}
-	for i := range *workers {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			t.Parallel()
-			runInside(t, "TestReads", binary, first, i)
-		})
-	}
+	onHosts(t, "TestReads")
 }
 
 // questions are what the program is asked. Those of a source that finds owners by BPF,

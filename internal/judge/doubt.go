@@ -93,26 +93,33 @@ func Exact(ns *host.Namespace) bool { return len(Doubts(ns)) == 0 }
 // Add notes a doubt that is not of the sockets: of the asker or of its way. One by
 // which the number cannot be off is none.
 func (p *Pool) Add(doubt Doubt) {
-	off, bounded := doubt.bound(p.Left, p.Size)
-	if bounded && off == 0 {
-		return
-	}
-	if bounded {
-		p.OnlyFewer = doubt.onlyFewer() && (p.OnlyFewer || p.Exact || p.ErrorBound == 0)
-	}
-	p.Doubts, p.Exact, p.ErrorBound = append(p.Doubts, doubt), false, max(p.ErrorBound, off)
+	t := trust{p.Exact, p.OnlyFewer, p.ErrorBound, p.Doubts}.with(doubt, p.Left, p.Size)
+	p.Exact, p.OnlyFewer, p.ErrorBound, p.Doubts = t.exact, t.onlyFewer, t.bound, t.doubts
 }
 
 // Add is [Pool.Add].
 func (p *LocalPool) Add(doubt Doubt) {
-	off, bounded := doubt.bound(p.Left, p.Size)
+	t := trust{p.Exact, p.OnlyFewer, p.ErrorBound, p.Doubts}.with(doubt, p.Left, p.Size)
+	p.Exact, p.OnlyFewer, p.ErrorBound, p.Doubts = t.exact, t.onlyFewer, t.bound, t.doubts
+}
+
+// trust is how far the number of a pool is to be trusted.
+type trust struct {
+	exact, onlyFewer bool
+	bound            int
+	doubts           []Doubt
+}
+
+// with is what is left of it under one doubt more, where so many ports of a pool are left.
+func (t trust) with(doubt Doubt, left, size int) trust {
+	off, bounded := doubt.bound(left, size)
 	if bounded && off == 0 {
-		return
+		return t
 	}
 	if bounded {
-		p.OnlyFewer = doubt.onlyFewer() && (p.OnlyFewer || p.Exact || p.ErrorBound == 0)
+		t.onlyFewer = doubt.onlyFewer() && (t.onlyFewer || t.exact || t.bound == 0)
 	}
-	p.Doubts, p.Exact, p.ErrorBound = append(p.Doubts, doubt), false, max(p.ErrorBound, off)
+	return trust{false, t.onlyFewer, max(t.bound, off), append(t.doubts, doubt)}
 }
 
 // bound is by how many ports a doubt about the asker or its way lets Left be off:
